@@ -1,0 +1,33 @@
+"""The biases that decide how long a gated cell remembers at the start of training."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+from jax.typing import DTypeLike
+
+from rnnlab import initializers
+from rnnlab.cells.base import Array
+from rnnlab.errors import UsageError
+
+
+def check_forget_bias(value: Any) -> None:
+    """Raises UsageError unless `value` is a finite number."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"forget_bias={value!r}: must be a finite number")
+
+
+def check_chrono(value: Any) -> None:
+    """Raises UsageError unless `value` is None or an integer above two."""
+    if value is not None and (not isinstance(value, int) or value <= 2):
+        raise UsageError(
+            f"chrono={value!r}: must be None, or the longest dependency in steps, above 2"
+        )
+
+
+def draw_chrono(key: Array, hidden: int, chrono: int, dtype: DTypeLike) -> Array:
+    """Chrono biases `[H]` for the key of a cell's `init`; see `initializers.chrono_bias`."""
+    # Not 0 or 1, which are the keys of wx and wh: the weights are those drawn without chrono.
+    return initializers.chrono_bias(jax.random.fold_in(key, 2), hidden, chrono, dtype)

@@ -1,0 +1,111 @@
+"""The gated recurrent unit, with its reset gate after or before the product.
+
+Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), version 1
+for the reset after the product (that of cuDNN, PyTorch and Flax), version 3 for the reset before.
+
+The update gate follows PyTorch, Flax and Keras, `h' = (1 - z) * n + z * h`: a large `z` keeps the
+old state. Cho et al. and other texts that write `(1 - z) * h + z * n` swap `z` for `1 - z`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from rnnlab.cells.base import Array, Cell, HiddenState, Params, set_block
+from rnnlab.cells.biases import check_chrono, draw_chrono
+
+
+@dataclasses.dataclass(frozen=True)
+class _UpdateGateCell(Cell):
+    """What both forms share: the gates, and the bias of the update gate."""
+
+    chrono: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_chrono(self.chrono)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        return ("r", "z", "n")
+
+    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws `wx [D, 3H]`, `wh [H, 3H]` and `b [3H]`."""
+        params = super().init(key, features_in, dtype)
+        if self.chrono is None:
+            return params
+        b_z = draw_chrono(key, self.hidden, self.chrono, dtype)
+        return params | {"b": set_block(self, params["b"], "z", b_z)}
+
+
+@dataclasses.dataclass(frozen=True)
+class GRU(_UpdateGateCell):
+    """The GRU whose reset gate acts after the product, gates in the order `r, z, n`.
+
+        r, z = σ(x @ wx + h @ wh + b)        reset and update gate
+        n = tanh(x @ wx + b + r * (h @ wh + bh))
+        h' = (1 - z) * n + z * h,  y = h'
+
+    The candidate's recurrent bias `bh [H]` stands inside the reset, so that it is a parameter of
+    its own; a recurrent bias of `r` and `z` would only add to `b`.
+
+    Attributes:
+      chrono: longest dependency `T_max` in steps; if given, the update gate's part of `b` starts at
+        `log U(1, T_max - 1)` instead of zero (Tallec and Ollivier 2018, section 2).
+    """
+
+    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws `wx [D, 3H]`, `wh [H, 3H]`, `b [3H]` and `bh [H]`."""
+        return super().init(key, features_in, dtype) | {"bh": jnp.zeros((self.hidden,), dtype)}
+
+    def gate(
+        self, params: Params, u: Array, v: Array, state: HiddenState
+    ) -> tuple[HiddenState, Array]:
+        u_r, u_z, u_n = jnp.split(u, 3, axis=-1)
+        v_r, v_z, v_n = jnp.split(v, 3, axis=-1)
+        r = jax.nn.sigmoid(u_r + v_r)
+        z = jax.nn.sigmoid(u_z + v_z)
+        n = jnp.tanh(u_n + r * (v_n + params["bh"]))
+        h = (1 - z) * n + z * state.h
+        return HiddenState(h), h
+
+
+@dataclasses.dataclass(frozen=True)
+class GRUResetBefore(_UpdateGateCell):
+    """The GRU whose reset gate acts before the product, gates in the order `r, z, n`.
+
+        r, z = σ(x @ wx + h @ wh + b)
+        n = tanh(x @ wx + (r * h) @ wh + b)
+        h' = (1 - z) * n + z * h,  y = h'
+
+    Attributes:
+      chrono: as in GRU.
+    """
+
+    reset_first = True
+
+    def recur(self, params: Params, state: HiddenState) -> Array:
+        return state.h @ params["wh"][:, : 2 * self.hidden]
+
+    def operand(self, params: Params, u: Array, v: Array, state: HiddenState) -> Array:
+        del params
+        r = jax.nn.sigmoid(u[..., : self.hidden] + v[..., : self.hidden])
+        return r * state.h
+
+    def recur_operand(self, params: Params, operand: Array) -> Array:
+        return operand @ params["wh"][:, 2 * self.hidden :]
+
+    def gate(
+        self, params: Params, u: Array, v: tuple[Array, Array], state: HiddenState
+    ) -> tuple[HiddenState, Array]:
+        del params
+        v_rz, v_n = v
+        _, u_z, u_n = jnp.split(u, 3, axis=-1)
+        z = jax.nn.sigmoid(u_z + v_rz[..., self.hidden :])
+        n = jnp.tanh(u_n + v_n)
+        h = (1 - z) * n + z * state.h
+        return HiddenState(h), h

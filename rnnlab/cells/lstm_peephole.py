@@ -1,0 +1,107 @@
+"""Two LSTMs with other gates: one whose gates look at the carousel, one whose gates are coupled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from rnnlab import initializers
+from rnnlab.cells.base import Array, CarouselState, GatedCell, Initializer, Params, set_block
+from rnnlab.cells.biases import check_forget_bias
+from rnnlab.cells.carousel import CarouselCell, ForgetGateCell
+
+
+def draw_peepholes(
+    key: Array, init: Initializer, count: int, hidden: int, dtype: DTypeLike
+) -> Array:
+    """Peephole weights `p [count, H]`, a row for each gate; one weight is a unit's whole fan-in."""
+    # Not 0, 1 or 2, which are the keys of wx, wh and the chrono biases.
+    keys = jax.random.split(jax.random.fold_in(key, 3), count)
+    return jnp.concatenate([init(each, (1, hidden), dtype) for each in keys])
+
+
+@dataclasses.dataclass(frozen=True)
+class PeepholeLSTM(ForgetGateCell):
+    """The LSTM whose gates see the carousel, gates in the order `i, f, g, o`.
+
+        i, f = σ(x @ wx + h @ wh + p * c + b)    see the carousel as it was
+        g = tanh(x @ wx + h @ wh + b)
+        c' = f * c + i * g
+        o = σ(x @ wx + h @ wh + p * c' + b)      sees it as it will be
+        h' = o * tanh(c'),  y = h'
+
+    The weights `p [3, H]` hold one number per unit for `i`, `f` and `o`, in this order.
+
+    Source: F. A. Gers and J. Schmidhuber, "Recurrent nets that time and count" (2000), equations
+    2 to 5.
+
+    Attributes:
+      forget_bias: as in LSTM.
+      chrono: as in LSTM.
+      p_init: initialiser of each gate's row of `p`, called with the shape `[1, H]`.
+    """
+
+    p_init: Initializer = dataclasses.field(default=initializers.Gaussian(0.1), kw_only=True)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        return ("i", "f", "g", "o")
+
+    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws `wx [D, 4H]`, `wh [H, 4H]`, `b [4H]` and `p [3, H]`."""
+        p = draw_peepholes(key, self.p_init, 3, self.hidden, dtype)
+        return super().init(key, features_in, dtype) | {"p": p}
+
+    def gate(
+        self, params: Params, u: Array, v: Array, state: CarouselState
+    ) -> tuple[CarouselState, Array]:
+        p_i, p_f, p_o = params["p"]
+        z_i, z_f, z_g, z_o = jnp.split(u + v, 4, axis=-1)
+        i = jax.nn.sigmoid(z_i + p_i * state.c)
+        f = jax.nn.sigmoid(z_f + p_f * state.c)
+        c = f * state.c + i * jnp.tanh(z_g)
+        h = jax.nn.sigmoid(z_o + p_o * c) * jnp.tanh(c)
+        return CarouselState(h=h, c=c), h
+
+
+@dataclasses.dataclass(frozen=True)
+class CoupledLSTM(CarouselCell, GatedCell):
+    """The LSTM that forgets exactly where it writes, `f = 1 - i`, gates in the order `i, g, o`.
+
+        i, o = σ(x @ wx + h @ wh + b)
+        g = tanh(x @ wx + h @ wh + b)
+        c' = (1 - i) * c + i * g
+        h' = o * tanh(c'),  y = h'
+
+    Source: the coupled gates of K. Greff et al., "LSTM: a search space odyssey" (2017), section
+    3, here without peepholes; with them it is `GreffLSTM(hidden, "CIFG")`.
+
+    Attributes:
+      forget_bias: initial bias of the implied forget gate. As `1 - σ(b_i) = σ(-b_i)`, the input
+        gate's part of `b` starts at `-forget_bias`.
+    """
+
+    forget_bias: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_forget_bias(self.forget_bias)
+
+    @property
+    def gates(self) -> dict[str, Callable[[Array], Array]]:
+        return {"i": jax.nn.sigmoid, "g": jnp.tanh, "o": jax.nn.sigmoid}
+
+    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws `wx [D, 3H]`, `wh [H, 3H]` and `b [3H]`."""
+        params = super().init(key, features_in, dtype)
+        return params | {"b": set_block(self, params["b"], "i", -self.forget_bias)}
+
+    def update(self, gates: tuple[Array, ...], state: CarouselState) -> tuple[CarouselState, Array]:
+        i, g, o = gates
+        c = (1 - i) * state.c + i * g
+        h = o * jnp.tanh(c)
+        return CarouselState(h=h, c=c), h

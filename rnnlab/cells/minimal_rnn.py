@@ -1,0 +1,58 @@
+"""The minimal recurrent network: the input is embedded first, then one gate mixes it in.
+
+Source: M. Chen, J. Pennington and S. S. Schoenholz, "Dynamical isometry and a mean field theory of
+RNNs: gating enables signal propagation in recurrent neural networks" (2018), section 2.2; M. Chen,
+"MinimalRNN: toward more interpretable and trainable recurrent neural networks" (2017).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from rnnlab.cells.base import Array, Cell, HiddenState, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class MinimalRNN(Cell):
+    """The minimalRNN, whose state moves towards an embedding `e` of the input.
+
+        e = tanh(x @ wx + b)
+        k = σ(e @ we + h @ wh + bh)
+        h' = k * h + (1 - k) * e,  y = h'
+
+    The papers write `z` for the embedding and `u` for the gate. The embedding and its product with
+    `we`, drawn like `wx`, are formed for all steps at once; only `h @ wh` waits for the state.
+    """
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        return ("e",)
+
+    @property
+    def recurrent_blocks(self) -> tuple[str, ...]:
+        return ("k",)
+
+    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws `wx [D, H]`, `we [H, H]`, `wh [H, H]`; `b [H]` and `bh [H]` are zero."""
+        # Not 0 or 1, which are the keys of wx and wh.
+        we = self.wx_init(jax.random.fold_in(key, 2), (self.hidden, self.hidden), dtype)
+        bh = jnp.zeros((self.hidden,), dtype)
+        return super().init(key, features_in, dtype) | {"we": we, "bh": bh}
+
+    def project(self, params: Params, x: Array) -> tuple[Array, Array]:
+        """The embedding `e` and its part of the gate."""
+        e = jnp.tanh(x @ params["wx"] + params["b"])
+        return e, e @ params["we"] + params["bh"]
+
+    def gate(
+        self, params: Params, u: tuple[Array, Array], v: Array, state: HiddenState
+    ) -> tuple[HiddenState, Array]:
+        del params
+        e, u_k = u
+        k = jax.nn.sigmoid(u_k + v)
+        h = k * state.h + (1 - k) * e
+        return HiddenState(h), h

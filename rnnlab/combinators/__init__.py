@@ -1,0 +1,29 @@
+"""Cells made of cells: stacked, read both ways, bridged, normalised, and run with noise.
+
+A combinator is a frozen dataclass like a cell and goes wherever a cell goes. There are two kinds:
+
+- Arrangements (`Stack`, `Bidirectional`, `Residual`, `Dropout`) say how layers follow one another.
+  `unroll` runs them layer by layer, each over the whole sequence, so every layer keeps its one
+  input product and its strategy. They nest in any order.
+- Wrappers of one cell (`LayerNorm`, `VariationalDropout`, `Zoneout`) change the step and keep the
+  split `project / recur / gate`. They nest in one another and go inside the arrangements, as in
+  `Stack((Residual(Zoneout(LayerNorm(LSTM(64)), 0.1)), Dropout(0.2), GRU(32)))`.
+
+Noise is drawn only where `unroll` gets a `key`; without one a combinator evaluates.
+"""
+
+from rnnlab.combinators.layer_norm import LayerNorm
+from rnnlab.combinators.layers import Bidirectional, Residual, Stack, bidirectional, stack
+from rnnlab.combinators.noise import Dropout, VariationalDropout, Zoneout
+
+__all__ = [
+    "Bidirectional",
+    "Dropout",
+    "LayerNorm",
+    "Residual",
+    "Stack",
+    "VariationalDropout",
+    "Zoneout",
+    "bidirectional",
+    "stack",
+]

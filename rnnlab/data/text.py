@@ -1,0 +1,212 @@
+"""Text as the input of a network: corpora, vocabularies and one-hot windows of characters."""
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import DTypeLike
+
+from rnnlab.errors import RunError, UsageError
+
+SPLITS = ("train", "validation", "test")
+
+
+def load_text(
+    name_or_path: str | PathLike[str],
+    data_dir: str | PathLike[str] | None = None,
+    manual_dir: str | PathLike[str] | None = None,
+    split: str = "train",
+) -> str:
+    """Returns one split of a corpus: "tiny_shakespeare", or any UTF-8 text file by its path.
+
+    Both are split by `split_text`. Line ends are kept as they are; a leading byte order mark is
+    not part of the text.
+
+    Args:
+        name_or_path: "tiny_shakespeare" or a path (`./tiny_shakespeare` for a file of that name).
+        data_dir: where TFDS keeps downloads and prepared data; its own default if None. Files
+            given by path do not use it.
+        manual_dir: a folder that holds Tiny Shakespeare's `input.txt`, read instead of the network.
+        split: "train", "validation" or "test".
+
+    Raises:
+        UsageError: unknown split, no such file, a folder, an empty file or split, or bytes that
+            are not UTF-8.
+        RunError: the file cannot be read; Tiny Shakespeare is neither here nor to be had.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"split={split!r}: must be one of {', '.join(SPLITS)}")
+    if name_or_path == "tiny_shakespeare":
+        return _load_tiny_shakespeare(data_dir, manual_dir, split)
+    text = _read_file(Path(name_or_path).expanduser())
+    part = split_text(text)[split]
+    if not part:
+        raise UsageError(f"split={split!r}: empty, for {name_or_path} has {len(text)} characters")
+    return part
+
+
+def split_text(text: str) -> dict[str, str]:
+    """Cuts a text, in order, into 90 % train, 5 % validation and 5 % test.
+
+    The first int(0.9 n) of n characters train; the rest is halved. TFDS's `tiny_shakespeare` is
+    cut in the same way, so that losses compare.
+    """
+    first = int(0.9 * len(text))
+    second = first + (len(text) - first) // 2
+    return dict(zip(SPLITS, (text[:first], text[first:second], text[second:]), strict=True))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The characters of a corpus in the order of their code points; a code is an index into them.
+
+    Attributes:
+        characters: every character once, in ascending order.
+
+    Raises:
+        UsageError: `characters` is empty, not ascending, or has one twice.
+    """
+
+    characters: str
+
+    def __post_init__(self) -> None:
+        """Checks the order."""
+        if not self.characters or "".join(sorted(set(self.characters))) != self.characters:
+            raise UsageError(
+                f"characters={self.characters[:40]!r}: must be distinct and ascending; "
+                "use Vocabulary.of(text)"
+            )
+
+    @classmethod
+    def of(cls, text: str) -> "Vocabulary":
+        """Returns the vocabulary of a text.
+
+        Raises:
+            UsageError: the text is empty.
+        """
+        return cls("".join(sorted(set(text))))
+
+    @property
+    def size(self) -> int:
+        """The number of characters, V."""
+        return len(self.characters)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Returns the codes of the N characters of `text`, int32 `[N]`.
+
+        Raises:
+            UsageError: a character that the vocabulary lacks, with its position.
+        """
+        known, points = _code_points(self.characters), _code_points(text)
+        codes = np.minimum(np.searchsorted(known, points), self.size - 1).astype(np.int32)
+        strange = np.flatnonzero(known[codes] != points)
+        if strange.size:
+            at = int(strange[0])
+            raise UsageError(
+                f"text: character {text[at]!r} at position {at} is not among the {self.size} of "
+                "the vocabulary; build it with Vocabulary.of over the whole corpus"
+            )
+        return codes
+
+    def decode(self, codes: Array | np.ndarray) -> str:
+        """Returns the text of codes `[N]`; the inverse of `encode`.
+
+        Raises:
+            UsageError: a code outside 0 .. V - 1.
+        """
+        codes = np.asarray(codes)
+        if np.any((codes < 0) | (codes >= self.size)):
+            raise UsageError(
+                f"codes: {codes.min()} .. {codes.max()} leaves the vocabulary, 0 .. {self.size - 1}"
+            )
+        return "".join(self.characters[code] for code in codes)
+
+
+def one_hot_windows(
+    text: str,
+    key: Array,
+    length: int,
+    batch: int,
+    vocabulary: Vocabulary,
+    dtype: DTypeLike = jnp.float32,
+) -> Array:
+    """Returns random contiguous windows of a text as one-hot characters.
+
+    The windows start at independent, uniform positions (so they may overlap); the same key gives
+    the same windows. Can be mapped over keys with `vmap`.
+
+    Args:
+        text: the corpus, N characters.
+        key: random key.
+        length: T, the characters of a window.
+        batch: B, the number of windows.
+        vocabulary: V characters, all of `text` among them.
+        dtype: floating type of the result.
+
+    Returns:
+        xs `[T, B, V]`, each xs[t, b] with a single one.
+
+    Raises:
+        UsageError: length or batch below 1; a text shorter than a window; a character that the
+            vocabulary lacks; `dtype` not a floating type.
+    """
+    for name, value in (("length", length), ("batch", batch)):
+        if value < 1:
+            raise UsageError(f"{name}={value}: must be a positive integer")
+    if len(text) < length:
+        raise UsageError(
+            f"length={length}: the text has only {len(text)} characters; take a longer text or a "
+            "shorter length"
+        )
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise UsageError(f"dtype={jnp.dtype(dtype)}: must be a floating type, such as float32")
+    codes = jnp.asarray(vocabulary.encode(text))
+    starts = jax.random.randint(key, (batch,), 0, len(text) - length + 1, jnp.int32)
+    positions = jnp.arange(length, dtype=jnp.int32)[:, None] + starts[None, :]
+    return jax.nn.one_hot(codes[positions], vocabulary.size, dtype=dtype)
+
+
+def _load_tiny_shakespeare(
+    data_dir: str | PathLike[str] | None, manual_dir: str | PathLike[str] | None, split: str
+) -> str:
+    # Imported here because it takes TFDS along, which costs half a second and may be absent.
+    try:
+        from rnnlab.data import tiny_shakespeare
+    except ModuleNotFoundError as error:
+        raise RunError(
+            f"tiny_shakespeare: the package {error.name} is missing; install tensorflow-datasets "
+            "and importlib_resources, or give the path of a text file instead"
+        ) from error
+    return tiny_shakespeare.load(data_dir, manual_dir, split)
+
+
+def _read_file(path: Path) -> str:
+    if not path.exists():
+        raise UsageError(
+            f"text {str(path)!r}: no such file; give a text file's path or tiny_shakespeare"
+        )
+    if path.is_dir():
+        raise UsageError(f"text {str(path)!r}: is a folder; give the path of a text file in it")
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"text {str(path)!r}: cannot be read: {error.strerror}") from error
+    try:
+        text = raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"text {str(path)!r}: not UTF-8 at byte {error.start} (0x{raw[error.start]:02x}); "
+            "convert the file to UTF-8"
+        ) from error
+    if not text:
+        raise UsageError(f"text {str(path)!r}: is empty; give a file with text")
+    return text
+
+
+def _code_points(text: str) -> np.ndarray:
+    """Returns the Unicode code points of a text, `[N]`; lone surrogates are points like others."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))

@@ -1,0 +1,209 @@
+"""The adjoint state, backwards through time in the log domain.
+
+The adjoint `a_t = ∂L/∂s_t` obeys
+
+    a_t = (∂s_{t+1}/∂s_t)ᵀ (a_{t+1} + (∂y_t/∂s_{t+1})ᵀ ∂L/∂y_t),
+
+the backward pass of the network. It is kept as `mantissa * 2**exponent`, one exponent for each
+sequence and each layer, and renormalised at every step (see `scaled`), so that neither 10,000 steps
+nor a layer that outgrows another one loses it.
+
+Here `s_0` is the state before the first step, `s_{t+1}` and `y_t` follow from `s_t` and `x_t`, for
+t = 0..T-1. Paths from `s_{t+1}` to `y_t` count as belonging to `s_{t+1}`, as in `y_t = h_{t+1}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rnnlab.cells.base import Array, Params, State
+from rnnlab.errors import UsageError
+from rnnlab.gradients import parts as state_parts
+from rnnlab.gradients import scaled
+from rnnlab.gradients.scaled import Scaled
+from rnnlab.gradients.step import Step, check, check_finite, take_apart, trajectory
+
+Loss = str | Array
+
+#: Adjoint of a state: for each group of leaves, its leaves with their common exponent.
+Adjoint = tuple[Scaled, ...]
+
+
+class AdjointProfile(NamedTuple):
+    """Gradient of the loss with respect to the state at every time.
+
+    Attributes:
+      log10_joint: `log10 ‖∂L/∂s_t‖` of the joint state, `[T+1, *batch]`; -inf where it is zero.
+      log10_parts: the same for each part by its name (`h`, `c`; `0.h`, … in a stack).
+    """
+
+    log10_joint: Array
+    log10_parts: dict[str, Array]
+
+
+def adjoint_profile(
+    cell: Any,
+    params: Params,
+    xs: Array,
+    state: State | None = None,
+    *,
+    loss: Loss = "last",
+    parts: tuple[str, ...] | None = None,
+    key: Array | None = None,
+) -> AdjointProfile:
+    """Measures `log10 ‖∂L/∂s_t‖` for t = 0..T: how far back a loss is felt.
+
+    It costs a forward and a backward pass. All sequences have the full length T. Noise (dropout,
+    zoneout) is off, as in `unroll` without a key.
+
+    Args:
+      cell: a cell or a combinator with a state of one time (not bidirectional).
+      params: its parameters, float32 or float64.
+      xs: inputs `[T, *batch, D]`.
+      state: the state before the first step; None for `cell.initial_state`.
+      loss: "last" for `L = <w, y_{T-1}>`, "every" for `L = Σ_t <w, y_t>`, with a unit vector w; or
+        the cotangents `∂L/∂y [T, *batch, H_out]`.
+      parts: names of the parts to measure; None for all.
+      key: draws w uniformly from the unit sphere; None takes `w = (1, …, 1)/√H_out`.
+
+    Returns:
+      Norms of the joint state and its parts.
+
+    Raises:
+      UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown loss or part.
+    """
+    state = check(cell, params, xs, state)
+    names = state_parts.part_names(state) if parts is None else tuple(parts)
+    for name in names:
+        state_parts.find(state, name, "parts")
+    kind, weights = resolve_loss(cell, params, xs, state, loss, key)
+    return _profile(cell, params, xs, state, weights, kind, names)
+
+
+@partial(jax.jit, static_argnums=(0, 5, 6))
+def _profile(
+    cell: Any,
+    params: Params,
+    xs: Array,
+    state: State,
+    weights: Array,
+    kind: str,
+    names: tuple[str, ...],
+) -> AdjointProfile:
+    with jax.default_matmul_precision("highest"):
+        us = cell.project(params, xs)
+        befores, final = trajectory(cell, params, us, state)
+        first = jax.tree.map(lambda a: a[0], us)
+        step = take_apart(lambda u, s: cell.step(params, u, s), first, state)
+
+        def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, list[Scaled]]:
+            time, u, before, after = inputs
+            dy = cotangent(kind, weights, time, xs.shape[0])
+            adjoint = inject(step, u, before, after, adjoint, dy)
+            return pull_state(step, u, before, after, adjoint, dy), _leaf_norms(adjoint)
+
+        afters = jax.tree.map(lambda a, b: jnp.concatenate([a[1:], b[None]]), befores, final)
+        inputs = (jnp.arange(xs.shape[0]), us, befores, afters)
+        adjoint, norms = jax.lax.scan(body, zero_adjoint(state), inputs, reverse=True)
+        norms = jax.tree.map(
+            lambda a, b: jnp.concatenate([a[None], b]), _leaf_norms(adjoint), norms
+        )
+
+    def log10_norm(part: str | None) -> Array:
+        leaves = state_parts.find(state, part, "parts")
+        return scaled.log10(scaled.hypot(*(norms[order.index(leaf)] for leaf in leaves)))
+
+    order = [leaf for group in state_parts.groups(state) for leaf in group]
+    return AdjointProfile(log10_norm(None), {name: log10_norm(name) for name in names})
+
+
+def resolve_loss(
+    cell: Any, params: Params, xs: Array, state: State, loss: Loss, key: Array | None
+) -> tuple[str, Array]:
+    """The kind of the loss ("last", "every", "given") and its weights, as `cotangent` takes them."""
+    y = jax.eval_shape(
+        lambda p, x, s: cell.step(p, cell.project(p, x), s)[1], params, xs[0], state
+    )
+    if isinstance(loss, str):
+        if loss not in ("last", "every"):
+            raise UsageError(
+                f"loss={loss!r}: must be 'last', 'every' or the cotangents [T, *batch, H_out]"
+            )
+        if key is None:
+            return loss, jnp.full(y.shape[-1:], y.shape[-1] ** -0.5, y.dtype)
+        w = jax.random.normal(key, y.shape[-1:], y.dtype)
+        return loss, w / jnp.linalg.norm(w)
+    expected = (xs.shape[0], *y.shape)
+    if (loss.shape, loss.dtype) != (expected, y.dtype):
+        raise UsageError(
+            f"loss is {loss.dtype}{list(loss.shape)}: cotangents must be {y.dtype}{list(expected)}"
+        )
+    check_finite("loss", loss)
+    return "given", loss
+
+
+def cotangent(kind: str, weights: Array, time: Array, steps: int) -> Array:
+    """`∂L/∂y_t`, which broadcasts against `[*batch, H_out]`."""
+    if kind == "given":
+        return jax.lax.dynamic_index_in_dim(weights, time, keepdims=False)
+    if kind == "last":
+        return jnp.where(time == steps - 1, weights, jnp.zeros_like(weights))
+    return weights
+
+
+def zero_adjoint(state: State) -> Adjoint:
+    """The adjoint of a state that nothing follows."""
+    leaves = [jnp.zeros_like(leaf) for leaf in jax.tree.leaves(state)]
+    return _by_group(state, leaves, jnp.zeros(leaves[0].shape[:-1], jnp.int32))
+
+
+def inject(
+    step: Step, inputs: Any, before: State, after: State, adjoint: Adjoint, dy: Array
+) -> Adjoint:
+    """Adds what the loss at `y_t` says about `s_{t+1}`: `a_{t+1} += (∂y_t/∂s_{t+1})ᵀ ∂L/∂y_t`."""
+    y, pull = jax.vjp(lambda s: step.emit(inputs, before, s), after)
+    (d_after,) = pull(jnp.broadcast_to(dy, y.shape))
+    return _add(adjoint, _by_group(after, jax.tree.leaves(d_after), adjoint[0].exponent * 0))
+
+
+def pull_state(
+    step: Step, inputs: Any, before: State, after: State, adjoint: Adjoint, dy: Array
+) -> Adjoint:
+    """The adjoint one step earlier, `a_t`, from the one after the injection at `s_{t+1}`."""
+    total = None
+    for group, d_after in zip(state_parts.groups(after), adjoint, strict=True):
+
+        def advance(s: State, group: tuple[int, ...] = group) -> list[Array]:
+            leaves = jax.tree.leaves(step.advance(inputs, s))
+            return [leaves[i] for i in group]
+
+        (d_before,) = jax.vjp(advance, before)[1](d_after.mantissa)
+        pulled = _by_group(before, jax.tree.leaves(d_before), d_after.exponent)
+        total = pulled if total is None else _add(total, pulled)
+    assert total is not None
+    if step.emit_reads:
+        y, pull = jax.vjp(lambda s: step.emit(inputs, s, after), before)
+        (d_before,) = pull(jnp.broadcast_to(dy, y.shape))
+        direct = _by_group(before, jax.tree.leaves(d_before), adjoint[0].exponent * 0)
+        total = _add(total, direct)
+    return total
+
+
+def _by_group(state: State, leaves: list[Array], exponent: Array) -> Adjoint:
+    return tuple(
+        scaled.normalise([leaves[i] for i in group], exponent)
+        for group in state_parts.groups(state)
+    )
+
+
+def _add(a: Adjoint, b: Adjoint) -> Adjoint:
+    return tuple(scaled.add(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _leaf_norms(adjoint: Adjoint) -> list[Scaled]:
+    return [scaled.norm(Scaled(leaf, group.exponent)) for group in adjoint for leaf in group.mantissa]

@@ -1,0 +1,189 @@
+"""Singular values, norm and determinant of the state Jacobian `∂s_T/∂s_0`, for many T at once."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnlab.cells.base import Array, Params, State, check_positive
+from rnnlab.errors import UsageError
+from rnnlab.gradients import jacobi, scaled
+from rnnlab.gradients import parts as state_parts
+from rnnlab.gradients.step import Step, check, take_apart
+from rnnlab.gradients.tangents import Tangents, initial_tangents, propagate, random_basis
+
+
+class StateJacobian(NamedTuple):
+    """Measurements of `∂s_T/∂s_0`, or a block of it, for n values of T.
+
+    A block `[M, K]`, M units of s_T by K units of s_0, has m = min(M, K) singular values. All are
+    base-10 logarithms, and -inf for zero.
+
+    Attributes:
+      lengths: the values of T, int32 `[n]`.
+      log10_sigma_max: largest singular value, `[n, *batch]`.
+      log10_sigma_min: smallest singular value, `[n, *batch]`.
+      log10_singular_values: all, descending, `[n, *batch, m]`.
+      log10_frobenius: Frobenius norm, `[n, *batch]`.
+      log10_det: `log10 |det|`, `[n, *batch]`; None for a block that is not square.
+      log10_qr_diagonal: `Σ_t log10 |r_ii|` of the QR method, `[n, *batch, K]`; divided by T the
+        Lyapunov exponents, in decades per step.
+    """
+
+    lengths: Array
+    log10_sigma_max: Array
+    log10_sigma_min: Array
+    log10_singular_values: Array
+    log10_frobenius: Array
+    log10_det: Array | None
+    log10_qr_diagonal: Array
+
+
+def state_jacobian(
+    cell: Any,
+    params: Params,
+    xs: Array,
+    state: State | None = None,
+    *,
+    lengths: Sequence[int],
+    of: str | None = None,
+    wrt: str | None = None,
+    every: int = 1,
+) -> StateJacobian:
+    """Measures `∂s_T/∂s_0` for every T of a list, in one pass over the longest.
+
+    For `∂s_T/∂s_t` give `xs[t:]` and the state `s_t`.
+
+    The singular values come from the QR method (see `tangents`) and Jacobi rotations of its scaled
+    triangular factor (see `jacobi`), so that the smallest is right next to a largest that is
+    thousands of decades away. A direction that a single step shrinks below the rounding of that
+    step, about `N eps ‖J_t‖`, cannot be told from zero.
+
+    Args:
+      cell: a cell or a combinator with a state of one time (not bidirectional).
+      params: its parameters, float32 or float64.
+      xs: inputs `[T_max, *batch, D]`.
+      state: the state before the first step; None for `cell.initial_state`.
+      lengths: values of T, each within 0..T_max, in any order.
+      of: the part of s_T to differentiate, such as "c"; None for the joint state.
+      wrt: the part of s_0 to differentiate by; None for the joint state.
+      every: steps between two QR factorisations. More than one is faster, and loses the singular
+        values smaller than the largest by 1/eps within that many steps.
+
+    Returns:
+      The measurements, in the order of `lengths`.
+
+    Raises:
+      UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown part, a length that is
+        no integer within 0..T_max.
+    """
+    state = check(cell, params, xs, state)
+    check_positive("every", every)
+    wanted = check_times("lengths", lengths, xs.shape[0])
+    for argument, part in (("of", of), ("wrt", wrt)):
+        state_parts.find(state, part, argument)
+    stops, order = np.unique(wanted, return_inverse=True)
+    measured = _measure(cell, params, xs, state, jnp.asarray(stops, jnp.int32), of, wrt, every)
+    return jax.tree.map(lambda a: a[jnp.asarray(order)], measured)
+
+
+def check_times(name: str, times: Sequence[int], steps: int) -> list[int]:
+    """The times as a list of integers within 0..steps; UsageError otherwise."""
+    try:
+        values = [operator.index(time) for time in times]
+    except TypeError:
+        raise UsageError(f"{name}={times!r}: must be a list of integers") from None
+    if not values:
+        raise UsageError(f"{name}={times!r}: must name at least one number of steps")
+    for value in values:
+        if not 0 <= value <= steps:
+            raise UsageError(f"{name} contains {value}: must lie in 0..{steps}, the T of xs")
+    return values
+
+
+@partial(jax.jit, static_argnums=(0, 5, 6, 7))
+def _measure(
+    cell: Any,
+    params: Params,
+    xs: Array,
+    state: State,
+    stops: Array,
+    of: str | None,
+    wrt: str | None,
+    every: int,
+) -> StateJacobian:
+    with jax.default_matmul_precision("highest"):
+        us = cell.project(params, xs)
+        first = jax.tree.map(lambda a: a[0], us)
+        step = take_apart(lambda u, s: cell.step(params, u, s), first, state)
+        rows_of = state_parts.find(state, of, "of")
+        columns_of = state_parts.find(state, wrt, "wrt")
+        leaves = _ancestors(step, state, {*rows_of, *columns_of})
+        columns = _units(state, leaves, columns_of)
+        tangents = initial_tangents(_basis(state, leaves, columns), with_rows=True)
+        tangents = propagate(step.advance, us, state, tangents, leaves, stops, every)
+        return _summarise(tangents, stops, _units(state, leaves, rows_of))
+
+
+def _ancestors(step: Step, state: State, wanted: set[int]) -> tuple[int, ...]:
+    """The wanted leaves and all that they depend on, closed under `step`, by whole groups.
+
+    The rest of the state is left out of the tangents: if it grew faster it would only bury the
+    wanted rows of the basis below rounding.
+    """
+    leaves = set(wanted)
+    while True:
+        grown = leaves.union(*(step.reads[i] for i in leaves))
+        grown = grown.union(*(g for g in state_parts.groups(state) if grown & set(g)))
+        if grown == leaves:
+            return tuple(sorted(leaves))
+        leaves = grown
+
+
+def _units(state: State, leaves: tuple[int, ...], part: tuple[int, ...]) -> np.ndarray:
+    """Places of the units of `part` within the joint state of `leaves`."""
+    widths = state_parts.widths(state)
+    owner = np.concatenate([np.full(widths[i], i) for i in leaves])
+    return np.flatnonzero(np.isin(owner, part))
+
+
+def _basis(state: State, leaves: tuple[int, ...], columns: np.ndarray) -> Array:
+    """Random orthonormal tangents `[*batch, N, K]` within the given units."""
+    template = jax.tree.leaves(state)[0]
+    size = sum(state_parts.widths(state)[i] for i in leaves)
+    basis = jnp.zeros((size, len(columns)), template.dtype)
+    basis = basis.at[columns].set(random_basis(len(columns), template.dtype))
+    return jnp.broadcast_to(basis, (*template.shape[:-1], *basis.shape))
+
+
+def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJacobian:
+    """Turns the factors at all stops into the measurements of the rows `units`."""
+    rows, diagonal = tangents.rows, tangents.diagonal
+    assert rows is not None
+    size, count = tangents.basis.shape[-2:]
+    determinant = scaled.product(diagonal) if len(units) == count else None
+    if len(units) < size:
+        selected = jnp.linalg.qr(tangents.basis[..., units, :], mode="r")
+        rows = scaled.matmul(selected, rows)
+        if determinant is not None:
+            factors = scaled.exact(jnp.diagonal(selected, axis1=-2, axis2=-1), rows.exponent.ndim)
+            determinant = scaled.product(
+                jax.tree.map(lambda *a: jnp.stack(a, -1), determinant, scaled.product(factors))
+            )
+    values = jnp.sort(scaled.log10(jacobi.singular_values(rows)), axis=-1)[..., ::-1]
+    frobenius = scaled.norm(scaled.share_exponent(rows, rows.exponent.ndim - 1))
+    return StateJacobian(
+        lengths=stops,
+        log10_sigma_max=values[..., 0],
+        log10_sigma_min=values[..., -1],
+        log10_singular_values=values,
+        log10_frobenius=scaled.log10(frobenius),
+        log10_det=None if determinant is None else scaled.log10(determinant),
+        log10_qr_diagonal=scaled.log10(diagonal),
+    )

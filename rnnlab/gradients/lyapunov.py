@@ -1,0 +1,116 @@
+"""Lyapunov exponents along a trajectory, by the QR method (see `tangents`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnlab.cells.base import Array, Params, State, check_positive
+from rnnlab.errors import UsageError
+from rnnlab.gradients import parts as state_parts
+from rnnlab.gradients import scaled
+from rnnlab.gradients.jacobian import check_times
+from rnnlab.gradients.scaled import Scaled
+from rnnlab.gradients.step import check
+from rnnlab.gradients.tangents import initial_tangents, propagate, random_basis
+
+
+class LyapunovExponents(NamedTuple):
+    """Exponents in nats per step, in descending order.
+
+    Attributes:
+      exponents: estimate over all steps after the discarded ones, `[*batch, k]`; -inf for a
+        direction that is lost.
+      steps: where the running estimate was read, int32 `[n]`.
+      running: the estimate over the steps from `discard` to each of them, `[n, *batch, k]`.
+    """
+
+    exponents: Array
+    steps: Array
+    running: Array
+
+
+def lyapunov_exponents(
+    cell: Any,
+    params: Params,
+    xs: Array,
+    state: State | None = None,
+    *,
+    count: int | None = None,
+    discard: int = 0,
+    records: Sequence[int] | None = None,
+    every: int = 1,
+) -> LyapunovExponents:
+    """Measures `λ_i = lim_T (1/T) Σ_t ln |r_ii(t)|` of the joint state, and its convergence.
+
+    Source: Benettin et al. 1980, "Lyapunov characteristic exponents for smooth dynamical systems
+    and for Hamiltonian systems; a method for computing all of them", parts 1 and 2.
+
+    Args:
+      cell: a cell or a combinator with a state of one time (not bidirectional).
+      params: its parameters, float32 or float64.
+      xs: inputs `[T, *batch, D]`.
+      state: the state before the first step; None for `cell.initial_state`.
+      count: number k of exponents, the largest ones; None for the whole spectrum.
+      discard: first steps, which bring state and tangents onto the attractor and do not count.
+      records: steps at which to read the running estimate; None for 50 (or all) evenly spaced.
+      every: steps between two QR factorisations.
+
+    Returns:
+      The exponents, and their running estimate.
+
+    Raises:
+      UsageError: as for `state_jacobian`; `count` beyond the size of the state; `discard` not
+        within 0..T-1; a record that is not after `discard`.
+    """
+    state = check(cell, params, xs, state)
+    check_positive("every", every)
+    size, steps = sum(state_parts.widths(state)), xs.shape[0]
+    count = size if count is None else count
+    check_positive("count", count)
+    if count > size:
+        raise UsageError(f"count={count}: the joint state has {size} units and as many exponents")
+    if isinstance(discard, bool) or not isinstance(discard, int) or not 0 <= discard < steps:
+        raise UsageError(f"discard={discard!r}: must lie in 0..{steps - 1}, below the T of xs")
+    if records is None:
+        records = np.linspace(discard, steps, min(50, steps - discard) + 1)[1:].round().astype(int)
+    times = check_times("records", records, steps)
+    if min(times) <= discard:
+        raise UsageError(f"records contains {min(times)}: must lie after discard={discard}")
+    stops = np.unique([discard, *times, steps])
+    logs = _log_growth(cell, params, xs, state, jnp.asarray(stops, jnp.int32), count, every)
+    wanted = jnp.asarray(np.searchsorted(stops, times) - 1)
+    return LyapunovExponents(logs[-1], jnp.asarray(stops[1:], jnp.int32)[wanted], logs[wanted])
+
+
+@partial(jax.jit, static_argnums=(0, 5, 6))
+def _log_growth(
+    cell: Any, params: Params, xs: Array, state: State, stops: Array, count: int, every: int
+) -> Array:
+    """Growth per step in nats since the first stop, sorted, for each later one."""
+    with jax.default_matmul_precision("highest"):
+        leaves = tuple(range(len(jax.tree.leaves(state))))
+        batch_shape = jax.tree.leaves(state)[0].shape[:-1]
+        basis = random_basis(sum(state_parts.widths(state)), xs.dtype)[:, :count]
+        basis = jnp.broadcast_to(basis, (*batch_shape, *basis.shape))
+        tangents = propagate(
+            lambda u, s: cell.step(params, u, s)[0],
+            cell.project(params, xs),
+            state,
+            initial_tangents(basis, with_rows=False),
+            leaves,
+            stops,
+            every,
+        )
+    mantissa, exponent = tangents.diagonal
+    growth = Scaled(mantissa[1:] / mantissa[0], exponent[1:] - exponent[0])
+    elapsed = (stops[1:] - stops[0]).astype(xs.dtype)
+    nats = scaled.log10(growth) * jnp.asarray(math.log(10), xs.dtype)
+    rates = nats / elapsed.reshape(-1, *(1,) * (nats.ndim - 1))
+    return jnp.sort(rates, axis=-1)[..., ::-1]

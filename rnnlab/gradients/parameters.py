@@ -1,0 +1,134 @@
+"""Parameter gradients in the log domain, in total and by the step they come from.
+
+With the adjoint `a_t` of `adjoint`, the gradient is a sum over time,
+
+    ∂L/∂θ = Σ_t g_t,    g_t = Σ_batch (∂(s_{t+1}, y_t)/∂θ)ᵀ (a_{t+1}, ∂L/∂y_t),
+
+where θ acts at step t only, its copy there. Sequences of one batch are aligned at the largest
+exponent among them before they are added; so are the steps.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rnnlab.cells.base import Array, Params, State
+from rnnlab.gradients import parts as state_parts
+from rnnlab.gradients import scaled
+from rnnlab.gradients.adjoint import (
+    Adjoint,
+    Loss,
+    cotangent,
+    inject,
+    pull_state,
+    resolve_loss,
+    zero_adjoint,
+)
+from rnnlab.gradients.scaled import Scaled
+from rnnlab.gradients.step import Step, check, take_apart, trajectory
+
+
+class ParameterGradients(NamedTuple):
+    """Norms of the gradient of the loss, for each parameter leaf; trees like the parameters.
+
+    Attributes:
+      log10_norm: `log10 ‖∂L/∂θ‖` (Frobenius), scalars; -inf where the gradient is zero.
+      log10_contributions: `log10 ‖g_t‖` of each step, `[T]`; step t reads `x_t` and `s_t`.
+    """
+
+    log10_norm: Any
+    log10_contributions: Any
+
+
+def parameter_gradients(
+    cell: Any,
+    params: Params,
+    xs: Array,
+    state: State | None = None,
+    *,
+    loss: Loss = "last",
+    key: Array | None = None,
+) -> ParameterGradients:
+    """Measures `log10 ‖∂L/∂θ‖` for each parameter, also where the gradient itself is 0 or inf.
+
+    The gradient is summed over the batch. Arguments, loss and errors are those of
+    `adjoint_profile`.
+
+    Returns:
+      The norms, and what each time step contributes.
+    """
+    state = check(cell, params, xs, state)
+    kind, weights = resolve_loss(cell, params, xs, state, loss, key)
+    return _gradients(cell, params, xs, state, weights, kind)
+
+
+@partial(jax.jit, static_argnums=(0, 5))
+def _gradients(
+    cell: Any, params: Params, xs: Array, state: State, weights: Array, kind: str
+) -> ParameterGradients:
+    with jax.default_matmul_precision("highest"):
+        befores, final = trajectory(cell, params, cell.project(params, xs), state)
+        afters = jax.tree.map(lambda a, b: jnp.concatenate([a[1:], b[None]]), befores, final)
+        step = take_apart(
+            lambda inputs, s: cell.step(inputs[0], cell.project(*inputs), s),
+            (params, xs[0]),
+            state,
+        )
+
+        def body(carry: tuple[Adjoint, Any], inputs: Any) -> tuple[tuple[Adjoint, Any], Any]:
+            adjoint, total = carry
+            time, x, before, after = inputs
+            dy = cotangent(kind, weights, time, xs.shape[0])
+            adjoint = inject(step, (params, x), before, after, adjoint, dy)
+            share = _pull_params(step, params, x, before, after, adjoint, dy)
+            adjoint = pull_state(step, (params, x), before, after, adjoint, dy)
+            return (adjoint, _add(total, share)), _norms(share)
+
+        start = (zero_adjoint(state), _leaves(params, jnp.int32(0), zero=True))
+        inputs = (jnp.arange(xs.shape[0]), xs, befores, afters)
+        (_, total), contributions = jax.lax.scan(body, start, inputs, reverse=True)
+        tree = partial(jax.tree.unflatten, jax.tree.structure(params))
+        return ParameterGradients(
+            tree([scaled.log10(a) for a in _norms(total)]),
+            tree([scaled.log10(a) for a in contributions]),
+        )
+
+
+def _pull_params(
+    step: Step, params: Params, x: Array, before: State, after: State, adjoint: Adjoint, dy: Array
+) -> list[Scaled]:
+    """`g_t`: the gradient of the copy of the parameters that acts at this step."""
+    share = _leaves(params, jnp.int32(0), zero=True)
+    for group, d_after in zip(state_parts.groups(after), adjoint, strict=True):
+        aligned = scaled.share_exponent(d_after)
+
+        def advance(p: Params, group: tuple[int, ...] = group) -> list[Array]:
+            leaves = jax.tree.leaves(step.advance((p, x), before))
+            return [leaves[i] for i in group]
+
+        (gradient,) = jax.vjp(advance, params)[1](aligned.mantissa)
+        share = _add(share, _leaves(gradient, aligned.exponent))
+    if step.emit_reads:
+        y, pull = jax.vjp(lambda p: step.emit((p, x), before, after), params)
+        share = _add(share, _leaves(pull(jnp.broadcast_to(dy, y.shape))[0], jnp.int32(0)))
+    return share
+
+
+def _leaves(tree: Any, exponent: Array, zero: bool = False) -> list[Scaled]:
+    """Each leaf with an exponent of its own."""
+    leaves = jax.tree.leaves(tree)
+    if zero:
+        leaves = [jnp.zeros_like(leaf) for leaf in leaves]
+    return [scaled.normalise(leaf, exponent) for leaf in leaves]
+
+
+def _add(a: list[Scaled], b: list[Scaled]) -> list[Scaled]:
+    return [scaled.add(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def _norms(leaves: list[Scaled]) -> list[Scaled]:
+    return [scaled.norm(leaf) for leaf in leaves]

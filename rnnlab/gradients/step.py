@@ -1,0 +1,143 @@
+"""One step of any cell, taken apart for differentiation, and the trajectory it makes.
+
+A step is `s' = advance(inputs, s)` followed by `y = emit(inputs, s, s')`. A cell returns both at
+once; they are told apart in its jaxpr, by cutting the output's dependence at the new state. So a
+loss on `y_t` acts on the state *after* step t wherever the cell computes its output from that
+state, as `y = h'` does, and `∂L/∂s_T` exists for a loss at the last step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
+
+from rnnlab.cells.base import Array, Params, State
+from rnnlab.errors import UsageError
+from rnnlab.unroll import check_inputs, check_state
+
+
+class Step(NamedTuple):
+    """The two halves of a step, and what they read.
+
+    Attributes:
+      advance: `(inputs, s) -> s'`.
+      emit: `(inputs, s, s') -> y`.
+      emit_reads: whether `y` depends on `inputs` or `s` in another way than through `s'`.
+      reads: for each leaf of `s'`, the indices of the leaves of `s` it depends on.
+    """
+
+    advance: Callable[[Any, State], State]
+    emit: Callable[[Any, State, State], Array]
+    emit_reads: bool
+    reads: tuple[frozenset[int], ...]
+
+
+def check(cell: Any, params: Params, xs: Array, state: State | None) -> State:
+    """Raises UsageError for what cannot be measured; returns the state before the first step."""
+    if not hasattr(cell, "step"):
+        raise UsageError(
+            f"cell={type(cell).__name__}: reads the sequence in both directions, so that it has no "
+            "state of one time; measure each direction by itself, the backward one on xs[::-1]"
+        )
+    batch_shape = check_inputs(cell, params, xs)
+    if xs.shape[0] == 0:
+        raise UsageError(f"xs has shape {list(xs.shape)}: T=0, must have at least one step")
+    if xs.dtype not in (jnp.float32, jnp.float64):
+        raise UsageError(f"xs is {xs.dtype}: gradients are measured in float32 or float64")
+    if state is None:
+        state = cell.initial_state(batch_shape, xs.dtype)
+    else:
+        check_state(cell, state, batch_shape, xs.dtype)
+    for name, tree in (("params", params), ("xs", xs), ("state", state)):
+        check_finite(name, tree)
+    return state
+
+
+def check_finite(name: str, tree: Any) -> None:
+    """Raises UsageError if a concrete leaf holds NaN or inf, naming the leaf and the first one."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if isinstance(leaf, jax.core.Tracer) or bool(jnp.all(jnp.isfinite(leaf))):
+            continue
+        values = np.asarray(leaf)
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise UsageError(
+            f"{name}{jax.tree_util.keystr(path)} holds {values[index]} at {list(index)}: "
+            "must be finite"
+        )
+
+
+def trajectory(cell: Any, params: Params, us: Any, state: State) -> tuple[State, State]:
+    """The states before each step `[T, *batch, H]`, and the last one, from the projected inputs."""
+
+    def body(state: State, u: Any) -> tuple[State, State]:
+        return cell.step(params, u, state)[0], state
+
+    final, befores = jax.lax.scan(body, state, us)
+    return befores, final
+
+
+def take_apart(step: Callable[[Any, State], tuple[State, Array]], inputs: Any, state: State) -> Step:
+    """Splits `step(inputs, s) -> (s', y)` at `s'`; the arguments serve as examples of the types."""
+    closed = jax.make_jaxpr(step)(inputs, state)
+    jaxpr = closed.jaxpr
+    count = len(jax.tree.leaves(state))
+    before, after = jaxpr.invars[len(jaxpr.invars) - count :], jaxpr.outvars[:count]
+    y = jaxpr.outvars[count]
+    emitted, emit_reads = _cut_at_state(closed, after, y)
+
+    def emit(inputs: Any, before: State, after: State) -> Array:
+        return emitted(jax.tree.leaves((inputs, before)), jax.tree.leaves(after))
+
+    return Step(
+        advance=lambda inputs, before: step(inputs, before)[0],
+        emit=emit,
+        emit_reads=emit_reads,
+        reads=tuple(
+            frozenset(i for i, var in enumerate(before) if var in _walk_back(jaxpr, out))
+            for out in after
+        ),
+    )
+
+
+def _cut_at_state(
+    closed: ClosedJaxpr, after: Sequence[Any], y: Any
+) -> tuple[Callable[[list[Array], list[Array]], Array], bool]:
+    """`y` as a function of the arguments and of `s'`, and whether it reads the arguments at all."""
+    jaxpr = closed.jaxpr
+    places = {var: i for i, var in enumerate(after) if isinstance(var, Var)}
+    if y in places:
+        return lambda arguments, after: after[places[y]], False
+    cut = [var for var in places if var not in jaxpr.invars]
+    seen = _walk_back(jaxpr, y, cut)
+    output = ClosedJaxpr(
+        jaxpr.replace(
+            invars=[*jaxpr.invars, *cut],
+            outvars=[y],
+            eqns=[eqn for eqn in jaxpr.eqns if not seen.isdisjoint(eqn.outvars)],
+            debug_info=None,
+        ),
+        closed.consts,
+    )
+
+    def emitted(arguments: list[Array], after: list[Array]) -> Array:
+        return jaxpr_as_fun(output)(*arguments, *(after[places[var]] for var in cut))[0]
+
+    return emitted, not seen.isdisjoint(jaxpr.invars)
+
+
+def _walk_back(jaxpr: Jaxpr, target: Any, cut: Container[Any] = ()) -> set[Var]:
+    """All variables that `target` depends on and itself, not looking behind those of `cut`."""
+    producers = {out: eqn for eqn in jaxpr.eqns for out in eqn.outvars}
+    seen: set[Var] = set()
+    queue = [target]
+    while queue:
+        var = queue.pop()
+        if isinstance(var, Var) and var not in seen and var not in cut:
+            seen.add(var)
+            queue.extend(producers[var].invars if var in producers else ())
+    return seen

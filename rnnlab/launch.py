@@ -1,0 +1,95 @@
+"""From a command line to a finished run, and from how it ended to an exit code.
+
+    0    done
+    1    the request is right but could not be carried out (disk, permission, network)
+    2    the request is wrong
+    130  interrupted by Ctrl-C; 143 by SIGTERM
+
+Only an error of the program itself shows a traceback.
+"""
+
+import pathlib
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from rnnlab import command_line, registry
+from rnnlab import workdir as workdirs
+from rnnlab.errors import RunError, UsageError
+
+
+def main(argv: Sequence[str], folder: pathlib.Path) -> int:
+    """Runs the command line with the experiments of a folder, and returns the exit code."""
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        return _dispatch(argv, folder)
+    except UsageError as error:
+        return _say(f"error: {error}", 2)
+    except RunError as error:
+        return _say(f"error: {error}", 1)
+    except OSError as error:
+        return _say(f"error: {error}; once that is mended, the same command continues", 1)
+    except KeyboardInterrupt as interrupt:
+        again = shlex.join(["python", *argv])
+        return _say(
+            f"interrupted; the same command continues where it stopped: {again}",
+            143 if isinstance(interrupt, _Terminated) else 130,
+        )
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does: recorded, and ready to be continued."""
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
+    line = command_line.CommandLine(argv)
+    if line.help and not line.experiment_given:
+        print(command_line.general_help(registry.experiments(folder)))
+    elif line.list:
+        print(command_line.listing(registry.experiments(folder)))
+    else:
+        experiment = registry.find(folder, line.experiment)
+        if line.help:
+            print(command_line.experiment_help(experiment))
+        else:
+            _run(experiment, line, argv)
+    return 0
+
+
+def _run(
+    experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
+) -> None:
+    line.check(experiment)
+    _set_precision()
+    module = experiment.load()
+    config = line.config(module.Config)
+
+    path = line.workdir or workdirs.default_path(experiment.name, config)
+    start = time.monotonic()
+    with workdirs.open_workdir(path, experiment.name, config, argv) as workdir:
+        again = " (continued)" if workdir.status["starts"] > 1 else ""
+        print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
+        module.run(config, workdir)
+    print(f"\n{workdir.status['state']} in {time.monotonic() - start:.1f} s; see {path}:")
+    made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
+    print("  " + "  ".join(made))
+
+
+def _set_precision() -> None:
+    """Lets experiments choose float64, and forbids silent promotion, before any array is made."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def _say(message: str, code: int) -> int:
+    """Prints one line to standard error, whatever the message holds, and returns the code."""
+    print(" ".join(message.split()), file=sys.stderr)
+    return code

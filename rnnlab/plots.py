@@ -1,0 +1,283 @@
+"""Pictures as a paper would print them.
+
+Figures are made without pyplot, so that no backend and no setting outside of `style()` changes:
+
+    with plots.style():
+        figure, axes = plots.subplots(1, 3, width=10)
+        plots.phase_diagram(axes[0], radii, lengths, log10_norm, ...)
+        plots.save(figure, workdir.path("phase.png"))
+"""
+
+import contextlib
+import io
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import Normalize, SymLogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
+
+from rnnlab.errors import UsageError
+from rnnlab.workdir import atomic_write
+
+#: Okabe & Ito (2008), "Color Universal Design": told apart with every common colour blindness.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+_STYLE: dict[Any, Any] = {
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    # Seven colours in four dashes: 28 lines that differ.
+    "axes.prop_cycle": cycler(linestyle=["-", "--", ":", "-."]) * cycler(color=COLORS),
+    "lines.linewidth": 1.6,
+    "hatch.linewidth": 0.6,
+    "hatch.color": "#555555",
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Makes figures in the project's style, for the length of a `with` block."""
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def subplots(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float = 7.0,
+    height: float | None = None,
+    **kwargs: Any,
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes.
+
+    Args:
+        rows: rows of axes.
+        columns: columns of axes.
+        width: inches; 7 fills a page of text.
+        height: inches; by default axes of 4:5.
+        **kwargs: for `Figure.subplots`, such as `sharey=True`.
+
+    Returns:
+        The figure and its axes, always `[rows, columns]`.
+    """
+    height = 0.8 * width / columns * rows if height is None else height
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes a PNG as a whole or not at all, at 200 dots per inch, and returns its path."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=_STYLE["savefig.dpi"], metadata={"Software": None})
+    return atomic_write(path, picture.getvalue())
+
+
+def phase_diagram(
+    ax: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    z: ArrayLike,
+    *,
+    xlabel: str,
+    ylabel: str,
+    zlabel: str,
+    yscale: str = "linear",
+    contours: Sequence[float] = (),
+    limit: float | None = None,
+    linear: float | None = None,
+    floor: float | None = None,
+    floor_label: str = "below float32",
+    colorbar: bool = True,
+) -> QuadMesh:
+    """A heat map of a signed quantity such as log10 of a gradient norm: white is zero.
+
+    Values beyond the colours and cells that are not finite are visible as such: the colour bar ends
+    in a point, and nan is grey.
+
+    Args:
+        ax: where to draw.
+        x: centres of the columns [X], increasing.
+        y: centres of the rows [Y], increasing; positive for a logarithmic axis.
+        z: values [Y, X].
+        xlabel: label of the horizontal axis.
+        ylabel: label of the vertical axis.
+        zlabel: label of the colour bar.
+        yscale: "linear" or "log".
+        contours: levels of `z` drawn as labelled lines.
+        limit: colours span -limit to limit; by default the largest finite |z|.
+        linear: if given, colours are linear between -linear and linear and logarithmic beyond, so
+            that exponents of 1 and of 1000 can both be read.
+        floor: if given, the region `z < floor` is hatched.
+        floor_label: what the hatching means; appears in `ax.legend()`.
+        colorbar: whether to draw one beside `ax`.
+
+    Returns:
+        The mesh, for a colour bar shared by several axes.
+
+    Raises:
+        UsageError: if the shapes do not fit or the axes do not increase.
+    """
+    x, y, z = _grid(x, y, z)
+    finite = np.abs(z[np.isfinite(z)])
+    limit = float(finite.max(initial=1e-12)) if limit is None else limit
+    norm = (
+        Normalize(-limit, limit)
+        if linear is None or linear >= limit
+        else SymLogNorm(linear, vmin=-limit, vmax=limit)
+    )
+    ax.set_facecolor("#bbbbbb")
+    mesh = ax.pcolormesh(
+        _edges(x, "linear"),
+        _edges(y, yscale),
+        np.ma.masked_invalid(z),
+        norm=norm,
+        cmap="RdBu_r",
+        rasterized=True,
+    )
+    ax.set(xlabel=xlabel, ylabel=ylabel, yscale=yscale)
+    if floor is not None:
+        _hatch_below(ax, x, y, z, floor, floor_label)
+    if contours:
+        contour_lines(ax, x, y, z, contours)
+    if colorbar:
+        add_colorbar(mesh, ax, zlabel)
+    return mesh
+
+
+def add_colorbar(mesh: QuadMesh, axes: Axes | np.ndarray, label: str) -> None:
+    """A colour bar for one map, or for several that share their colours.
+
+    Args:
+        mesh: what `phase_diagram` returned.
+        axes: the axes beside which it stands.
+        label: of the colour bar.
+    """
+    beyond = np.ma.max(np.ma.abs(np.ma.asarray(mesh.get_array()))) > (mesh.norm.vmax or 0.0)
+    figure = np.ravel(np.asarray(axes, object))[0].figure
+    bar = figure.colorbar(
+        mesh, ax=axes, label=label, extend="both" if beyond else "neither", format=_number
+    )
+    bar.ax.minorticks_off()
+
+
+def contour_lines(
+    ax: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    z: ArrayLike,
+    levels: Sequence[float],
+    *,
+    label: str = "",
+    color: str = "#000000",
+    linestyle: str = "-",
+) -> None:
+    """Labelled level lines, of the map's own values or of a theory drawn over it.
+
+    Args:
+        ax: where to draw.
+        x: columns [X].
+        y: rows [Y].
+        z: values [Y, X].
+        levels: values at which to draw, increasing.
+        label: what the lines are; appears in `ax.legend()`.
+        color: of lines and numbers.
+        linestyle: of the lines.
+    """
+    x, y, z = _grid(x, y, z)
+    finite = z[np.isfinite(z)]
+    # Matplotlib warns about a level that does not occur; there is no line to draw for it.
+    levels = [v for v in levels if finite.min(initial=np.inf) < v < finite.max(initial=-np.inf)]
+    if levels and min(z.shape) > 1:
+        lines = ax.contour(
+            x,
+            y,
+            np.ma.masked_invalid(z),
+            levels,
+            colors=color,
+            linestyles=linestyle,
+            linewidths=1.1,
+        )
+        halo = withStroke(linewidth=2, foreground="white")
+        for number in ax.clabel(lines, fmt=_number, fontsize=8):
+            number.set_path_effects([halo])
+    if label:
+        ax.plot([], [], color=color, linestyle=linestyle, linewidth=1.1, label=label)
+
+
+def quantile_band(ax: Axes, x: ArrayLike, samples: ArrayLike, label: str, **kwargs: Any) -> Line2D:
+    """Median as a line, quartiles as a band.
+
+    Args:
+        ax: where to draw.
+        x: positions [N].
+        samples: values [S, N], a row for each seed; nan leaves a gap.
+        label: entry in the legend.
+        **kwargs: for the line, such as `color`.
+
+    Raises:
+        UsageError: if the shapes do not fit.
+    """
+    x, samples = np.asarray(x), np.asarray(samples, np.float64)
+    if samples.shape[1:] != x.shape or x.ndim != 1 or not len(samples):
+        raise UsageError(f"samples {samples.shape}: must be [S, N] with N of x {x.shape}")
+    low, median, high = np.quantile(samples, [0.25, 0.5, 0.75], axis=0)
+    (line,) = ax.plot(x, median, label=label, **kwargs)
+    ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    return line
+
+
+def _grid(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x, y, z = (np.asarray(values, np.float64) for values in (x, y, z))
+    if x.ndim != 1 or y.ndim != 1 or z.shape != (len(y), len(x)) or not z.size:
+        raise UsageError(f"z {z.shape}: must be [Y, X] for x {x.shape} and y {y.shape}")
+    if np.any(np.diff(x) <= 0) or np.any(np.diff(y) <= 0):
+        raise UsageError("x and y: must increase")
+    return x, y, z
+
+
+def _edges(centres: np.ndarray, scale: str) -> np.ndarray:
+    """Borders [N + 1] of cells with the given centres, halfway between them on the axis' scale."""
+    if scale == "log":
+        return np.exp(_edges(np.log(centres), "linear"))
+    if len(centres) == 1:
+        return centres[0] + np.array([-0.5, 0.5])
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+
+
+def _hatch_below(
+    ax: Axes, x: np.ndarray, y: np.ndarray, z: np.ndarray, floor: float, label: str
+) -> None:
+    """Hatches the cells with `z < floor`, and puts the hatching into the legend."""
+    look = {"hatch": "////", "facecolor": "none", "edgecolor": "#555555", "linewidth": 0}
+    left, bottom = _edges(x, ax.get_xscale()), _edges(y, ax.get_yscale())
+    width, height = np.diff(left), np.diff(bottom)
+    for row, column in np.argwhere(z < floor):
+        corner = (float(left[column]), float(bottom[row]))
+        ax.add_patch(Rectangle(corner, float(width[column]), float(height[row]), **look))
+    ax.fill_between([], [], [], label=label, **look)
+
+
+def _number(value: float, position: int | None = None) -> str:
+    """A tick's or a contour's number in full, with a minus sign and not a hyphen."""
+    return f"{value:g}".replace("-", "−")

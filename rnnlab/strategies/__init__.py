@@ -1,0 +1,43 @@
+"""Ways to run a cell over a sequence; all give the outputs and gradients of `autodiff`.
+
+(`Truncated` gives its outputs, and by design another gradient.) A strategy is a plain function, or
+a frozen dataclass that is called like one; `unroll` takes either, or one of the names below.
+"""
+
+from rnnlab.errors import UsageError
+from rnnlab.strategies.autodiff import autodiff
+from rnnlab.strategies.control import Control, Strategy
+from rnnlab.strategies.hoisted import hoisted
+from rnnlab.strategies.rematerialised import Rematerialised, rematerialised
+from rnnlab.strategies.truncated import Truncated
+
+#: Strategies that need no setting, by the name that flags use.
+STRATEGIES: dict[str, Strategy] = {
+    "autodiff": autodiff,
+    "hoisted": hoisted,
+    "rematerialised": rematerialised,
+}
+
+__all__ = [
+    "STRATEGIES",
+    "Control",
+    "Rematerialised",
+    "Strategy",
+    "Truncated",
+    "autodiff",
+    "by_name",
+    "hoisted",
+    "rematerialised",
+]
+
+
+def by_name(strategy: str | Strategy) -> Strategy:
+    """The strategy called by that name; anything callable is returned as it is."""
+    if callable(strategy):
+        return strategy
+    if strategy not in STRATEGIES:
+        raise UsageError(
+            f"strategy={strategy!r}: unknown, choose one of {', '.join(STRATEGIES)}, "
+            "or pass Truncated(steps) or Rematerialised(chunk)"
+        )
+    return STRATEGIES[strategy]

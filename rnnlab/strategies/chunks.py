@@ -1,0 +1,44 @@
+"""A scan over chunks of time, for the strategies that treat the steps of a chunk as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnlab.cells.base import State
+
+
+def scan_chunks(
+    run: Callable[[State, Any, Any], tuple[State, Any]], state: State, inputs: Any, size: int
+) -> tuple[State, Any]:
+    """Scans `run(state, chunk, first)` over chunks of `size` steps, the last one as it comes.
+
+    Args:
+      run: maps a state, a chunk of the inputs `[<= size, ...]` and whether it is the first chunk
+        to the next state and the outputs `[<= size, ...]`.
+      state: the state before the first step.
+      inputs: tree of `[T, ...]`.
+      size: steps in a chunk.
+
+    Returns:
+      The final state and the outputs `[T, ...]`.
+    """
+    steps = jax.tree.leaves(inputs)[0].shape[0]
+    count = steps // size
+    if count == 0:
+        return run(state, inputs, True)
+    whole = jax.tree.map(
+        lambda a: a[: count * size].reshape(count, size, *a.shape[1:]), inputs
+    )
+    state, outputs = jax.lax.scan(
+        lambda s, chunk: run(s, *chunk), state, (whole, jnp.arange(count) == 0)
+    )
+    outputs = jax.tree.map(lambda a: a.reshape(count * size, *a.shape[2:]), outputs)
+    if count * size < steps:
+        rest = jax.tree.map(lambda a: a[count * size :], inputs)
+        state, tail = run(state, rest, False)
+        outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, tail)
+    return state, outputs

@@ -1,0 +1,49 @@
+"""Truncated backpropagation through time.
+
+Source: R. J. Williams and J. Peng, "An efficient gradient-based algorithm for on-line training of
+recurrent network trajectories" (1990); here in the form BPTT(k; k) that language models use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnlab.cells.base import Array, Cell, Params, State, check_positive
+from rnnlab.strategies.autodiff import autodiff
+from rnnlab.strategies.chunks import scan_chunks
+from rnnlab.strategies.control import Control, Strategy
+
+
+@dataclasses.dataclass(frozen=True)
+class Truncated:
+    """Cuts the gradient every `steps` steps; values are those of the full unroll.
+
+    A loss at step `t` (counted from one) reaches back to the start of its window, that is
+    `(t - 1) mod steps + 1` steps. The given initial state belongs to the first window.
+
+    Attributes:
+      steps: length `k` of a window.
+      inner: the strategy within a window.
+    """
+
+    steps: int
+    inner: Strategy = autodiff
+
+    def __post_init__(self) -> None:
+        check_positive("steps", self.steps)
+
+    def __call__(
+        self, cell: Cell, params: Params, xs: Any, state: State, control: Control
+    ) -> tuple[State, Array]:
+        def run(state: State, inputs: tuple[Any, Control], first: Any) -> tuple[State, Array]:
+            xs, control = inputs
+            state = jax.tree.map(
+                lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state
+            )
+            return self.inner(cell, params, xs, state, control)
+
+        return scan_chunks(run, state, (xs, control), self.steps)

@@ -1,0 +1,277 @@
+"""The work directory of a run: whose it is, how it ended, and files that are never half there.
+
+A work directory belongs to one configuration of one experiment (`config.json`) and to one process
+at a time (`.lock`). `status.json` says how the last run ended:
+
+    state      running, done, failed, interrupted or diverged
+    starts     how many times a process has worked in it; above 1, the run was continued
+    seconds    wall time of the last start
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import errno
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import rnnlab
+from rnnlab.errors import RunError, UsageError
+
+STATES = ("running", "done", "failed", "interrupted", "diverged")
+
+
+class Workdir:
+    """An open work directory; made by `open_workdir`.
+
+    Attributes:
+        root: the folder.
+        experiment: name of the experiment.
+        config: the configuration as plain JSON values.
+        status: what `status.json` holds.
+    """
+
+    def __init__(self, root: pathlib.Path, experiment: str, config: dict[str, Any]):
+        self.root = root
+        self.experiment = experiment
+        self.config = config
+        self.status: dict[str, Any] = {}
+        self._start = time.monotonic()
+
+    def path(self, name: str) -> pathlib.Path:
+        """The path of a file in the work directory."""
+        return self.root / name
+
+    def write(self, name: str, data: bytes | str) -> pathlib.Path:
+        """Writes a file as a whole or not at all, and returns its path."""
+        return atomic_write(self.path(name), data)
+
+    def set_state(self, state: str, message: str = "") -> None:
+        """Records how the run stands.
+
+        An experiment calls it only to say `diverged`; the other states follow from how `run` ends.
+
+        Raises:
+            ValueError: if `state` is not one of `STATES`.
+        """
+        if state not in STATES:
+            raise ValueError(f"state={state!r}: must be one of {', '.join(STATES)}")
+        self.status |= {"state": state, "message": message}
+        if state != "running":
+            self.status["ended"] = _now()
+            self.status["seconds"] = round(time.monotonic() - self._start, 3)
+        self.write("status.json", _pretty(self.status))
+
+    def _end(self, error: BaseException) -> None:
+        """Records a run that an exception ended; a full disk must not hide the exception."""
+        interrupted = isinstance(error, KeyboardInterrupt)
+        message = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+        if not interrupted:
+            self.status["traceback"] = "".join(traceback.format_exception(error))
+        with contextlib.suppress(OSError):
+            self.set_state("interrupted" if interrupted else "failed", message)
+
+
+@contextlib.contextmanager
+def open_workdir(
+    path: str | os.PathLike[str], experiment: str, config: Any, argv: Sequence[str] = ()
+) -> Iterator[Workdir]:
+    """Creates or reopens a work directory and holds it for the length of a `with` block.
+
+    Leaving the block records `done`, unless the experiment has said `diverged`; an exception
+    records `interrupted` (KeyboardInterrupt) or `failed` and goes on.
+
+    Args:
+        path: the folder; made with its parents if it does not exist.
+        experiment: name of the experiment.
+        config: its configuration, a dataclass of JSON values.
+        argv: the command line, for the record.
+
+    Raises:
+        UsageError: if the folder belongs to another configuration, to something else than a run, or
+            to a process that is still working in it.
+        RunError: if it cannot be made or written, or its `config.json` is damaged.
+    """
+    workdir = Workdir(pathlib.Path(path), experiment, to_json(config))
+    with contextlib.ExitStack() as stack:
+        try:
+            workdir.root.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(workdir.root))
+            _claim(workdir)
+            _record_start(workdir, argv)
+        except OSError as error:
+            raise RunError(
+                f"{workdir.root}: cannot be used as a work directory ({error.strerror}); "
+                "mend it or choose another with --workdir=PATH"
+            ) from error
+        try:
+            yield workdir
+        except BaseException as error:
+            workdir._end(error)
+            raise
+        if workdir.status["state"] == "running":
+            workdir.set_state("done")
+
+
+def default_path(experiment: str, config: Any) -> pathlib.Path:
+    """`runs/NAME-HASH`, the same for the same configuration."""
+    text = json.dumps(to_json(config), sort_keys=True)
+    return pathlib.Path("runs") / f"{experiment}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A dataclass as the plain values that JSON gives back: tuples are lists."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> pathlib.Path:
+    """Writes a file so that it holds the old or the new contents at every moment.
+
+    Raises:
+        OSError: if the disk is full or the place cannot be written; the old file is untouched.
+    """
+    path = pathlib.Path(path)
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(draft, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a full disk does not say where
+        raise
+    return path
+
+
+@contextlib.contextmanager
+def _locked(root: pathlib.Path) -> Iterator[None]:
+    """Holds the lock of a folder; the kernel drops it with the process, however that ends."""
+    with open(root / ".lock", "a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            file.seek(0)
+            raise UsageError(
+                f"--workdir={root}: process {file.read().strip() or '?'} is working in it; "
+                "wait for its end or choose another with --workdir=PATH"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _claim(workdir: Workdir) -> None:
+    """Writes `config.json` into a new folder, or checks that an old one has the same."""
+    path = workdir.path("config.json")
+    if path.exists():
+        _check_same(workdir, *_read_config(path))
+        return
+    foreign = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
+    if foreign:
+        raise UsageError(
+            f"--workdir={workdir.root}: is not a work directory (it holds {foreign[0]} and no "
+            "config.json); choose another with --workdir=PATH"
+        )
+    workdir.write(
+        "config.json", _pretty({"experiment": workdir.experiment, "config": workdir.config})
+    )
+
+
+def _read_config(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+        return contents["experiment"], dict(contents["config"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise RunError(
+            f"{path}: is damaged; delete the folder {path.parent} to start afresh, "
+            "or choose another with --workdir=PATH"
+        ) from error
+
+
+def _check_same(workdir: Workdir, experiment: str, config: dict[str, Any]) -> None:
+    if experiment != workdir.experiment:
+        raise UsageError(
+            f"--workdir={workdir.root}: holds the experiment {experiment}, not "
+            f"{workdir.experiment}; choose another with --workdir=PATH"
+        )
+    # Compared as text: nan equals itself there, and 1 is not 1.0.
+    here = {name: json.dumps(value) for name, value in workdir.config.items()}
+    there = {name: json.dumps(value) for name, value in config.items()}
+    differ = [name for name in here | there if here.get(name) != there.get(name)]
+    if differ:
+        shown = ", ".join(
+            f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+            for name in differ[:3]
+        )
+        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
+        raise UsageError(
+            f"--workdir={workdir.root}: holds another configuration ({shown}{more}); "
+            "choose another with --workdir=PATH"
+        )
+
+
+def _record_start(workdir: Workdir, argv: Sequence[str]) -> None:
+    try:
+        starts = json.loads(workdir.path("status.json").read_text(encoding="utf-8"))["starts"]
+    except (OSError, ValueError, LookupError, TypeError):  # new, or a damaged record of the past
+        starts = 0
+    workdir.status = {
+        "state": "running",
+        "message": "",
+        "experiment": workdir.experiment,
+        "argv": list(argv),
+        "seed": workdir.config.get("seed", workdir.config.get("seeds")),
+        "versions": _versions(),
+        "device": _device(),
+        "starts": starts + 1,
+        "started": _now(),
+    }
+    workdir.set_state("running")
+
+
+def _versions() -> dict[str, str]:
+    packages = ("jax", "jaxlib", "numpy", "xarray")
+    return {
+        "rnnlab": rnnlab.__version__,
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+def _device() -> dict[str, Any]:
+    import jax
+
+    try:
+        devices = jax.devices()
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(f"JAX finds no device ({reason}); set JAX_PLATFORMS=cpu") from error
+    return {
+        "platform": devices[0].platform,
+        "kind": devices[0].device_kind,
+        "count": len(devices),
+    }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _pretty(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"

@@ -1,0 +1,178 @@
+import dataclasses
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from rnnlab.errors import RunError, UsageError
+from rnnlab.workdir import atomic_write, default_path, open_workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    radii: tuple[float, ...] = (0.5, 1.0)
+    hidden: int = 8
+    seed: int = 3
+
+
+def status(root):
+    return json.loads((root / "status.json").read_text())
+
+
+def test_records_configuration_and_outcome(tmp_path):
+    root = tmp_path / "new" / "w"
+    with open_workdir(root, "toy", Config(), ["run.py"]) as workdir:
+        assert status(root)["state"] == "running"
+        assert workdir.write("x.txt", "é") == root / "x.txt"
+    assert json.loads((root / "config.json").read_text()) == {
+        "experiment": "toy",
+        "config": {"radii": [0.5, 1.0], "hidden": 8, "seed": 3},
+    }
+    end = status(root)
+    assert (end["state"], end["starts"], end["seed"], end["argv"]) == ("done", 1, 3, ["run.py"])
+    assert set(end["versions"]) == {"rnnlab", "python", "jax", "jaxlib", "numpy", "xarray"}
+    assert end["device"]["count"] >= 1 and end["seconds"] >= 0 and end["ended"] >= end["started"]
+    assert (root / "x.txt").read_bytes() == "é".encode()
+
+
+def test_the_same_configuration_reopens(tmp_path):
+    for _ in range(2):
+        with open_workdir(tmp_path, "toy", Config()) as workdir:
+            pass
+    assert workdir.status["starts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(ValueError("x = 1"), "failed"), (KeyboardInterrupt(), "interrupted")],
+)
+def test_an_exception_is_recorded_and_goes_on(tmp_path, error, state):
+    with pytest.raises(type(error)), open_workdir(tmp_path, "toy", Config()):
+        raise error
+    assert status(tmp_path)["state"] == state
+    assert ("x = 1" in status(tmp_path).get("traceback", "")) == (state == "failed")
+
+
+def test_an_experiment_can_say_that_it_diverged(tmp_path):
+    with open_workdir(tmp_path, "toy", Config()) as workdir:
+        workdir.set_state("diverged", "loss is nan at step 7")
+        with pytest.raises(ValueError, match="state='lost'"):
+            workdir.set_state("lost")
+    assert (status(tmp_path)["state"], status(tmp_path)["message"]) == (
+        "diverged",
+        "loss is nan at step 7",
+    )
+
+
+def test_another_configuration_is_refused(tmp_path):
+    with open_workdir(tmp_path, "toy", Config()):
+        pass
+    before = (tmp_path / "config.json").read_bytes()
+    other = Config(radii=(0.5,), hidden=9)
+    with (
+        pytest.raises(
+            UsageError, match=r"radii is \[0.5, 1.0\] there and \[0.5\] here, hidden is 8"
+        ),
+        open_workdir(tmp_path, "toy", other),
+    ):
+        pass
+    with pytest.raises(UsageError, match="experiment toy"), open_workdir(tmp_path, "b", Config()):
+        pass
+    assert (tmp_path / "config.json").read_bytes() == before
+    assert status(tmp_path)["state"] == "done"
+
+
+def test_nan_in_a_configuration_equals_itself(tmp_path):
+    for _ in range(2):
+        with open_workdir(tmp_path, "toy", Config(radii=(float("nan"),))):
+            pass
+
+
+@pytest.mark.parametrize("damage", ["", '{"experiment": "toy", "con', "[]", '{"config": 1}'])
+def test_a_damaged_configuration_names_file_and_way_out(tmp_path, damage):
+    (tmp_path / "config.json").write_text(damage)
+    with (
+        pytest.raises(RunError, match=r"config\.json: is damaged; delete the folder"),
+        open_workdir(tmp_path, "toy", Config()),
+    ):
+        pass
+
+
+def test_a_damaged_status_is_replaced(tmp_path):
+    with open_workdir(tmp_path, "toy", Config()):
+        pass
+    (tmp_path / "status.json").write_text("{")
+    with open_workdir(tmp_path, "toy", Config()):
+        pass
+    assert status(tmp_path)["state"] == "done"
+
+
+def test_a_file_in_the_way_and_a_foreign_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(RunError, match="cannot be used"), open_workdir(path, "toy", Config()):
+            pass
+    with pytest.raises(UsageError, match="holds file"), open_workdir(tmp_path, "toy", Config()):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch):
+    atomic_write(tmp_path / "x", "old")
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match=r"No space left on device: .*x'"):
+        atomic_write(tmp_path / "x", "new")
+    assert (tmp_path / "x").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    with (
+        pytest.raises(RunError, match=r"No space left on device.*--workdir"),
+        open_workdir(tmp_path / "w", "toy", Config()),
+    ):
+        pass
+
+
+def test_a_full_disk_does_not_hide_why_a_run_failed(tmp_path, monkeypatch):
+    with pytest.raises(ZeroDivisionError), open_workdir(tmp_path, "toy", Config()):
+        monkeypatch.setattr(os, "fsync", full_disk)
+        raise ZeroDivisionError
+
+
+HOLD = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from test_workdir import Config
+from rnnlab.workdir import open_workdir
+with open_workdir(sys.argv[1], "toy", Config()):
+    print("open", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_process_at_a_time_and_kill_9_leaves_it_usable(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path), os.path.dirname(__file__)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+        with (
+            pytest.raises(UsageError, match=f"process {holder.pid} is working in it"),
+            open_workdir(tmp_path, "toy", Config()),
+        ):
+            pass
+        holder.send_signal(signal.SIGKILL)
+    assert status(tmp_path)["state"] == "running"
+    with open_workdir(tmp_path, "toy", Config()) as workdir:
+        assert workdir.status["starts"] == 2
+
+
+def test_the_default_path_follows_the_configuration():
+    path = default_path("toy", Config())
+    assert path == default_path("toy", Config())
+    assert path.parent.name == "runs" and path.name.startswith("toy-")
+    assert path != default_path("toy", Config(hidden=9)) != default_path("b", Config(hidden=9))
