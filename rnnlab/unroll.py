@@ -21,7 +21,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from rnnlab import strategies
-from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.cells.base import Array, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Control, Strategy
 from rnnlab.strategies.control import select
@@ -191,16 +191,13 @@ def _turn(control: Control, xs: Any) -> Any:
     flags = control.valid if control.valid is not None else control.fresh
     assert flags is not None
     steps = flags.shape[0]
-    time = jnp.broadcast_to(
-        jnp.arange(steps).reshape(-1, *(1,) * (flags.ndim - 1)), flags.shape
-    )
+    time = jnp.broadcast_to(jnp.arange(steps).reshape(-1, *(1,) * (flags.ndim - 1)), flags.shape)
     # A boundary lies before every first step of a sequence, and before the padding.
     starts = time == 0 if control.fresh is None else (time == 0) | control.fresh
     ends = starts if control.valid is None else starts | ~control.valid
     first = jax.lax.cummax(jnp.where(starts, time, 0), axis=0)
-    boundary_after = jnp.concatenate(
-        [jnp.where(ends, time, steps)[1:], jnp.full_like(time[:1], steps)]
-    ) if steps else time
+    boundaries = jnp.where(ends, time, steps)
+    boundary_after = jnp.concatenate([boundaries[1:], jnp.full_like(boundaries[:1], steps)])
     last = jax.lax.cummin(boundary_after, axis=0, reverse=True) - 1
     source = first + last - time
     if control.valid is not None:

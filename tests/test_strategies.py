@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache, partial
 
 import jax
@@ -13,6 +14,7 @@ import rnnlab.cells as cells
 from rnnlab.combinators import Bidirectional, Stack, stack
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Rematerialised, Truncated, autodiff, hoisted
+from rnnlab.strategies.rematerialised import chunk_near_root
 from rnnlab.unroll import unroll
 from tests import quick
 from tests.cells import reference
@@ -45,10 +47,10 @@ FLAGS = {  # lengths and resets; all cases of a cell and strategy share one comp
 }
 
 
-def draw(tree, seed, dtype=jnp.float64):
-    """Normal numbers in the shapes of `tree`."""
+def draw(tree, seed):
+    """Normal numbers in the shapes and dtypes of `tree`."""
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape), dtype), tree)
+    return jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape), a.dtype), tree)
 
 
 def arrange(cell):
@@ -76,13 +78,19 @@ def reference_run(layer, params, xs, state, lengths, resets, reverse=False):
     return reference.run(layer, params, xs, state, **flags, reverse=reverse)
 
 
-def draw_arguments(layer, seed=0, dtype=jnp.float64):
-    """Parameters, inputs and a state none of which is zero."""
-    shapes = jax.eval_shape(lambda key: layer.init(key, D, dtype), jax.random.key(0))
-    params = jax.tree.map(lambda n: 0.4 * n, draw(shapes, seed, dtype))
-    state = jax.tree.map(lambda n: 0.5 * n, draw(layer.initial_state((B,)), seed + 1, dtype))
-    xs = draw(jax.ShapeDtypeStruct((T, B, D), dtype), seed + 2, dtype)
-    return params, xs, state
+def shapes(cell, steps, batch, features=1, dtype=jnp.float32):
+    """Parameters and inputs without their numbers."""
+    params = jax.eval_shape(lambda key: cell.init(key, features, dtype), jax.random.key(0))
+    return params, jax.ShapeDtypeStruct((steps, batch, features), dtype)
+
+
+def draw_arguments(layer, seed=0):
+    """Parameters, inputs and a state, in float64, none of which is zero."""
+    params, xs = shapes(layer, T, B, D, jnp.float64)
+    params = jax.tree.map(lambda n: 0.4 * n, draw(params, seed))
+    state = layer.initial_state((B,), jnp.float64)
+    state = jax.tree.map(lambda n: 0.5 * n, draw(state, seed + 1))
+    return params, draw(xs, seed + 2), state
 
 
 @cache
@@ -95,18 +103,14 @@ def arguments(name):
 def weigh(result, seed=3):
     """A loss that depends on every output and on every part of the final state."""
     weights = draw(result, seed)
-    return sum(
-        (a * w).sum() for a, w in zip(*map(jax.tree.leaves, (result, weights)), strict=True)
-    )
+    return sum((a * w).sum() for a, w in zip(*map(jax.tree.leaves, (result, weights)), strict=True))
 
 
 def compiled(layer, strategy):
     """`(params, xs, state, lengths, resets)` to the results and the gradients of `weigh`."""
 
     def loss(params, xs, state, lengths, resets):
-        result = unroll(
-            layer, params, xs, state, lengths=lengths, resets=resets, strategy=strategy
-        )
+        result = unroll(layer, params, xs, state, lengths=lengths, resets=resets, strategy=strategy)
         return weigh(result), result
 
     def results(*args):
@@ -156,3 +160,207 @@ def test_strategy_has_the_values_and_gradients_of_autodiff(name, strategy_name):
     for case in FLAGS:
         want = evaluate(name, "autodiff")[case]
         assert_close(evaluate(name, strategy_name)[case], want)
+
+
+@pytest.mark.parametrize("strategy_name", [s for s in STRATEGIES if s != "autodiff"])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_plain_call_without_flags_agrees_as_well(name, strategy_name):
+    cell = cells.by_name(name, H)
+    args = draw_arguments(cell)
+    want = plain_autodiff(name)
+    assert_close(compiled(cell, STRATEGIES[strategy_name])(*args, None, None), want)
+
+
+@cache
+def plain_autodiff(name):
+    cell = cells.by_name(name, H)
+    args = draw_arguments(cell)
+    result = jax.device_get(compiled(cell, autodiff)(*args, None, None))
+    assert_close(result[0], reference.run(cell, *args))
+    return result
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 2e-5), (jnp.bfloat16, 0.15)])
+@pytest.mark.parametrize("strategy_name", ["hoisted", "rematerialised"])
+@pytest.mark.parametrize("name", ["tanh", "lstm_fgr", "gru_reset_before"])
+def test_lower_precision_keeps_its_dtype_and_stays_near_float64(
+    name, strategy_name, dtype, tolerance
+):
+    cell = cells.by_name(name, H)
+    args = draw_arguments(cell)
+    low = jax.tree.map(lambda a: a.astype(dtype), args)
+    got = compiled(cell, STRATEGIES[strategy_name])(*low, LENGTHS, RESETS)
+    assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {jnp.dtype(dtype)}
+    rounded = jax.tree.map(lambda a: a.astype(jnp.float64), low)
+    want = reference.run(cell, *rounded, LENGTHS, RESETS)
+    assert_close(jax.tree.map(lambda a: a.astype(jnp.float64), got[0]), want, tolerance)
+    _, gradients = evaluate_float64(name)(*rounded, LENGTHS, RESETS)
+    got = jax.tree.map(lambda a: a.astype(jnp.float64), got[1])
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(gradients), strict=True):
+        assert np.linalg.norm(a - b) <= tolerance * (1 + np.linalg.norm(b))
+
+
+@cache
+def evaluate_float64(name):
+    return compiled(cells.by_name(name, H), autodiff)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])  # 4 leaves a rest
+def test_truncated_gradient_is_that_of_a_loop_that_stops_it(steps):
+    cell = cells.by_name("lstm", H)
+    params, xs, state = draw_arguments(cell)
+
+    def loop(params, xs, state, lengths, resets):
+        ys = []
+        for t in range(T):
+            if t % steps == 0 and t > 0:
+                state = jax.lax.stop_gradient(state)
+            state, y = cell.step(params, cell.project(params, xs[t]), state)
+            ys.append(y)
+        result = (state, jnp.stack(ys))
+        return weigh(result), result
+
+    gradient = quick.jit(jax.grad(loop, argnums=(0, 1, 2), has_aux=True))
+    want, values = gradient(params, xs, state, None, None)
+    for inner in (autodiff, hoisted):
+        got = compiled(cell, Truncated(steps, inner))(params, xs, state, None, None)
+        assert_close(got, (values, want))
+
+
+def test_truncated_gradient_is_zero_beyond_its_window():
+    cell = cells.by_name("gru", H)
+    params, xs, state = draw_arguments(cell)
+
+    def last(xs, state):
+        return unroll(cell, params, xs, state, strategy=Truncated(4))[1][-1].sum()
+
+    d_xs, d_state = quick.jit(jax.grad(last, argnums=(0, 1)))(xs, state)
+    assert not d_xs[:4].any() and d_xs[4:].all() and not d_state.h.any()
+
+
+@pytest.mark.parametrize("strategy_name", ["autodiff", "rematerialised", "truncated"])
+def test_forward_mode_agrees_with_reverse_mode(strategy_name):
+    cell = cells.by_name("lstm", H)
+    args = draw_arguments(cell)
+    direction = draw(args, 9)
+
+    def loss(*args):
+        return weigh(
+            unroll(cell, *args, lengths=LENGTHS, resets=RESETS, strategy=STRATEGIES[strategy_name])
+        )
+
+    _, slope = quick.jit(lambda a, d: jax.jvp(loss, a, d))(args, direction)
+    gradients = quick.jit(jax.grad(loss, argnums=(0, 1, 2)))(*args)
+    want = sum(map(jnp.vdot, jax.tree.leaves(gradients), jax.tree.leaves(direction)))
+    np.testing.assert_allclose(slope, want, rtol=1e-11)
+
+
+def test_hoisted_refuses_forward_mode():
+    cell = cells.by_name("tanh", H)
+    args = draw_arguments(cell)
+    with pytest.raises(TypeError, match="can't apply forward-mode"):
+        jax.jvp(lambda *a: unroll(cell, *a, strategy="hoisted"), args, args)
+
+
+@dataclasses.dataclass(frozen=True)
+class NoSplit(cells.Elman):
+    def step(self, params, u, state):
+        h = jnp.tanh(u + state.h @ params["wh"])
+        return cells.HiddenState(h), h
+
+
+def test_a_cell_without_the_split_runs_but_not_hoisted():
+    cell = NoSplit(H)
+    args = draw_arguments(cell)
+    assert_close(unroll(cell, *args), unroll(cells.Elman(H), *args))
+    with pytest.raises(UsageError, match="strategy='hoisted': NoSplit overrides `step`"):
+        unroll(cell, *args, strategy="hoisted")
+
+
+@pytest.mark.parametrize("strategy_name", ["autodiff", "hoisted", "rematerialised"])
+def test_vmap_and_checkpoint_change_nothing(strategy_name):
+    cell = cells.by_name("gru_reset_before", H)
+    each = [draw_arguments(cell, seed) for seed in (0, 10)]
+    run = compiled(cell, STRATEGIES[strategy_name])
+    want = jax.tree.map(lambda *a: jnp.stack(a), *(run(*args, LENGTHS, RESETS) for args in each))
+
+    def loss(params, xs, state):
+        unrolled = jax.checkpoint(
+            lambda *args: unroll(
+                cell, *args, lengths=LENGTHS, resets=RESETS, strategy=STRATEGIES[strategy_name]
+            )
+        )
+        result = unrolled(params, xs, state)
+        return weigh(result), result
+
+    gradient = jax.vmap(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
+    stacked = jax.tree.map(lambda *a: jnp.stack(a), *each)
+    (_, values), gradients = quick.jit(gradient)(*stacked)
+    assert_close((values, gradients), want)
+
+
+def gradient_function(cell, strategy):
+    """The gradient of the sum of the last state, for `params` and `xs`."""
+
+    def loss(params, xs):
+        state, _ = unroll(cell, params, xs, strategy=strategy)
+        return sum(part.sum() for part in jax.tree.leaves(state))
+
+    return jax.grad(loss)
+
+
+def count_equations(jaxpr):
+    """Equations at any depth."""
+    inner = jax.tree.leaves([list(eqn.params.values()) for eqn in jaxpr.eqns])
+    return len(jaxpr.eqns) + sum(count_equations(part) for part in inner if hasattr(part, "eqns"))
+
+
+@pytest.mark.parametrize("strategy_name", [*STRATEGIES, "stacked"])
+def test_the_program_does_not_grow_with_the_sequence(strategy_name):
+    cell = stack(cells.LSTM, (4, 4)) if strategy_name == "stacked" else cells.LSTM(4)
+    strategy = STRATEGIES.get(strategy_name, hoisted)
+    if isinstance(strategy, Rematerialised):
+        strategy = Rematerialised(8, strategy.inner)  # no rest for either length
+
+    def size(steps):
+        jaxpr = jax.make_jaxpr(gradient_function(cell, strategy))(*shapes(cell, steps, 2))
+        return count_equations(jaxpr)
+
+    assert size(320) <= size(32)
+
+
+def temporaries(cell, strategy, steps, **sizes):
+    """Bytes that the compiled gradient needs beside its arguments and results."""
+    lowered = jax.jit(gradient_function(cell, strategy)).lower(*shapes(cell, steps, 1, **sizes))
+    return lowered.compile().memory_analysis().temp_size_in_bytes
+
+
+def test_memory_of_rematerialised_grows_as_the_root_of_the_length():
+    cell = cells.Elman(256)
+    plain, frugal = (
+        [temporaries(cell, strategy, steps) for steps in (4096, 65536)]
+        for strategy in (autodiff, STRATEGIES["rematerialised"])
+    )
+    assert plain[1] / plain[0] == pytest.approx(16, rel=0.1)
+    assert frugal[1] / frugal[0] == pytest.approx(4, rel=0.3)
+
+
+@pytest.mark.parametrize("cell", [cells.Elman(128), cells.LSTM(128)])
+def test_a_gradient_over_100_000_steps_fits_200_mib(cell):
+    size = temporaries(cell, "rematerialised", 100_000, features=128)
+    inputs = 100_000 * 128 * 4
+    assert size + inputs < 200 * 2**20
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 36, 37, 100_000])
+def test_chunks_lie_near_the_root(steps):
+    size = chunk_near_root(steps)
+    assert np.sqrt(steps) <= size <= max(1, 2 * np.sqrt(steps) + 1)
+    assert steps in (3, 37) or steps % size == 0
+
+
+@pytest.mark.parametrize("strategy", [Rematerialised, Truncated])
+@pytest.mark.parametrize("size", [0, -1, 1.5, True])
+def test_sizes_that_are_no_positive_integers_are_refused(strategy, size):
+    with pytest.raises(UsageError, match="must be a positive integer"):
+        strategy(size)

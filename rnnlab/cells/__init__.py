@@ -104,6 +104,5 @@ def settings_of(name: str) -> tuple[str, ...]:
     """What can be set of the cell called `name`, apart from its number of units."""
     factory = CELLS[name]
     fixed = factory.keywords if isinstance(factory, partial) else {}
-    kind = factory.func if isinstance(factory, partial) else factory
-    fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    fields = [field.name for field in dataclasses.fields(factory(1))]
     return tuple(field for field in fields if field != "hidden" and field not in fixed)

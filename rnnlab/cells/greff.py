@@ -1,8 +1,7 @@
 """The LSTM with peepholes and the eight ablations that show which of its parts matter.
 
 Source: K. Greff, R. K. Srivastava, J. Koutník, B. R. Steunebrink and J. Schmidhuber, "LSTM: a
-search space odyssey", IEEE Transactions on Neural Networks and Learning Systems 28 (2017), section
-3.
+search space odyssey", IEEE Transactions on Neural Networks and Learning Systems 28 (2017).
 """
 
 from __future__ import annotations

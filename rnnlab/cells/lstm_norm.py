@@ -1,6 +1,6 @@
 """The LSTM that reads its carousel through a layer normalisation.
 
-Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization" (2016), section 5 and the
+Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization" (2016),
 supplement: the last of the three normalisations in its LSTM. The other two, of the products with
 `x` and with `h`, can be put around any cell.
 """

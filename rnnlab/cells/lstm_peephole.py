@@ -36,8 +36,7 @@ class PeepholeLSTM(ForgetGateCell):
 
     The weights `p [3, H]` hold one number per unit for `i`, `f` and `o`, in this order.
 
-    Source: F. A. Gers and J. Schmidhuber, "Recurrent nets that time and count" (2000), equations
-    2 to 5.
+    Source: F. A. Gers and J. Schmidhuber, "Recurrent nets that time and count" (2000).
 
     Attributes:
       forget_bias: as in LSTM.
@@ -77,8 +76,8 @@ class CoupledLSTM(CarouselCell, GatedCell):
         c' = (1 - i) * c + i * g
         h' = o * tanh(c'),  y = h'
 
-    Source: the coupled gates of K. Greff et al., "LSTM: a search space odyssey" (2017), section
-    3, here without peepholes; with them it is `GreffLSTM(hidden, "CIFG")`.
+    Source: the coupled gates of K. Greff et al., "LSTM: a search space odyssey" (2017),
+    here without peepholes; with them it is `GreffLSTM(hidden, "CIFG")`.
 
     Attributes:
       forget_bias: initial bias of the implied forget gate. As `1 - σ(b_i) = σ(-b_i)`, the input

@@ -1,7 +1,7 @@
 """The minimal recurrent network: the input is embedded first, then one gate mixes it in.
 
 Source: M. Chen, J. Pennington and S. S. Schoenholz, "Dynamical isometry and a mean field theory of
-RNNs: gating enables signal propagation in recurrent neural networks" (2018), section 2.2; M. Chen,
+RNNs: gating enables signal propagation in recurrent neural networks" (2018); M. Chen,
 "MinimalRNN: toward more interpretable and trainable recurrent neural networks" (2017).
 """
 

@@ -1,11 +1,11 @@
 """The three best cells of an evolutionary search over some ten thousand: MUT1, MUT2 and MUT3.
 
 Source: R. Jozefowicz, W. Zaremba and I. Sutskever, "An empirical exploration of recurrent network
-architectures" (2015), section 3. As in the paper a large update gate `z` replaces the old state,
-unlike that of the GRU here, which keeps it.
+architectures" (2015). As in the paper a large update gate `z` replaces the old state, unlike that
+of the GRU here, which keeps it.
 
-MUT1 and MUT2 add the input itself, which in the paper has as many features as there are units. For
-`D != H` it goes through a learned matrix `wp [D, H]` first, which exists in that case only.
+MUT1 and MUT2 add the input itself, which takes as many features as there are units. For `D != H` it
+goes through a learned matrix `wp [D, H]` first, which exists in that case only.
 """
 
 from __future__ import annotations

@@ -278,4 +278,4 @@ def require_features(name: str, layer: Any) -> None:
 def require_step(owner: Any, layer: Any) -> None:
     """Raises AttributeError, which `hasattr` understands, unless `layer` has `step`."""
     if not hasattr(layer, "step"):
-        raise AttributeError(f"{type(owner).__name__} has no `step`, {type(layer).__name__} has none")
+        raise AttributeError(f"{type(owner).__name__}: {type(layer).__name__} has no `step`")

@@ -49,7 +49,13 @@ class Dropout:
         return ()
 
     def compose(
-        self, run: Any, params: Params, xs: Array, state: tuple[()], reverse: bool, key: Array | None
+        self,
+        run: Any,
+        params: Params,
+        xs: Array,
+        state: tuple[()],
+        reverse: bool,
+        key: Array | None,
     ) -> tuple[tuple[()], Array]:
         """`xs` with the noise of `key`."""
         del run, params, reverse
@@ -125,8 +131,8 @@ class Zoneout(CellWrapper):
     where `h̃, c̃` is what the cell would have made of the step and `d` is 1 with probability `rate`.
     Without noise `d` is that probability itself. Other parts of the state are not zoned out.
 
-    Source: D. Krueger et al., "Zoneout: regularizing RNNs by randomly preserving hidden activations"
-    (2017), section 3.3.
+    Source: D. Krueger et al., "Zoneout: regularizing RNNs by randomly preserving hidden
+    activations" (2017), section 3.3.
 
     Attributes:
       cell: a cell with the split.

@@ -14,7 +14,6 @@ t = 0..T-1. Paths from `s_{t+1}` to `y_t` count as belonging to `s_{t+1}`, as in
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -97,18 +96,17 @@ def _profile(
 ) -> AdjointProfile:
     with jax.default_matmul_precision("highest"):
         us = cell.project(params, xs)
-        befores, final = trajectory(cell, params, us, state)
+        befores = trajectory(cell, params, us, state)
         first = jax.tree.map(lambda a: a[0], us)
         step = take_apart(lambda u, s: cell.step(params, u, s), first, state)
 
         def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, list[Scaled]]:
-            time, u, before, after = inputs
+            time, u, before = inputs
             dy = cotangent(kind, weights, time, xs.shape[0])
-            adjoint = inject(step, u, before, after, adjoint, dy)
-            return pull_state(step, u, before, after, adjoint, dy), _leaf_norms(adjoint)
+            adjoint = inject(step, u, before, adjoint, dy)
+            return pull_state(step, u, before, adjoint, dy), _leaf_norms(adjoint)
 
-        afters = jax.tree.map(lambda a, b: jnp.concatenate([a[1:], b[None]]), befores, final)
-        inputs = (jnp.arange(xs.shape[0]), us, befores, afters)
+        inputs = (jnp.arange(xs.shape[0]), us, befores)
         adjoint, norms = jax.lax.scan(body, zero_adjoint(state), inputs, reverse=True)
         norms = jax.tree.map(
             lambda a, b: jnp.concatenate([a[None], b]), _leaf_norms(adjoint), norms
@@ -158,43 +156,46 @@ def cotangent(kind: str, weights: Array, time: Array, steps: int) -> Array:
 
 def zero_adjoint(state: State) -> Adjoint:
     """The adjoint of a state that nothing follows."""
-    leaves = [jnp.zeros_like(leaf) for leaf in jax.tree.leaves(state)]
-    return _by_group(state, leaves, jnp.zeros(leaves[0].shape[:-1], jnp.int32))
+    return _by_group(state, jax.tree.map(jnp.zeros_like, state))
 
 
-def inject(
-    step: Step, inputs: Any, before: State, after: State, adjoint: Adjoint, dy: Array
-) -> Adjoint:
+def inject(step: Step, inputs: Any, before: State, adjoint: Adjoint, dy: Array) -> Adjoint:
     """Adds what the loss at `y_t` says about `s_{t+1}`: `a_{t+1} += (∂y_t/∂s_{t+1})ᵀ ∂L/∂y_t`."""
+    after = step.advance(inputs, before)
     y, pull = jax.vjp(lambda s: step.emit(inputs, before, s), after)
     (d_after,) = pull(jnp.broadcast_to(dy, y.shape))
-    return _add(adjoint, _by_group(after, jax.tree.leaves(d_after), adjoint[0].exponent * 0))
+    return _add(adjoint, _by_group(after, d_after))
 
 
-def pull_state(
-    step: Step, inputs: Any, before: State, after: State, adjoint: Adjoint, dy: Array
-) -> Adjoint:
-    """The adjoint one step earlier, `a_t`, from the one after the injection at `s_{t+1}`."""
+def pull_state(step: Step, inputs: Any, before: State, adjoint: Adjoint, dy: Array) -> Adjoint:
+    """The adjoint one step earlier, `a_t`, from `a_{t+1}` after the injection.
+
+    Each group of `s_{t+1}` is pulled back by itself, with its own exponent, before they are added.
+    """
     total = None
-    for group, d_after in zip(state_parts.groups(after), adjoint, strict=True):
-
-        def advance(s: State, group: tuple[int, ...] = group) -> list[Array]:
-            leaves = jax.tree.leaves(step.advance(inputs, s))
-            return [leaves[i] for i in group]
-
-        (d_before,) = jax.vjp(advance, before)[1](d_after.mantissa)
-        pulled = _by_group(before, jax.tree.leaves(d_before), d_after.exponent)
+    for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
+        _, pull = jax.vjp(partial(advance_group, step, group, inputs), before)
+        pulled = _by_group(before, pull(d_after.mantissa)[0], d_after.exponent)
         total = pulled if total is None else _add(total, pulled)
     assert total is not None
     if step.emit_reads:
+        after = step.advance(inputs, before)
         y, pull = jax.vjp(lambda s: step.emit(inputs, s, after), before)
-        (d_before,) = pull(jnp.broadcast_to(dy, y.shape))
-        direct = _by_group(before, jax.tree.leaves(d_before), adjoint[0].exponent * 0)
-        total = _add(total, direct)
+        total = _add(total, _by_group(before, pull(jnp.broadcast_to(dy, y.shape))[0]))
     return total
 
 
-def _by_group(state: State, leaves: list[Array], exponent: Array) -> Adjoint:
+def advance_group(step: Step, group: tuple[int, ...], inputs: Any, before: State) -> list[Array]:
+    """The leaves of one group of `s_{t+1}`."""
+    leaves = jax.tree.leaves(step.advance(inputs, before))
+    return [leaves[i] for i in group]
+
+
+def _by_group(state: State, d_state: State, exponent: Array | None = None) -> Adjoint:
+    """`d_state * 2**exponent` with one exponent for each sequence and group."""
+    leaves = jax.tree.leaves(d_state)
+    if exponent is None:
+        exponent = jnp.zeros(leaves[0].shape[:-1], jnp.int32)
     return tuple(
         scaled.normalise([leaves[i] for i in group], exponent)
         for group in state_parts.groups(state)

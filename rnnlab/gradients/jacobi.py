@@ -105,11 +105,8 @@ def _rotate(a: Scaled, b: Scaled) -> tuple[Scaled, Scaled, Array]:
     mantissa_q = c[..., None] * (q.mantissa - tau[..., None] * p.mantissa)
     lengths = jnp.sqrt(alpha) * jnp.sqrt(beta)
     cosine = jnp.where(lengths > 0, jnp.abs(gamma) / jnp.where(lengths > 0, lengths, 1), 0)
-    return (
-        scaled.normalise(mantissa_p, p.exponent),
-        scaled.normalise(mantissa_q, q.exponent),
-        cosine,
-    )
+    p, q = scaled.normalise(mantissa_p, p.exponent), scaled.normalise(mantissa_q, q.exponent)
+    return _select(longer, q, p), _select(longer, p, q), cosine
 
 
 def _dot(a: Scaled, b: Scaled) -> Array:

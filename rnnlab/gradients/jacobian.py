@@ -16,7 +16,13 @@ from rnnlab.errors import UsageError
 from rnnlab.gradients import jacobi, scaled
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients.step import Step, check, take_apart
-from rnnlab.gradients.tangents import Tangents, initial_tangents, propagate, random_basis
+from rnnlab.gradients.tangents import (
+    Tangents,
+    initial_tangents,
+    propagate,
+    push_columns,
+    random_basis,
+)
 
 
 class StateJacobian(NamedTuple):
@@ -62,8 +68,9 @@ def state_jacobian(
 
     The singular values come from the QR method (see `tangents`) and Jacobi rotations of its scaled
     triangular factor (see `jacobi`), so that the smallest is right next to a largest that is
-    thousands of decades away. A direction that a single step shrinks below the rounding of that
-    step, about `N eps ‖J_t‖`, cannot be told from zero.
+    thousands of decades away. Where a step is singular because units have no tangent at all (a dead
+    ReLU, a saturated tanh), the zeros are exact. Any other direction that one step shrinks below
+    its rounding, `eps ‖J_t‖`, is lost in it: each such step counts as a factor of about `eps`.
 
     Args:
       cell: a cell or a combinator with a state of one time (not bidirectional).
@@ -124,17 +131,17 @@ def _measure(
         step = take_apart(lambda u, s: cell.step(params, u, s), first, state)
         rows_of = state_parts.find(state, of, "of")
         columns_of = state_parts.find(state, wrt, "wrt")
-        leaves = _ancestors(step, state, {*rows_of, *columns_of})
+        leaves = _closure(step, state, {*rows_of, *columns_of})
         columns = _units(state, leaves, columns_of)
         tangents = initial_tangents(_basis(state, leaves, columns), with_rows=True)
         tangents = propagate(step.advance, us, state, tangents, leaves, stops, every)
         return _summarise(tangents, stops, _units(state, leaves, rows_of))
 
 
-def _ancestors(step: Step, state: State, wanted: set[int]) -> tuple[int, ...]:
-    """The wanted leaves and all that they depend on, closed under `step`, by whole groups.
+def _closure(step: Step, state: State, wanted: set[int]) -> tuple[int, ...]:
+    """The wanted leaves and all that they depend on, directly or not, by whole groups.
 
-    The rest of the state is left out of the tangents: if it grew faster it would only bury the
+    The rest of the state is left out of the tangents: where it grows faster, it would only bury the
     wanted rows of the basis below rounding.
     """
     leaves = set(wanted)
@@ -187,3 +194,25 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
         log10_det=None if determinant is None else scaled.log10(determinant),
         log10_qr_diagonal=scaled.log10(diagonal),
     )
+
+
+def one_step_jacobian(cell: Any, params: Params, x: Array, state: State) -> Array:
+    """The Jacobian `∂s'_i/∂s_j` of one step in the joint state, `[*batch, N, N]`.
+
+    Args:
+      cell: a cell or a combinator with a state of one time (not bidirectional).
+      params: its parameters, float32 or float64.
+      x: one input `[*batch, D]`.
+      state: the state before the step.
+
+    Raises:
+      UsageError: shapes or dtypes that do not fit, NaN or inf.
+    """
+    state = check(cell, params, x[None], state)
+    u = cell.project(params, x)
+    leaves = tuple(range(len(jax.tree.leaves(state))))
+    after, push = jax.linearize(lambda s: cell.step(params, u, s)[0], state)
+    size = sum(state_parts.widths(state))
+    batch_shape = jax.tree.leaves(state)[0].shape[:-1]
+    basis = jnp.broadcast_to(jnp.eye(size, dtype=x.dtype), (*batch_shape, size, size))
+    return push_columns(push, after, leaves, basis)

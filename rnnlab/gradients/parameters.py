@@ -22,6 +22,7 @@ from rnnlab.gradients import scaled
 from rnnlab.gradients.adjoint import (
     Adjoint,
     Loss,
+    advance_group,
     cotangent,
     inject,
     pull_state,
@@ -71,59 +72,55 @@ def _gradients(
     cell: Any, params: Params, xs: Array, state: State, weights: Array, kind: str
 ) -> ParameterGradients:
     with jax.default_matmul_precision("highest"):
-        befores, final = trajectory(cell, params, cell.project(params, xs), state)
-        afters = jax.tree.map(lambda a, b: jnp.concatenate([a[1:], b[None]]), befores, final)
+        befores = trajectory(cell, params, cell.project(params, xs), state)
         step = take_apart(
             lambda inputs, s: cell.step(inputs[0], cell.project(*inputs), s),
             (params, xs[0]),
             state,
         )
 
-        def body(carry: tuple[Adjoint, Any], inputs: Any) -> tuple[tuple[Adjoint, Any], Any]:
+        def body(carry: tuple[Adjoint, list[Scaled]], inputs: Any) -> Any:
             adjoint, total = carry
-            time, x, before, after = inputs
+            time, x, before = inputs
             dy = cotangent(kind, weights, time, xs.shape[0])
-            adjoint = inject(step, (params, x), before, after, adjoint, dy)
-            share = _pull_params(step, params, x, before, after, adjoint, dy)
-            adjoint = pull_state(step, (params, x), before, after, adjoint, dy)
+            adjoint = inject(step, (params, x), before, adjoint, dy)
+            share = _pull_params(step, params, x, before, adjoint, dy)
+            adjoint = pull_state(step, (params, x), before, adjoint, dy)
             return (adjoint, _add(total, share)), _norms(share)
 
-        start = (zero_adjoint(state), _leaves(params, jnp.int32(0), zero=True))
-        inputs = (jnp.arange(xs.shape[0]), xs, befores, afters)
+        start = (zero_adjoint(state), _zeros(params))
+        inputs = (jnp.arange(xs.shape[0]), xs, befores)
         (_, total), contributions = jax.lax.scan(body, start, inputs, reverse=True)
-        tree = partial(jax.tree.unflatten, jax.tree.structure(params))
+        like_params = partial(jax.tree.unflatten, jax.tree.structure(params))
         return ParameterGradients(
-            tree([scaled.log10(a) for a in _norms(total)]),
-            tree([scaled.log10(a) for a in contributions]),
+            like_params([scaled.log10(a) for a in _norms(total)]),
+            like_params([scaled.log10(a) for a in contributions]),
         )
 
 
 def _pull_params(
-    step: Step, params: Params, x: Array, before: State, after: State, adjoint: Adjoint, dy: Array
+    step: Step, params: Params, x: Array, before: State, adjoint: Adjoint, dy: Array
 ) -> list[Scaled]:
-    """`g_t`: the gradient of the copy of the parameters that acts at this step."""
-    share = _leaves(params, jnp.int32(0), zero=True)
-    for group, d_after in zip(state_parts.groups(after), adjoint, strict=True):
+    """`g_t`: the gradient of the copy of the parameters that acts at this step, leaf by leaf."""
+    share = _zeros(params)
+    for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
         aligned = scaled.share_exponent(d_after)
-
-        def advance(p: Params, group: tuple[int, ...] = group) -> list[Array]:
-            leaves = jax.tree.leaves(step.advance((p, x), before))
-            return [leaves[i] for i in group]
-
-        (gradient,) = jax.vjp(advance, params)[1](aligned.mantissa)
-        share = _add(share, _leaves(gradient, aligned.exponent))
+        _, pull = jax.vjp(lambda p, g=group: advance_group(step, g, (p, x), before), params)
+        share = _add(share, _leaves(pull(aligned.mantissa)[0], aligned.exponent))
     if step.emit_reads:
+        after = step.advance((params, x), before)
         y, pull = jax.vjp(lambda p: step.emit((p, x), before, after), params)
         share = _add(share, _leaves(pull(jnp.broadcast_to(dy, y.shape))[0], jnp.int32(0)))
     return share
 
 
-def _leaves(tree: Any, exponent: Array, zero: bool = False) -> list[Scaled]:
-    """Each leaf with an exponent of its own."""
-    leaves = jax.tree.leaves(tree)
-    if zero:
-        leaves = [jnp.zeros_like(leaf) for leaf in leaves]
-    return [scaled.normalise(leaf, exponent) for leaf in leaves]
+def _zeros(tree: Any) -> list[Scaled]:
+    return _leaves(jax.tree.map(jnp.zeros_like, tree), jnp.int32(0))
+
+
+def _leaves(tree: Any, exponent: Array) -> list[Scaled]:
+    """Each leaf of `tree * 2**exponent` with an exponent of its own."""
+    return [scaled.normalise(leaf, exponent) for leaf in jax.tree.leaves(tree)]
 
 
 def _add(a: list[Scaled], b: list[Scaled]) -> list[Scaled]:

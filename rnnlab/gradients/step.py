@@ -71,14 +71,13 @@ def check_finite(name: str, tree: Any) -> None:
         )
 
 
-def trajectory(cell: Any, params: Params, us: Any, state: State) -> tuple[State, State]:
-    """The states before each step `[T, *batch, H]`, and the last one, from the projected inputs."""
+def trajectory(cell: Any, params: Params, us: Any, state: State) -> State:
+    """The states before each step, `s_0 … s_{T-1}` `[T, *batch, H]`, from the projected inputs."""
 
     def body(state: State, u: Any) -> tuple[State, State]:
         return cell.step(params, u, state)[0], state
 
-    final, befores = jax.lax.scan(body, state, us)
-    return befores, final
+    return jax.lax.scan(body, state, us)[1]
 
 
 def take_apart(step: Callable[[Any, State], tuple[State, Array]], inputs: Any, state: State) -> Step:

@@ -84,7 +84,7 @@ def propagate(
             state, tangents = carry
             u = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, t, keepdims=False), us)
             state, push = jax.linearize(lambda s: advance(u, s), state)
-            tangents = tangents._replace(basis=_push_columns(push, state, leaves, tangents.basis))
+            tangents = tangents._replace(basis=push_columns(push, state, leaves, tangents.basis))
             if every == 1:
                 return state, _factor(tangents)
             due = ((t + 1) % every == 0) | (t + 1 == stop)
@@ -97,10 +97,10 @@ def propagate(
     return jax.lax.scan(segment, (state, tangents), (starts, stops))[1]
 
 
-def _push_columns(
+def push_columns(
     push: Callable[[State], State], state: State, leaves: tuple[int, ...], basis: Array
 ) -> Array:
-    """`J Q`: all columns at once, as one more batch axis in front."""
+    """`J Q` for the joint state of `leaves`: all columns at once, as one more axis of the batch."""
     templates, treedef = jax.tree.flatten(state)
     columns = jnp.moveaxis(basis, -1, 0)
     pieces = state_parts.split(columns, tuple(templates[i].shape[-1] for i in leaves))
@@ -112,8 +112,14 @@ def _push_columns(
 
 
 def _factor(tangents: Tangents) -> Tangents:
-    """Replaces the columns by an orthonormal basis and moves their R into the product."""
+    """Replaces the columns by an orthonormal basis and moves their R into the product.
+
+    Units without a tangent (a dead ReLU, a saturated tanh) bound the rank. Then the last rows of R
+    are zero, which rounding would turn into about `eps`.
+    """
     basis, r = jnp.linalg.qr(tangents.basis)
+    rank = jnp.sum(jnp.any(tangents.basis != 0, axis=-1), axis=-1)[..., None, None]
+    r = jnp.where(jnp.arange(r.shape[-1])[:, None] < rank, r, jnp.zeros_like(r))
     diagonal = scaled.normalise(
         tangents.diagonal.mantissa * jnp.abs(jnp.diagonal(r, axis1=-2, axis2=-1)),
         tangents.diagonal.exponent,

@@ -35,7 +35,7 @@ def by_name(strategy: str | Strategy) -> Strategy:
     """The strategy called by that name; anything callable is returned as it is."""
     if callable(strategy):
         return strategy
-    if strategy not in STRATEGIES:
+    if not isinstance(strategy, str) or strategy not in STRATEGIES:
         raise UsageError(
             f"strategy={strategy!r}: unknown, choose one of {', '.join(STRATEGIES)}, "
             "or pass Truncated(steps) or Rematerialised(chunk)"

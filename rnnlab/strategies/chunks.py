@@ -30,9 +30,7 @@ def scan_chunks(
     count = steps // size
     if count == 0:
         return run(state, inputs, True)
-    whole = jax.tree.map(
-        lambda a: a[: count * size].reshape(count, size, *a.shape[1:]), inputs
-    )
+    whole = jax.tree.map(lambda a: a[: count * size].reshape(count, size, *a.shape[1:]), inputs)
     state, outputs = jax.lax.scan(
         lambda s, chunk: run(s, *chunk), state, (whole, jnp.arange(count) == 0)
     )

@@ -27,7 +27,9 @@ class Strategy(Protocol):
 
     def __call__(
         self, cell: Cell, params: Params, xs: Any, state: State, control: Control
-    ) -> tuple[State, Array]: ...
+    ) -> tuple[State, Array]:
+        """Returns the state after the last step and the outputs of all steps."""
+        ...
 
 
 def select(flag: Array | None, yes: Any, no: Any) -> Any:

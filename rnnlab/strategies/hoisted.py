@@ -135,7 +135,8 @@ class _GateParams:
 
         jaxpr = jax.make_jaxpr(gate)(self._leaves, u, v, before).jaxpr
         read = {var for eqn in jaxpr.eqns for var in eqn.invars if isinstance(var, Var)}
-        self._indices = [i for i, var in enumerate(jaxpr.invars[: len(self._leaves)]) if var in read]
+        invars = jaxpr.invars[: len(self._leaves)]
+        self._indices = [index for index, var in enumerate(invars) if var in read]
         self.values = [self._leaves[i] for i in self._indices]
 
     def call(self, function: Any, values: list[Array], *args: Any) -> Any:

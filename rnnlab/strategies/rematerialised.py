@@ -37,6 +37,7 @@ class Rematerialised:
     def __call__(
         self, cell: Cell, params: Params, xs: Any, state: State, control: Control
     ) -> tuple[State, Array]:
+        """Scans over the chunks; each is run again when its gradient is taken."""
         steps = jax.tree.leaves(xs)[0].shape[0]
         size = self.chunk or chunk_near_root(steps)
 

@@ -39,11 +39,11 @@ class Truncated:
     def __call__(
         self, cell: Cell, params: Params, xs: Any, state: State, control: Control
     ) -> tuple[State, Array]:
+        """Scans over the windows, with no gradient through the state that enters one."""
+
         def run(state: State, inputs: tuple[Any, Control], first: Any) -> tuple[State, Array]:
             xs, control = inputs
-            state = jax.tree.map(
-                lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state
-            )
+            state = jax.tree.map(lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state)
             return self.inner(cell, params, xs, state, control)
 
         return scan_chunks(run, state, (xs, control), self.steps)

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnlab.cells.base import Array, Cell, Params, State
-from rnnlab.gradients.scaled import ZERO_EXPONENT, Scaled, log10, norm, normalise, shift
+from rnnlab.gradients.scaled import ZERO_EXPONENT, Scaled, hypot, log10, norm, normalise, shift
 
 #: Steps between two renormalisations; one step may scale a float32 adjoint by 1e-9 to 1e9.
 STEPS_BETWEEN = 4
@@ -121,11 +121,11 @@ class _Adjoints:
     def log10_norms(self, batch: int) -> dict[str, Array]:
         """The results of `gradient_norms`, in the order of ascending lengths."""
         parts = self.state._asdict()
-        result = {"state": norm(Scaled(self.state, self.exponent))}
-        result |= {name: norm(Scaled(part, self.exponent)) for name, part in parts.items()}
-        result = {name: jnp.mean(log10(value), axis=-1)[::-1] for name, value in result.items()}
+        norms = {name: norm(Scaled(part, self.exponent)) for name, part in parts.items()}
+        norms = {"state": hypot(*norms.values())} | norms
+        result = {name: jnp.mean(log10(value), axis=-1)[::-1] for name, value in norms.items()}
         if self.wh:
-            total = log10(norm(Scaled(self.wh, self.wh_exponent)))[::-1]
+            total = log10(norm(Scaled(self.wh["wh"], self.wh_exponent)))[::-1]
             result["wh"] = total - jnp.log10(jnp.asarray(batch, total.dtype))
         return result
 
@@ -184,6 +184,8 @@ def _backward_step(
         more_v, more_before = jax.vmap(lambda d: pull_operand(pull_product(d)[0]))(d_w)
         d_v, d_before = jax.tree.map(jnp.add, (d_v, d_before), (more_v, more_before))
         d_products = (d_v, d_w)
+    if not jax.tree.leaves(d_v):  # no recurrent product: the additive identity
+        return d_before, d_products
     _, pull_recur = jax.vjp(lambda s: cell.recur(params, s), before)
     (through,) = jax.vmap(pull_recur)(d_v)
     return jax.tree.map(jnp.add, d_before, through), d_products

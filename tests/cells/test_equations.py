@@ -195,7 +195,7 @@ def test_cells_are_values(name):
     assert cell != make(name, H + 1)
     assert cell != make(name, wx_init=Gaussian(2.0))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        cell.hidden = 7
+        cell.hidden = 7  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_cells_of_all_names_differ():

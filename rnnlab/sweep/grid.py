@@ -1,0 +1,137 @@
+"""What a sweep varies: the axes of its grid, checked, and the settings that all points share."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rnnlab import cells, initializers
+from rnnlab.errors import UsageError
+
+#: How `scales` are meant.
+SCALES = ("radius", "gain")
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The product of all axes, from `cells` to `seeds`; every length is measured at each point.
+
+    Attributes:
+      cells: names in `rnnlab.cells.CELLS`. The activation of the simple network is an axis of
+        these names: tanh, relu, sigmoid, linear.
+      inits: names in `rnnlab.initializers.INITIALIZERS`, of the recurrent matrix of every gate.
+      scale: `radius` rescales each gate's recurrent matrix to a measured spectral radius, `gain`
+        multiplies it, as drawn.
+      scales: the radii or gains.
+      hidden: numbers of units `H`.
+      lengths: sequence lengths `T` in steps.
+      inputs: `zeros`, `gaussian` (independent N(0, 1)), `tiny_shakespeare` or the path of a text,
+        whose characters are read one-hot from random places.
+      input_scales: factors of the inputs.
+      seeds: number of draws of weights, inputs and readout; seed 0, 1, ...
+      batch: sequences `B` in each network.
+      features: inputs `D` of the network for Gaussian inputs; None takes `H`.
+      dtype: `float32` or `float64`.
+    """
+
+    cells: tuple[str, ...] = ("tanh", "lstm", "gru")
+    inits: tuple[str, ...] = ("orthogonal",)
+    scale: str = "radius"
+    scales: tuple[float, ...] = (0.5, 0.9, 1.0, 1.1, 1.5)
+    hidden: tuple[int, ...] = (64,)
+    lengths: tuple[int, ...] = (10, 100, 1000)
+    inputs: tuple[str, ...] = ("gaussian",)
+    input_scales: tuple[float, ...] = (0.1,)
+    seeds: int = 5
+    batch: int = 8
+    features: int | None = None
+    dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        for name in ("cells", "inits", "scales", "hidden", "lengths", "inputs", "input_scales"):
+            _check_axis(name, getattr(self, name))
+        for name in self.cells:
+            cells.by_name(name, 1)
+        for name in self.inits:
+            initializers.by_name(name)
+        if self.scale not in SCALES:
+            raise UsageError(f"scale={self.scale!r}: must be one of {', '.join(SCALES)}")
+        for value in self.scales:
+            _check_number(self.scale, value, positive=True)
+        for value in self.input_scales:
+            _check_number("input_scales", value, positive=False)
+        for name in ("hidden", "lengths"):
+            for value in getattr(self, name):
+                _check_count(name, value)
+        for name in ("seeds", "batch"):
+            _check_count(name, getattr(self, name))
+        if self.features is not None:
+            _check_count("features", self.features)
+        if self.dtype not in ("float32", "float64"):
+            raise UsageError(f"dtype={self.dtype!r}: must be float32 or float64")
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The lengths, ascending."""
+        return tuple(sorted(self.lengths))
+
+    @property
+    def axes(self) -> dict[str, Sequence[Any]]:
+        """Names and values of the axes of the result, in their order."""
+        return {
+            "cell": self.cells,
+            "init": self.inits,
+            "hidden": self.hidden,
+            "inputs": self.inputs,
+            "input_scale": self.input_scales,
+            self.scale: self.scales,
+            "seed": range(self.seeds),
+            "length": self.steps,
+        }
+
+    def programs(self) -> list[Program]:
+        """The parts of the grid that run as one compiled program each."""
+        return [
+            Program(cell, init, hidden, inputs)
+            for cell in self.cells
+            for init in self.inits
+            for hidden in self.hidden
+            for inputs in self.inputs
+        ]
+
+    @property
+    def points_per_program(self) -> int:
+        """Input scales × radii × seeds."""
+        return len(self.input_scales) * len(self.scales) * self.seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The axes that are fixed within one program; input scale, radius and seed vary in it."""
+
+    cell: str
+    init: str
+    hidden: int
+    inputs: str
+
+
+def _check_axis(name: str, values: Any) -> None:
+    if not isinstance(values, tuple) or not values:
+        raise UsageError(f"{name}={values!r}: must be a tuple with at least one entry")
+    repeated = [value for value in values if values.count(value) > 1]
+    if repeated:
+        raise UsageError(f"{name}={values!r}: {repeated[0]!r} stands there twice, name it once")
+
+
+def _check_number(name: str, value: Any, *, positive: bool) -> None:
+    good = isinstance(value, int | float) and math.isfinite(value)
+    if not good or value < 0 or (positive and value == 0):
+        kind = "positive" if positive else "non-negative"
+        raise UsageError(f"{name}={value!r}: must be a {kind}, finite number")
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{name}={value!r}: must be a positive integer")

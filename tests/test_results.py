@@ -1,0 +1,121 @@
+"""Results on disk come back as they were, never half written, and damage is noticed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rnnlab import results
+from rnnlab.errors import RunError
+from rnnlab.workdir import open_workdir
+
+
+@pytest.fixture
+def dataset():
+    rng = np.random.default_rng(0)
+    return xr.Dataset(
+        {
+            "growth": (("cell", "step"), rng.normal(size=(2, 500)), {"units": "decades"}),
+            "lost": (("cell", "step"), np.full((2, 500), -np.inf)),
+            "count": ("cell", np.array([3, 4])),
+            "converged": ("cell", np.array([True, False])),
+            "total": ((), 7.5),
+            "nothing": ("none", np.zeros(0)),
+        },
+        coords={"cell": ["tanh", "lstm_η"], "step": np.arange(500)},
+        attrs={"title": "growth ‖∂h_T/∂h_0‖"},
+    )
+
+
+def test_round_trip(tmp_path, dataset):
+    path = results.save_dataset(dataset, tmp_path / "r.nc")
+    again = results.load_dataset(path)
+    xr.testing.assert_identical(again, dataset)
+    assert again.growth.dtype == np.float64 and again.converged.dtype == bool
+    assert [entry.name for entry in tmp_path.iterdir()] == ["r.nc"]
+
+
+def test_equal_data_give_equal_bytes(tmp_path, dataset):
+    first = results.save_dataset(dataset, tmp_path / "1.nc").read_bytes()
+    assert results.save_dataset(dataset.copy(deep=True), tmp_path / "2.nc").read_bytes() == first
+
+
+def test_missing_is_not_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        results.load_dataset(tmp_path / "absent.nc")
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "flipped"])
+def test_damage_is_named_in_one_line(tmp_path, dataset, damage):
+    path = results.save_dataset(dataset, tmp_path / "r.nc")
+    contents = bytearray(path.read_bytes())
+    if damage == "flipped":  # one bit within the compressed numbers of `growth`
+        start = contents.find(_compressed(dataset.growth.to_numpy()))
+        assert start > 0
+        contents[start + 3000] ^= 1
+    path.write_bytes(
+        {"empty": b"", "text": b"no netCDF", "cut": contents[: len(contents) // 2]}.get(
+            damage, bytes(contents)
+        )
+    )
+    with pytest.raises(RunError, match=r"r\.nc: is damaged .*delete it") as error:
+        results.load_dataset(path)
+    assert "\n" not in str(error.value)
+
+
+def _compressed(values):
+    """The first bytes of zlib's stream for the numbers, as HDF5's filter makes it."""
+    import zlib
+
+    shuffled = np.frombuffer(values.tobytes(), np.uint8).reshape(-1, 8).T.tobytes()
+    return zlib.compress(shuffled, 4)[:64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    size: int = 2
+
+
+class Jobs(dict):
+    """Jobs a, b, c, which count their calls; c fails at its first call."""
+
+    def __init__(self):
+        self.calls = []
+        super().__init__({name: lambda name=name: self.measure(name) for name in "abc"})
+
+    def measure(self, name):
+        self.calls.append(name)
+        if self.calls.count("c") == 1 and name == "c":
+            raise KeyboardInterrupt
+        return xr.Dataset({"value": ("x", np.full(3, float(ord(name))))})
+
+
+def combine(parts):
+    return xr.concat(parts.values(), xr.DataArray(list(parts), dims="job", name="job"))
+
+
+def measure(tmp_path, jobs):
+    with open_workdir(tmp_path / "w", "test", Config()) as workdir:
+        return results.measured(workdir, "test", jobs, combine)
+
+
+def test_a_stopped_run_continues_and_a_finished_one_is_read(tmp_path):
+    jobs = Jobs()
+    with pytest.raises(KeyboardInterrupt):
+        measure(tmp_path, jobs)
+    data = measure(tmp_path, jobs)
+    assert jobs.calls == ["a", "b", "c", "c"]
+    assert data.value.sel(job="b").to_numpy().tolist() == [98.0] * 3
+    assert not (tmp_path / "w" / "parts").exists()
+    xr.testing.assert_identical(measure(tmp_path, jobs), data)
+    assert len(jobs.calls) == 4
+
+
+def test_a_damaged_part_is_named(tmp_path):
+    jobs = Jobs()
+    with pytest.raises(KeyboardInterrupt):
+        measure(tmp_path, jobs)
+    (tmp_path / "w" / "parts" / "a.nc").write_bytes(b"damaged")
+    with pytest.raises(RunError, match=r"parts/a\.nc: is damaged"):
+        measure(tmp_path, jobs)
