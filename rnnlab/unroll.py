@@ -18,10 +18,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from rnnlab import strategies
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.cells.base import Array, State
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Control, Strategy
 from rnnlab.strategies.control import select
@@ -29,7 +30,7 @@ from rnnlab.strategies.control import select
 
 def unroll(
     cell: Any,
-    params: Params,
+    params: Any,
     xs: Array,
     state: State | None = None,
     *,
@@ -69,7 +70,7 @@ def unroll(
         xs = select(control.valid, xs, jnp.zeros_like(xs))
 
     def run(
-        cell: Any, params: Params, xs: Any, state: State, reverse: bool, key: Array | None
+        cell: Any, params: Any, xs: Any, state: State, reverse: bool, key: Array | None
     ) -> tuple[State, Array]:
         if hasattr(cell, "compose"):
             return cell.compose(run, params, xs, state, reverse, key)
@@ -84,7 +85,7 @@ def unroll(
     return run(cell, params, xs, state, reverse, key)
 
 
-def step(cell: Any, params: Params, x: Array, state: State) -> tuple[State, Array]:
+def step(cell: Any, params: Any, x: Array, state: State) -> tuple[State, Array]:
     """One step for streaming: `x [*batch, D]` to the next state and `y [*batch, H]`.
 
     Memory does not grow with the steps taken. Compile it once and feed the state back:
@@ -99,7 +100,7 @@ def step(cell: Any, params: Params, x: Array, state: State) -> tuple[State, Arra
     return cell.step(params, cell.project(params, x), state)
 
 
-def check_inputs(cell: Any, params: Params, xs: Array) -> tuple[int, ...]:
+def check_inputs(cell: Any, params: Any, xs: Array) -> tuple[int, ...]:
     """Raises UsageError unless `params` and `xs [T, *batch, D]` fit; returns the batch shape."""
     if not hasattr(xs, "ndim") or xs.ndim < 2:
         raise UsageError(f"xs has shape {np.shape(xs)}: must be [T, *batch, D], time first")
@@ -120,7 +121,7 @@ def check_state(cell: Any, state: State, batch_shape: tuple[int, ...], dtype: An
 
 @lru_cache(maxsize=256)
 def _param_shapes(cell: Any, features_in: int, dtype: np.dtype) -> Any:
-    return jax.eval_shape(lambda key: cell.init(key, features_in, dtype), jax.random.key(0))
+    return jax.eval_shape(lambda: cell.init(jax.random.key(0), features_in, dtype))
 
 
 @lru_cache(maxsize=256)
@@ -171,7 +172,7 @@ def _control(
 
 def _check_lengths(lengths: ArrayLike, steps: int, batch_shape: tuple[int, ...]) -> Array:
     """The lengths as int32. Their values can be checked only where they are known, not traced."""
-    known = None if isinstance(lengths, jax.core.Tracer) else np.asarray(lengths)
+    known = None if isinstance(lengths, Tracer) else np.asarray(lengths)
     array = jnp.asarray(lengths) if known is None else known
     if array.shape != batch_shape or not jnp.issubdtype(array.dtype, jnp.integer):
         raise UsageError(

@@ -206,24 +206,18 @@ def test_one_flag_alone_equals_both(flag, reverse):
 
 
 def test_any_batch_shape_runs():
-    cell = CELLS["lstm"]
     params, _ = fixed("lstm")
+    run = quick.jit(partial(unroll, CELLS["lstm"], params, reverse=True))
     rng = np.random.default_rng(1)
     xs, lengths = rng.normal(size=(T, 2, 3, D)), rng.integers(0, T + 1, (2, 3))
     resets = rng.random((T, 2, 3)) < 0.3
-    final, ys = unroll(cell, params, xs, lengths=lengths, resets=resets, reverse=True)
-    flat = unroll(
-        cell,
-        params,
-        xs.reshape(T, 6, D),
-        lengths=lengths.reshape(6),
-        resets=resets.reshape(T, 6),
-        reverse=True,
-    )
-    assert_close(ys.reshape(T, 6, H), flat[1])
-    assert_close(final.h.reshape(6, H), flat[0].h)
-    single = unroll(cell, params, xs[:, 0, 0], lengths=lengths[0, 0], resets=resets[:, 0, 0])
-    assert single[1].shape == (T, H) and single[0].c.shape == (H,)
+    final, ys = run(xs, lengths=lengths, resets=resets)
+    flat_xs, flat_resets = xs.reshape(T, 6, D), resets.reshape(T, 6)
+    flat_final, flat_ys = run(flat_xs, lengths=lengths.reshape(6), resets=flat_resets)
+    assert_close(ys.reshape(T, 6, H), flat_ys)
+    assert_close(final.h.reshape(6, H), flat_final.h)
+    one_final, one_ys = run(xs[:, 1, 2], lengths=lengths[1, 2], resets=resets[:, 1, 2])
+    assert_close((one_ys, one_final.c), (ys[:, 1, 2], final.c[1, 2]))
 
 
 def test_lengths_in_a_small_integer_type_do_not_wrap():
@@ -235,6 +229,7 @@ def test_lengths_in_a_small_integer_type_do_not_wrap():
 
 
 STREAMING = {
+    "lstm_fgr": cells.by_name("lstm_fgr", H),
     "lstm": cells.LSTM(H),
     "gru_reset_before": cells.GRUResetBefore(H),
     "stack": Stack((Residual(cells.GRU(D)), Dropout(0.5), stack(cells.LSTM, (H, 2)))),
@@ -271,7 +266,7 @@ def test_equal_cells_compile_once():
         return unroll(cell, params, xs, strategy=strategy)
 
     def combined():
-        return Stack([Residual(cells.LSTM(D)), Bidirectional(cells.GRU(H), cells.GRU(H))])
+        return Stack((Residual(cells.LSTM(D)), Bidirectional(cells.GRU(H), cells.GRU(H))))
 
     for make in (lambda: cells.LSTM(H), combined):
         params = make().init(jax.random.key(0), D, jnp.float64)

@@ -264,7 +264,7 @@ def bidirectional(layer: Any) -> Bidirectional:
     return Bidirectional(layer, layer)
 
 
-def split_key(key: Array | None, count: int) -> Sequence[Any]:
+def split_key(key: Array | None, count: int) -> Any:
     """`count` keys, or as many times None where there is no noise to draw."""
     return [None] * count if key is None else jax.random.split(key, count)
 

@@ -201,5 +201,5 @@ def dropout_mask(key: Array, rate: float, shape: tuple[int, ...], dtype: DTypeLi
 
 def check_rate(name: str, value: Any) -> None:
     """Raises UsageError unless `value` is a probability below one."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
         raise UsageError(f"{name}={value!r}: must be a probability in [0, 1)")

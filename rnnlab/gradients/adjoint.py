@@ -14,7 +14,7 @@ t = 0..T-1. Paths from `s_{t+1}` to `y_t` count as belonging to `s_{t+1}`, as in
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -123,10 +123,8 @@ def _profile(
 def resolve_loss(
     cell: Any, params: Params, xs: Array, state: State, loss: Loss, key: Array | None
 ) -> tuple[str, Array]:
-    """The kind of the loss ("last", "every", "given") and its weights, as `cotangent` takes them."""
-    y = jax.eval_shape(
-        lambda p, x, s: cell.step(p, cell.project(p, x), s)[1], params, xs[0], state
-    )
+    """The kind of the loss ("last", "every", "given") and its weights, for `cotangent`."""
+    y = jax.eval_shape(lambda p, x, s: cell.step(p, cell.project(p, x), s)[1], params, xs[0], state)
     if isinstance(loss, str):
         if loss not in ("last", "every"):
             raise UsageError(
@@ -172,17 +170,15 @@ def pull_state(step: Step, inputs: Any, before: State, adjoint: Adjoint, dy: Arr
 
     Each group of `s_{t+1}` is pulled back by itself, with its own exponent, before they are added.
     """
-    total = None
+    pulled = []
     for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
         _, pull = jax.vjp(partial(advance_group, step, group, inputs), before)
-        pulled = _by_group(before, pull(d_after.mantissa)[0], d_after.exponent)
-        total = pulled if total is None else _add(total, pulled)
-    assert total is not None
+        pulled.append(_by_group(before, pull(d_after.mantissa)[0], d_after.exponent))
     if step.emit_reads:
         after = step.advance(inputs, before)
         y, pull = jax.vjp(lambda s: step.emit(inputs, s, after), before)
-        total = _add(total, _by_group(before, pull(jnp.broadcast_to(dy, y.shape))[0]))
-    return total
+        pulled.append(_by_group(before, pull(jnp.broadcast_to(dy, y.shape))[0]))
+    return reduce(_add, pulled)
 
 
 def advance_group(step: Step, group: tuple[int, ...], inputs: Any, before: State) -> list[Array]:
@@ -207,4 +203,4 @@ def _add(a: Adjoint, b: Adjoint) -> Adjoint:
 
 
 def _leaf_norms(adjoint: Adjoint) -> list[Scaled]:
-    return [scaled.norm(Scaled(leaf, group.exponent)) for group in adjoint for leaf in group.mantissa]
+    return [scaled.norm(Scaled(leaf, part.exponent)) for part in adjoint for leaf in part.mantissa]

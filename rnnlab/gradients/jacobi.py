@@ -81,11 +81,10 @@ def _round(_: Array, carry: tuple[Scaled, Array]) -> tuple[Scaled, Array]:
     first, second, cosines = _rotate(
         jax.tree.map(lambda a: a[:half], rows), jax.tree.map(lambda a: a[half:][::-1], rows)
     )
-
-    def move_on(a: Array, b: Array) -> Array:
-        return jnp.concatenate([a[:1], b[:1], a[1:], b[1:][::-1]])
-
-    return jax.tree.map(move_on, first, second), jnp.maximum(cosine, jnp.max(cosines, initial=0))
+    rows = jax.tree.map(
+        lambda a, b: jnp.concatenate([a[:1], b[:1], a[1:], b[1:][::-1]]), first, second
+    )
+    return scaled.normalise(*rows), jnp.maximum(cosine, jnp.max(cosines, initial=0))
 
 
 def _rotate(a: Scaled, b: Scaled) -> tuple[Scaled, Scaled, Array]:
@@ -101,11 +100,11 @@ def _rotate(a: Scaled, b: Scaled) -> tuple[Scaled, Scaled, Array]:
     denominator = difference + jnp.sqrt(difference**2 + 4 * (delta * gamma) ** 2)
     tau = jnp.where(denominator > 0, 2 * gamma / jnp.where(denominator > 0, denominator, 1), 0)
     c = jax.lax.rsqrt(1 + (delta * tau) ** 2)
-    mantissa_p = c[..., None] * (p.mantissa + (delta**2 * tau)[..., None] * q.mantissa)
-    mantissa_q = c[..., None] * (q.mantissa - tau[..., None] * p.mantissa)
+    rotated_p = c[..., None] * (p.mantissa + (delta**2 * tau)[..., None] * q.mantissa)
+    rotated_q = c[..., None] * (q.mantissa - tau[..., None] * p.mantissa)
     lengths = jnp.sqrt(alpha) * jnp.sqrt(beta)
     cosine = jnp.where(lengths > 0, jnp.abs(gamma) / jnp.where(lengths > 0, lengths, 1), 0)
-    p, q = scaled.normalise(mantissa_p, p.exponent), scaled.normalise(mantissa_q, q.exponent)
+    p, q = Scaled(rotated_p, p.exponent), Scaled(rotated_q, q.exponent)
     return _select(longer, q, p), _select(longer, p, q), cosine
 
 

@@ -79,7 +79,8 @@ def lyapunov_exponents(
     if isinstance(discard, bool) or not isinstance(discard, int) or not 0 <= discard < steps:
         raise UsageError(f"discard={discard!r}: must lie in 0..{steps - 1}, below the T of xs")
     if records is None:
-        records = np.linspace(discard, steps, min(50, steps - discard) + 1)[1:].round().astype(int)
+        evenly = np.linspace(discard, steps, min(50, steps - discard) + 1)[1:]
+        records = [round(float(time)) for time in evenly]
     times = check_times("records", records, steps)
     if min(times) <= discard:
         raise UsageError(f"records contains {min(times)}: must lie after discard={discard}")

@@ -10,7 +10,7 @@ exponent among them before they are added; so are the steps.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -88,7 +88,7 @@ def _gradients(
             adjoint = pull_state(step, (params, x), before, adjoint, dy)
             return (adjoint, _add(total, share)), _norms(share)
 
-        start = (zero_adjoint(state), _zeros(params))
+        start = (zero_adjoint(state), _leaves(jax.tree.map(jnp.zeros_like, params), jnp.int32(0)))
         inputs = (jnp.arange(xs.shape[0]), xs, befores)
         (_, total), contributions = jax.lax.scan(body, start, inputs, reverse=True)
         like_params = partial(jax.tree.unflatten, jax.tree.structure(params))
@@ -102,20 +102,16 @@ def _pull_params(
     step: Step, params: Params, x: Array, before: State, adjoint: Adjoint, dy: Array
 ) -> list[Scaled]:
     """`g_t`: the gradient of the copy of the parameters that acts at this step, leaf by leaf."""
-    share = _zeros(params)
+    shares = []
     for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
         aligned = scaled.share_exponent(d_after)
         _, pull = jax.vjp(lambda p, g=group: advance_group(step, g, (p, x), before), params)
-        share = _add(share, _leaves(pull(aligned.mantissa)[0], aligned.exponent))
+        shares.append(_leaves(pull(aligned.mantissa)[0], aligned.exponent))
     if step.emit_reads:
         after = step.advance((params, x), before)
         y, pull = jax.vjp(lambda p: step.emit((p, x), before, after), params)
-        share = _add(share, _leaves(pull(jnp.broadcast_to(dy, y.shape))[0], jnp.int32(0)))
-    return share
-
-
-def _zeros(tree: Any) -> list[Scaled]:
-    return _leaves(jax.tree.map(jnp.zeros_like, tree), jnp.int32(0))
+        shares.append(_leaves(pull(jnp.broadcast_to(dy, y.shape))[0], jnp.int32(0)))
+    return reduce(_add, shares)
 
 
 def _leaves(tree: Any, exponent: Array) -> list[Scaled]:

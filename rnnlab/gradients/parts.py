@@ -35,7 +35,7 @@ def part_names(state: State) -> tuple[str, ...]:
 
 
 def find(state: State, part: str | None, argument: str) -> tuple[int, ...]:
-    """Indices of the leaves that `part` names, all of them for None; UsageError if there is none."""
+    """Indices of the leaves that `part` names, all for None; UsageError if there is none."""
     names = leaf_names(state)
     if part is None:
         return tuple(range(len(names)))
@@ -45,7 +45,7 @@ def find(state: State, part: str | None, argument: str) -> tuple[int, ...]:
         if name == part or name.startswith(f"{part}.") or name.endswith(f".{part}")
     )
     if not found:
-        raise UsageError(f"{argument}={part!r}: no part of this state, which has {', '.join(names)}")
+        raise UsageError(f"{argument}={part!r}: not in this state, which has {', '.join(names)}")
     return found
 
 

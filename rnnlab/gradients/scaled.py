@@ -1,9 +1,10 @@
-"""Numbers beyond the range of floating point: a mantissa times a power of two with an int32 exponent.
+"""Numbers beyond the range of floating point: a mantissa times a power of two.
 
 Gradients through thousands of steps leave the range of every floating type, so every quantity that
-runs through time is kept as `mantissa * 2**exponent`. Renormalising multiplies by exact powers of
-two: no rounding is added, and the exponents, being integers, add up without error however long the
-sequence is. Only the last operation, `log10`, turns both into one number.
+runs through time is kept as `mantissa * 2**exponent`, with an int32 exponent. Renormalising
+multiplies by exact powers of two: no rounding is added, and the exponents, being integers, add up
+without error however long the sequence is. Only the last operation, `log10`, turns both into one
+number.
 
 An exact zero has the exponent `ZERO_EXPONENT` and the logarithm -inf, never NaN.
 """
@@ -49,7 +50,7 @@ def power_of_two(exponent: Array, dtype: Any) -> Array:
 def exponent_of(magnitude: Array) -> Array:
     """The int32 exponent e of `magnitude = m * 2**e` with m in [1/2, 1), for numbers >= 0.
 
-    Clipped to the powers that are normal numbers, so that zero and subnormal numbers give the least.
+    Clipped to the powers that are normal numbers; zero and subnormal numbers give the least.
     """
     info = jnp.finfo(magnitude.dtype)
     limit = int(info.maxexp) - 2
@@ -97,7 +98,7 @@ def add(a: Scaled, b: Scaled) -> Scaled:
 
 
 def share_exponent(a: Scaled, keep: int = 0) -> Scaled:
-    """The same numbers with one exponent, the largest, for all leading axes but the first `keep`."""
+    """The same numbers with one exponent, the largest, for all leading axes after `keep`."""
     axes = tuple(range(keep, a.exponent.ndim))
     top = jnp.max(a.exponent, axis=axes, keepdims=True, initial=ZERO_EXPONENT)
     return Scaled(shift(a.mantissa, a.exponent - top), jnp.squeeze(top, axes))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
 
 from rnnlab.cells.base import Array, Params, State
@@ -61,7 +62,7 @@ def check(cell: Any, params: Params, xs: Array, state: State | None) -> State:
 def check_finite(name: str, tree: Any) -> None:
     """Raises UsageError if a concrete leaf holds NaN or inf, naming the leaf and the first one."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if isinstance(leaf, jax.core.Tracer) or bool(jnp.all(jnp.isfinite(leaf))):
+        if isinstance(leaf, Tracer) or bool(jnp.all(jnp.isfinite(leaf))):
             continue
         values = np.asarray(leaf)
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
@@ -80,7 +81,9 @@ def trajectory(cell: Any, params: Params, us: Any, state: State) -> State:
     return jax.lax.scan(body, state, us)[1]
 
 
-def take_apart(step: Callable[[Any, State], tuple[State, Array]], inputs: Any, state: State) -> Step:
+def take_apart(
+    step: Callable[[Any, State], tuple[State, Array]], inputs: Any, state: State
+) -> Step:
     """Splits `step(inputs, s) -> (s', y)` at `s'`; the arguments serve as examples of the types."""
     closed = jax.make_jaxpr(step)(inputs, state)
     jaxpr = closed.jaxpr
@@ -118,7 +121,6 @@ def _cut_at_state(
             invars=[*jaxpr.invars, *cut],
             outvars=[y],
             eqns=[eqn for eqn in jaxpr.eqns if not seen.isdisjoint(eqn.outvars)],
-            debug_info=None,
         ),
         closed.consts,
     )

@@ -6,6 +6,7 @@
 
 from rnnlab.sweep.grid import Grid
 from rnnlab.sweep.kernel import gradient_norms
-from rnnlab.sweep.run import QUANTITIES, run
+from rnnlab.sweep.run import run
+from rnnlab.sweep.table import QUANTITIES
 
 __all__ = ["QUANTITIES", "Grid", "gradient_norms", "run"]

@@ -1,79 +1,177 @@
-"""Points of one program in chunks: how many fit in memory, their computation, their files.
+"""The points of a grid in chunks: how they are cut, and how one of them is measured.
 
-The cut into chunks depends on the grid and the stated memory alone, neither on the devices nor on
-what an earlier run has left to do: a sweep that continues computes the same programs on the same
-numbers, and ends with the same bits.
+A chunk holds whole seeds, or a part of the points of one seed where all of them do not fit in
+memory. All chunks of a program have the same shape, so that it is compiled once. The cut depends on
+the grid and the stated memory alone, neither on the devices nor on what an earlier run has left to
+do: a sweep that continues runs the same programs on the same numbers, and ends with the same bits.
 """
 
 from __future__ import annotations
 
-import io
-import pathlib
-import zipfile
+import dataclasses
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rnnlab import cells
 from rnnlab.cells.base import Array, Cell, Params
-from rnnlab.errors import RunError
-from rnnlab.sweep.draws import Draws
-from rnnlab.sweep.grid import Grid
+from rnnlab.sweep.draws import Corpora, Draws, draw, features_in
+from rnnlab.sweep.grid import Grid, Program
 from rnnlab.sweep.kernel import gradient_norms
-from rnnlab.workdir import atomic_write
 
 #: Name of the axis over which points are spread.
 AXIS = "points"
 
+#: What was measured of the points of a chunk, by name; the first axis is that of the points.
+Values = dict[str, np.ndarray]
 
-def chunk_size(grid: Grid, draws: Draws, memory: float) -> int:
-    """Points of a chunk whose trajectories take at most `memory` bytes, and never less than one.
 
-    A point keeps its inputs, their projection and the state of every step; XLA holds each about
-    twice while it cuts them into blocks.
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """Some points of one program: `seeds` × `points`, the latter counted within a seed.
+
+    The last chunk of a program may reach beyond the end; what lies there is computed and dropped.
+
+    Attributes:
+      number: of the program in `grid.programs()`.
+      program: itself.
+      seeds: the seeds.
+      points: indices into input scale × radius.
     """
-    one = jax.tree.map(lambda a: a[0], draws.params)
-    kept = jax.eval_shape(
-        lambda params, xs: (
-            xs,
-            draws.cell.project(params, xs),
-            draws.cell.initial_state(xs.shape[:2], xs.dtype),
-        ),
-        one,
-        draws.xs[0],
-    )
-    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
-    most = max(1, int(memory // (2 * size)))
-    count = -(-grid.points_per_program // most)
-    return -(-grid.points_per_program // count)
+
+    number: int
+    program: Program
+    seeds: range
+    points: range
+
+    @property
+    def name(self) -> str:
+        """A name for a file."""
+        first, last = self.seeds[0], self.seeds[-1]
+        points = f"points-{self.points[0]:04d}-{self.points[-1]:04d}"
+        return f"program-{self.number:03d}-seeds-{first:04d}-{last:04d}-{points}"
+
+    def indices(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Input scale, radius and seed of each point, as indices into the axes of the grid."""
+        seeds = [seed for seed in self.seeds if seed < grid.seeds]
+        points = [point for point in self.points if point < grid.points_per_seed]
+        seed, point = (a.ravel() for a in np.meshgrid(seeds, points, indexing="ij"))
+        return (*np.divmod(point, len(grid.scales)), seed)
 
 
-def compute(grid: Grid, draws: Draws, points: np.ndarray) -> dict[str, np.ndarray]:
-    """Measures `points` (flat indices into input scale × radius × seed), spread over all devices.
+def cut(grid: Grid, memory: float, corpora: Corpora) -> list[Chunk]:
+    """The chunks of all programs, none of which takes more than `memory` bytes for its points.
+
+    A chunk has at least one point, even where that is too large.
+
+    Raises:
+      UsageError: a text that does not fit the grid.
+      RunError: a text that cannot be had.
+    """
+    chunks = []
+    for number, program in enumerate(grid.programs()):
+        size = bytes_per_point(grid, program, features_in(grid, program, corpora))
+        most = max(1, int(memory // size))
+        points = _even(grid.points_per_seed, most)
+        seeds = _even(grid.seeds, max(1, most // points))
+        chunks += [
+            Chunk(number, program, range(seed, seed + seeds), range(point, point + points))
+            for seed in range(0, grid.seeds, seeds)
+            for point in range(0, grid.points_per_seed, points)
+        ]
+    return chunks
+
+
+def _even(total: int, most: int) -> int:
+    """Size of equal parts, at most `most`, that make up `total` and waste as little as can be."""
+    parts = -(-total // most)
+    return -(-total // parts)
+
+
+def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
+    """Memory that a point takes while it is measured.
+
+    That is its inputs, their projection and the state of every step, once as they are made and once
+    as they are read in blocks; and for each length the adjoint and the gradient of the recurrent
+    weights, as they were and as they become.
+    """
+    cell = cells.by_name(program.cell, program.hidden)
+    dtype = jnp.dtype(grid.dtype)
+
+    def shapes(key: Array) -> Any:
+        params = cell.init(key, features, dtype)
+        xs = jnp.zeros((grid.steps[-1], grid.batch, features), dtype)
+        states = cell.initial_state(xs.shape[:2], dtype)
+        adjoints = cell.initial_state((len(grid.lengths), grid.batch), dtype)
+        weights = [params["wh"]] * len(grid.lengths) if "wh" in params else []
+        return xs, cell.project(params, xs), states, adjoints, weights
+
+    kept = jax.tree.leaves(jax.eval_shape(shapes, jax.random.key(0)))
+    return 2 * sum(leaf.size * leaf.dtype.itemsize for leaf in kept)
+
+
+def measure(grid: Grid, chunk: Chunk, corpora: Corpora) -> Values:
+    """Measures the points of a chunk, spread over all devices of this host.
 
     Returns:
-      `gradient_norms` of each point, `[len(points), lengths]`.
+      For each of the `n` points, in the order of `chunk.indices`: what `gradient_norms` returns,
+      `[n, lengths]`, NaN where the network's state leaves the range of the dtype; `spectral_radius`
+      and `sigma_max` of the `k` recurrent matrices, `[n, k]`; `input_std` `[n]`.
     """
+    input_index, scale_index, seed = chunk.indices(grid)
+    first = chunk.seeds[0]
+    draws = draw(grid, chunk.program, np.array(chunk.seeds), corpora)
+    input_scale = np.asarray(grid.input_scales, float)[input_index]
+    factor = np.asarray(grid.scales, float)[scale_index, None]
+    if grid.scale == "radius":
+        factor = factor / draws.spectral_radius[seed - first]
+    factor = np.broadcast_to(factor, (len(seed), draws.spectral_radius.shape[-1]))
+    norms = _spread(grid, chunk, draws, (seed - first, factor, input_scale))
+    return _without_overflow(norms) | {
+        "spectral_radius": factor * draws.spectral_radius[seed - first],
+        "sigma_max": factor * draws.sigma_max[seed - first],
+        "input_std": input_scale * draws.input_std[seed - first],
+    }
+
+
+def _without_overflow(norms: Values) -> Values:
+    """Leaves NaN in all norms of a point and length where one of them is NaN or inf.
+
+    After an overflow of the state some may look sound, such as the zero that a ReLU makes of NaN.
+    """
+    lost = np.any([np.isnan(value) | (value == np.inf) for value in norms.values()], axis=0)
+    return {name: np.where(lost, np.nan, value) for name, value in norms.items()}
+
+
+def _spread(
+    grid: Grid, chunk: Chunk, draws: Draws, per_point: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> Values:
+    """Runs the kernel for points, each a seed's place in `draws` and factors of `wh` and inputs."""
     devices = np.array(jax.local_devices())
-    padded = np.resize(points, -(-len(points) // len(devices)) * len(devices))
-    scale, radius, seed = np.unravel_index(
-        padded, (len(grid.input_scales), len(grid.scales), grid.seeds)
-    )
-    dtype = draws.xs.dtype
-    per_point = (
-        seed.astype(np.int32),
-        draws.factors(grid)[radius, seed].astype(dtype),
-        np.asarray(grid.input_scales)[scale].astype(dtype),
-    )
     mesh = Mesh(devices, (AXIS,))
     spread = NamedSharding(mesh, PartitionSpec(AXIS))
     everywhere = NamedSharding(mesh, PartitionSpec())
-    per_point = jax.device_put(per_point, spread)
-    shared = jax.device_put((draws.params, draws.xs, draws.readout), everywhere)
-    norms = _measure(draws.cell, grid.steps, mesh, per_point, shared)
-    return {name: np.asarray(value)[: len(points)] for name, value in norms.items()}
+    count = len(per_point[0])
+    full = len(chunk.seeds) * len(chunk.points)
+    padded = -(-full // len(devices)) * len(devices)
+    types = (np.dtype(np.int32), draws.xs.dtype, draws.xs.dtype)
+    columns = [
+        np.resize(a, (padded, *a.shape[1:])).astype(dtype)
+        for a, dtype in zip(per_point, types, strict=True)
+    ]
+    cell = cells.by_name(chunk.program.cell, chunk.program.hidden)
+    norms = _measure(
+        cell,
+        grid.steps,
+        mesh,
+        jax.device_put(tuple(columns), spread),
+        jax.device_put((draws.params, draws.xs, draws.readout), everywhere),
+    )
+    return {name: np.asarray(value)[:count] for name, value in norms.items()}
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -86,17 +184,19 @@ def _measure(
 ) -> dict[str, Array]:
     """`gradient_norms` of many points; each device works through its own, nothing is exchanged."""
 
-    def points(
-        per_point: tuple[Array, Array, Array], shared: tuple[Params, Array, Array]
+    def point(
+        shared: tuple[Params, Array, Array], seed: Array, factors: Array, input_scale: Array
     ) -> dict[str, Array]:
-        def point(seed: Array, factors: Array, input_scale: Array) -> dict[str, Array]:
-            params, xs, readout = jax.tree.map(lambda a: a[seed], shared)
-            if "wh" in params:
-                columns = jnp.repeat(factors, cell.hidden, total_repeat_length=params["wh"].shape[-1])
-                params = params | {"wh": params["wh"] * columns}
-            return gradient_norms(cell, params, xs * input_scale, readout, lengths)
+        params, xs, readout = jax.tree.map(lambda a: a[seed], shared)
+        if "wh" in params:
+            width = params["wh"].shape[-1]
+            columns = jnp.repeat(factors, cell.hidden, total_repeat_length=width)
+            params = params | {"wh": params["wh"] * columns}
+        return gradient_norms(cell, params, xs * input_scale, readout, lengths)
 
-        return jax.vmap(point)(*per_point)
+    def points(per_point: tuple[Array, Array, Array], shared: tuple[Params, Array, Array]) -> Any:
+        with jax.default_matmul_precision("highest"):
+            return jax.vmap(partial(point, shared))(*per_point)
 
     return jax.shard_map(
         points,
@@ -105,33 +205,3 @@ def _measure(
         out_specs=PartitionSpec(AXIS),
         check_vma=False,  # nothing is exchanged, so there is nothing to check
     )(per_point, shared)
-
-
-def store(path: pathlib.Path, values: dict[str, np.ndarray]) -> None:
-    """Writes the values of a chunk; the file is whole or not there."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **values)  # type: ignore[arg-type]
-    atomic_write(path, buffer.getvalue())
-
-
-def restore(path: pathlib.Path, points: int, lengths: int) -> dict[str, np.ndarray] | None:
-    """Reads a chunk; None if it is not there.
-
-    Raises:
-      RunError: the file is damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            values = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        return None
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise RunError(
-            f"{path}: is damaged ({error}); delete it and run the same command again"
-        ) from error
-    if not values or any(value.shape != (points, lengths) for value in values.values()):
-        raise RunError(
-            f"{path}: holds other shapes than {(points, lengths)}; delete it and run the same "
-            "command again"
-        )
-    return values

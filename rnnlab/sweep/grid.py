@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,8 @@ SCALES = ("radius", "gain")
 class Grid:
     """The product of all axes, from `cells` to `seeds`; every length is measured at each point.
 
+    An axis is any sequence or array of distinct values; it is kept as a tuple.
+
     Attributes:
       cells: names in `rnnlab.cells.CELLS`. The activation of the simple network is an axis of
         these names: tanh, relu, sigmoid, linear.
@@ -32,8 +35,11 @@ class Grid:
       input_scales: factors of the inputs.
       seeds: number of draws of weights, inputs and readout; seed 0, 1, ...
       batch: sequences `B` in each network.
-      features: inputs `D` of the network for Gaussian inputs; None takes `H`.
+      features: inputs `D` of the network for zeros and Gaussian inputs; None takes 1 and `H`.
       dtype: `float32` or `float64`.
+
+    Raises:
+      UsageError: a value that does not fit, named with its field.
     """
 
     cells: tuple[str, ...] = ("tanh", "lstm", "gru")
@@ -51,11 +57,16 @@ class Grid:
 
     def __post_init__(self) -> None:
         for name in ("cells", "inits", "scales", "hidden", "lengths", "inputs", "input_scales"):
-            _check_axis(name, getattr(self, name))
+            object.__setattr__(self, name, _axis(name, getattr(self, name)))
         for name in self.cells:
             cells.by_name(name, 1)
         for name in self.inits:
             initializers.by_name(name)
+        for name in self.inputs:
+            if not isinstance(name, str) or not name:
+                raise UsageError(
+                    f"inputs={name!r}: must be zeros, gaussian, tiny_shakespeare or a text's path"
+                )
         if self.scale not in SCALES:
             raise UsageError(f"scale={self.scale!r}: must be one of {', '.join(SCALES)}")
         for value in self.scales:
@@ -93,18 +104,18 @@ class Grid:
 
     def programs(self) -> list[Program]:
         """The parts of the grid that run as one compiled program each."""
-        return [
-            Program(cell, init, hidden, inputs)
-            for cell in self.cells
-            for init in self.inits
-            for hidden in self.hidden
-            for inputs in self.inputs
-        ]
+        axes = (self.cells, self.inits, self.hidden, self.inputs)
+        return [Program(*values) for values in itertools.product(*axes)]
 
     @property
-    def points_per_program(self) -> int:
-        """Input scales × radii × seeds."""
-        return len(self.input_scales) * len(self.scales) * self.seeds
+    def points_per_seed(self) -> int:
+        """Points of one program that share a seed: input scales × radii."""
+        return len(self.input_scales) * len(self.scales)
+
+    @property
+    def size(self) -> int:
+        """Points of the whole grid; each is measured at every length."""
+        return len(self.programs()) * self.seeds * self.points_per_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,16 +128,19 @@ class Program:
     inputs: str
 
 
-def _check_axis(name: str, values: Any) -> None:
-    if not isinstance(values, tuple) or not values:
+def _axis(name: str, values: Any) -> tuple[Any, ...]:
+    """The values of an axis as a tuple of plain Python values; an array may hold them."""
+    plain = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(plain, tuple | list) or not plain:
         raise UsageError(f"{name}={values!r}: must be a tuple with at least one entry")
-    repeated = [value for value in values if values.count(value) > 1]
-    if repeated:
-        raise UsageError(f"{name}={values!r}: {repeated[0]!r} stands there twice, name it once")
+    for value in plain:
+        if plain.count(value) > 1:
+            raise UsageError(f"{name}={values!r}: {value!r} stands there twice, name it once")
+    return tuple(plain)
 
 
 def _check_number(name: str, value: Any, *, positive: bool) -> None:
-    good = isinstance(value, int | float) and math.isfinite(value)
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not good or value < 0 or (positive and value == 0):
         kind = "positive" if positive else "non-negative"
         raise UsageError(f"{name}={value!r}: must be a {kind}, finite number")

@@ -1,0 +1,96 @@
+"""The result of a sweep: one labelled data set, filled chunk by chunk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+import xarray as xr
+
+from rnnlab import cells
+from rnnlab.sweep.chunks import Chunk, Values
+from rnnlab.sweep.grid import Grid
+
+#: Name, in the result, of what `gradient_norms` returns under the key, and what it means.
+QUANTITIES = {
+    "state": ("log10_grad_state", "log10 ‖∂L/∂s_0‖ of the joint state, mean over the batch"),
+    "h": ("log10_grad_h", "log10 ‖∂L/∂h_0‖, mean over the batch"),
+    "c": ("log10_grad_c", "log10 ‖∂L/∂c_0‖, mean over the batch"),
+    "wh": ("log10_grad_wh", "log10 ‖∂L/∂wh‖ of the loss averaged over the batch"),
+}
+
+#: Measured of each recurrent matrix, on the axis `gate`.
+RADII = {
+    "spectral_radius": "measured spectral radius ρ of each recurrent matrix",
+    "sigma_max": "measured largest singular value σ_max of each recurrent matrix",
+}
+
+INPUT_STD = "standard deviation of x @ wx over time and batch, root mean square over units"
+
+
+class Table:
+    """The arrays of a data set, NaN until they are filled.
+
+    Attributes:
+      overflowed: how many pairs of point and length are lost because the state of the network left
+        the range of the dtype.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.overflowed = 0
+        self._grid = grid
+        self._axes = {name: list(values) for name, values in grid.axes.items()}
+        gates = dict.fromkeys(gate for name in grid.cells for gate in _gates(name))
+        self._axes["gate"] = list(gates) or ["none"]
+        self._variables: dict[str, xr.Variable] = {}
+        for name, meaning in QUANTITIES.values():
+            self._add_variable(name, meaning, tuple(grid.axes))
+        points = [name for name in grid.axes if name not in ("input_scale", "length")]
+        for name, meaning in RADII.items():
+            self._add_variable(name, meaning, (*points, "gate"))
+        points = [name for name in grid.axes if name not in (grid.scale, "length")]
+        self._add_variable("input_std", INPUT_STD, points)
+
+    def fill(self, chunk: Chunk, values: Values) -> None:
+        """Writes the values of a chunk to their places."""
+        grid, program = self._grid, chunk.program
+        place = (
+            grid.cells.index(program.cell),
+            grid.inits.index(program.init),
+            grid.hidden.index(program.hidden),
+            grid.inputs.index(program.inputs),
+        )
+        input_scale, scale, seed = chunk.indices(grid)
+        for key, (name, _) in QUANTITIES.items():
+            if key in values:
+                self._values(name)[place][input_scale, scale, seed] = values[key]
+        gates = [self._axes["gate"].index(gate) for gate in _gates(program.cell)]
+        for name in RADII:
+            self._values(name)[place][scale[:, None], seed[:, None], gates] = values[name]
+        self._values("input_std")[place][input_scale, seed] = values["input_std"]
+        self.overflowed += int(np.isnan(values["state"]).sum())
+
+    def dataset(self) -> xr.Dataset:
+        """The data set, with the settings of the grid."""
+        settings = json.dumps(dataclasses.asdict(self._grid))
+        attributes = {"settings": settings, "overflowed": self.overflowed}
+        result = xr.Dataset(self._variables, self._axes, attributes)
+        result["length"].attrs = {"long_name": "sequence length T", "units": "steps"}
+        return result
+
+    def _add_variable(self, name: str, meaning: str, axes: Sequence[str]) -> None:
+        empty = np.full([len(self._axes[axis]) for axis in axes], np.nan)
+        self._variables[name] = xr.Variable(axes, empty, {"long_name": meaning})
+
+    def _values(self, name: str) -> np.ndarray:
+        return self._variables[name].values
+
+
+def _gates(name: str) -> tuple[str, ...]:
+    """The gates of the cell called `name` that have a recurrent matrix."""
+    cell = cells.by_name(name, 1)
+    params = jax.eval_shape(lambda key: cell.init(key, 1), jax.random.key(0))
+    return cell.recurrent_blocks if "wh" in params else ()

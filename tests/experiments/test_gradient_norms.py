@@ -1,0 +1,170 @@
+"""The flagship: its numbers against closed forms, its resumption, its inputs, its messages."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from experiments import _phase, gradient_norms
+from rnnlab import results
+from rnnlab.errors import UsageError
+from rnnlab.gradients import theory
+from rnnlab.workdir import open_workdir
+
+SMALL = {
+    "cells": ("linear", "tanh", "gru"),
+    "radii": (1.6, 0.25, 1.0),
+    "lengths": (100, 8),
+    "hidden": 6,
+    "batch": 2,
+    "seeds": 3,
+}
+
+
+def run(folder, **changes):
+    return measure(folder, step=gradient_norms.run, **changes)
+
+
+def measure(folder, step=gradient_norms.measure, **changes):
+    """Without pictures, which take seconds."""
+    config = gradient_norms.Config(**(SMALL | changes))
+    with open_workdir(folder, "gradient_norms", config) as workdir:
+        step(config, workdir)
+    return results.load_dataset(folder / "results.nc")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "w"
+    return folder, run(folder)
+
+
+def test_linear_orthogonal_networks_grow_as_the_power_of_the_radius(finished):
+    _, data = finished
+    data = data.sel(cell="linear").squeeze(drop=True)
+    assert data.spectral_radius.sel(gate="h").values == pytest.approx(
+        np.repeat([[1.6], [0.25], [1.0]], 3, axis=1)
+    )
+    exact = data.length * np.log10(data.radius)
+    off = data.log10_grad_state - exact
+    assert float(abs(off).max()) < 1e-11  # every seed: the readouts are unit vectors
+    assert float(data.log10_grad_state.min()) == pytest.approx(100 * math.log10(0.25))
+
+
+def test_everything_is_there(finished):
+    folder, _ = finished
+    made = {path.name for path in folder.iterdir()}
+    assert made >= {"results.nc", "phase_diagram.png", "growth.png", "weight_gradients.png"}
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png") == 3
+    assert "Measured standard deviation of the input" in page and "distribution over seeds" in page
+
+
+def test_a_run_continues_with_the_same_bits(tmp_path):
+    def once():
+        data = measure(tmp_path / "w", cells=("tanh",), memory_mib=1, lengths=(400,), batch=4)
+        return data, (tmp_path / "w" / "results.nc").read_bytes()
+
+    before, contents = once()
+    chunks = sorted((tmp_path / "w" / "chunks").glob("*.npz"))
+    assert len(chunks) > 1
+    chunks[0].unlink()
+    kept = chunks[1].stat().st_mtime_ns
+    (tmp_path / "w" / "results.nc").unlink()
+    after, contents_after = once()
+    assert before.identical(after)
+    assert contents == contents_after
+    assert chunks[0].exists() and chunks[1].stat().st_mtime_ns == kept
+
+
+def test_a_corpus_is_read(tmp_path):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("to be, or not to be, that is the question: " * 10)
+    data = measure(
+        tmp_path / "w", cells=("tanh",), lengths=(20,), inputs=str(corpus), input_scale=3.0
+    )
+    zeros = measure(tmp_path / "z", cells=("tanh",), lengths=(20,), inputs="zeros")
+    assert float(data.input_std.min()) > 0.3
+    assert float(zeros.input_std.max()) == 0
+    # Input saturates the units, and slopes below 1 make every gradient smaller.
+    assert bool((data.log10_grad_state < zeros.log10_grad_state).all())
+
+
+def test_a_gradient_that_is_exactly_zero_is_shown(tmp_path, capsys):
+    # Without input a ReLU network stays at 0, where its derivative is 0.
+    data = run(tmp_path / "w", cells=("relu",), lengths=(20,), radii=(1.0,), inputs="zeros")
+    assert np.isneginf(data.log10_grad_state).all()
+    assert "-inf" in capsys.readouterr().out
+
+
+def test_theories_are_drawn_only_where_they_apply(finished):
+    linear, tanh, gru = _phase.each_cell(finished[1])
+    radius = np.array([0.25, 0.9, 1.6])
+    np.testing.assert_allclose(tanh.radius, [0.25, 1.0, 1.6])
+    assert set(gru.theories(radius)) == {_phase.RADIUS}
+    assert linear.bound_is_radius and tanh.bound_is_radius and not gru.bound_is_radius
+    rates = tanh.theories(radius)
+    mean_field = theory.mean_field_exponent(tanh.radius, tanh.input_std) / math.log(10)
+    np.testing.assert_allclose(rates[_phase.MEAN_FIELD][[0, 2]], mean_field[[0, 2]])
+    np.testing.assert_allclose(linear.theories(radius)[_phase.MEAN_FIELD], np.log10(radius))
+
+
+def test_bound_holds_for_gaussian_matrices(tmp_path):
+    data = measure(
+        tmp_path / "w", cells=("tanh", "sigmoid"), lengths=(20,), init="gaussian", scale="gain"
+    )
+    for one in _phase.each_cell(data):
+        assert one.activation is not None
+        slope = {"tanh": 1.0, "sigmoid": 0.25}[one.cell]
+        sigma_max = data.sel(cell=one.cell).sigma_max.max("gate").squeeze(drop=True)
+        bound = data.length * np.log10(slope * sigma_max.sortby("gain"))
+        log10_norms = data.sel(cell=one.cell).log10_grad_state.squeeze(drop=True).sortby("gain")
+        assert bool((log10_norms <= bound + 1e-9).all())
+        assert _phase.BOUND in one.theories(one.radius)
+        np.testing.assert_allclose(one.gain, [0.25, 1.0, 1.6])
+
+
+def test_counts_what_float32_cannot_hold(finished):
+    (row, *_) = gradient_norms.table_of_cells(list(_phase.each_cell(finished[1])))
+    # Linear: 100 log10(0.25) = -60 and 100 log10(1.6) = 20 at three seeds; the square of 1e20 is
+    # out of range, 1e20 is not.
+    counts = ("points", "gradient 0", "norm 0", "norm inf", "gradient inf")
+    assert [row[name] for name in counts] == [18, 3, 3, 3, 0]
+    assert float(row["growth 0 at ρ"]) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cells": ("tahn",)}, "cells='tahn'.*did you mean 'tanh'"),
+        ({"cells": ()}, r"cells=\(\)"),
+        ({"cells": ("additive",)}, "cells=additive: has no recurrent matrix"),
+        ({"radii": ()}, r"radii=\(\)"),
+        ({"radii": (0.5, -1.0)}, "radii=-1.0: must be a positive"),
+        ({"radii": (math.nan,)}, "radii=nan"),
+        ({"radii": (-1.0,), "scale": "gain"}, "radii=-1.0"),
+        ({"scale": "size"}, "scale='size'"),
+        ({"lengths": (0,)}, "lengths=0"),
+        ({"hidden": 0}, "hidden=0"),
+        ({"batch": 0}, "batch=0"),
+        ({"seeds": -1}, "seeds=-1"),
+        ({"init": "orthogonl"}, "init='orthogonl'"),
+        ({"inputs": "gausian"}, "inputs=gausian: no such file; .* gaussian, zeros"),
+        ({"input_scale": -0.1}, "input_scale=-0.1"),
+        ({"dtype": "float16"}, "dtype='float16'"),
+        ({"memory_mib": 0}, "memory_mib=0"),
+    ],
+)
+def test_bad_values_are_named_as_the_flags_are(changes, message):
+    with pytest.raises(UsageError, match=f"^{message}") as error:
+        gradient_norms.Config(**(SMALL | changes))
+    assert "\n" not in str(error.value)
+
+
+def test_a_text_shorter_than_the_longest_length(tmp_path):
+    corpus = tmp_path / "short.txt"
+    corpus.write_text("too short")
+    with pytest.raises(UsageError, match=r"^lengths=100: .* shorter lengths?$"):
+        measure(tmp_path / "w", inputs=str(corpus))
+    assert json.loads((tmp_path / "w" / "status.json").read_text())["state"] == "failed"

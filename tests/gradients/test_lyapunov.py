@@ -1,0 +1,90 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import CELLS, network
+
+from rnnlab.cells import Elman
+from rnnlab.errors import UsageError
+from rnnlab.gradients import lyapunov_exponents, state_jacobian
+
+
+def benettin(wh, h, steps, discard, count):
+    """Exponents of `h' = tanh(h @ wh)` by a plain loop, from another basis than the library's."""
+    basis = np.linalg.qr(np.random.default_rng(5).normal(size=(len(h), count)))[0]
+    total = np.zeros(count)
+    for step in range(steps):
+        h = np.tanh(h @ wh)
+        basis, r = np.linalg.qr(((1 - h**2)[:, None] * wh.T) @ basis)
+        if step >= discard:
+            total += np.log(np.abs(np.diagonal(r)))
+    return np.sort(total / (steps - discard))[::-1]
+
+
+def test_random_tanh_network_against_a_plain_loop():
+    """In the chaotic regime the trajectories part, so that the averages agree, not the bits."""
+    hidden, steps, discard = 200, 600, 100
+    rng = np.random.default_rng(3)
+    wh = 2.0 * rng.normal(size=(hidden, hidden)) / np.sqrt(hidden)
+    h = 0.1 * rng.normal(size=hidden)
+    cell = Elman(hidden)
+    params = cell.init(jax.random.key(0), 1, jnp.float64) | {"wh": jnp.asarray(wh)}
+    state = cell.initial_state((), jnp.float64)._replace(h=jnp.asarray(h))
+    xs = jnp.zeros((steps, 1))
+    got = lyapunov_exponents(cell, params, xs, state, count=4, discard=discard)
+    expected = benettin(wh, h, steps, discard, 4)
+    assert expected[0] > 0.1
+    np.testing.assert_allclose(got.exponents, expected, atol=0.02)
+
+
+def test_linear_network_has_the_logarithms_of_its_eigenvalues():
+    rng = np.random.default_rng(0)
+    basis = rng.normal(size=(5, 5))
+    eigenvalues = np.array([1.3, 0.9, -0.6, 0.3, 0.05])
+    cell = Elman(5, activation="identity")
+    params = cell.init(jax.random.key(0), 1, jnp.float64)
+    params |= {"wh": jnp.asarray((basis * eigenvalues) @ np.linalg.inv(basis))}
+    xs = jnp.zeros((4000, 1))
+    got = lyapunov_exponents(cell, params, xs, discard=200, records=[4000, 400])
+    np.testing.assert_allclose(got.exponents, np.log(np.abs(eigenvalues)), atol=1e-12)
+    np.testing.assert_array_equal(got.steps, [4000, 400])
+    np.testing.assert_array_equal(got.running[0], got.exponents)
+    np.testing.assert_allclose(got.running[1], got.exponents, atol=1e-12)
+
+
+def test_whole_spectrum_adds_up_to_the_determinant():
+    cell = CELLS["lstm"]
+    params, xs, state = network(cell, steps=40)
+    got = lyapunov_exponents(cell, params, xs, state)
+    jacobian = state_jacobian(cell, params, xs, state, lengths=[40])
+    assert got.exponents.shape == (2, 8) and got.running.shape == (40, 2, 8)
+    sums = got.exponents.sum(axis=-1) * 40 / np.log(10)
+    np.testing.assert_allclose(sums, jacobian.log10_det[0], atol=1e-10)
+    diagonal = np.sort(jacobian.log10_qr_diagonal[0])[:, ::-1] * np.log(10) / 40
+    np.testing.assert_allclose(got.exponents, diagonal, atol=1e-12)
+    few = lyapunov_exponents(cell, params, xs, state, count=3, every=2)
+    np.testing.assert_allclose(few.exponents[:, 0], got.exponents[:, 0], atol=1e-12)
+
+
+def test_float32_is_float32():
+    cell = Elman(6)
+    params, xs, _ = network(cell, steps=50, batch=(), dtype=jnp.float32)
+    got = jax.jit(lambda p, x: lyapunov_exponents(cell, p, x, count=1, records=[50]))(params, xs)
+    assert got.exponents.dtype == jnp.float32 and got.exponents.shape == (1,)
+    wide = jax.tree.map(lambda a: a.astype(jnp.float64), (params, xs))
+    expected = lyapunov_exponents(cell, *wide, count=1, records=[50])
+    np.testing.assert_allclose(got.exponents, expected.exponents, atol=1e-5)
+
+
+def test_usage_errors_name_argument_and_way_out():
+    cell = Elman(4)
+    params, xs, _ = network(cell, steps=5)
+    for settings, message in (
+        ({"count": 5}, r"count=5: the joint state has 4 units"),
+        ({"count": 0}, r"count=0: must be a positive integer"),
+        ({"discard": 5}, r"discard=5: must lie in 0\.\.4"),
+        ({"discard": 2, "records": [2, 4]}, r"records contains 2: must lie after discard=2"),
+        ({"records": [9]}, r"records contains 9: must lie in 0\.\.5"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            lyapunov_exponents(cell, params, xs, **settings)
