@@ -267,7 +267,7 @@ def _level_lines(
         colors=look["color"], linestyles=look["linestyle"], linewidths=look["linewidth"],
     )  # fmt: skip
     some = [level for level in levels if level in labelled]
-    numbers = ax.clabel(lines, some, fmt=_number, fontsize=8, inline_spacing=7)
+    numbers = ax.clabel(lines, some, fmt=_number, fontsize=8, inline_spacing=6)
     for number in numbers:
         number.set_path_effects([withStroke(linewidth=2, foreground="white")])
 

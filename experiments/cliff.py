@@ -24,6 +24,7 @@ median 5.6) without clipping, and 4 % end with a loss below 0.01; clipped by nor
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -38,10 +39,9 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
-from rnnlab import plots
+from rnnlab import plots, results
 from rnnlab.cells import Elman, HiddenState
 from rnnlab.errors import UsageError
-from rnnlab.progress import Progress
 from rnnlab.report import Report
 from rnnlab.tables import print_table
 from rnnlab.unroll import unroll
@@ -115,15 +115,9 @@ class Config:
 
 def run(config: Config, workdir: Workdir) -> None:
     """Measures the surface, descends it in three ways, and writes results, pictures, report."""
-    with Progress("cliff", total=1 + len(RULES)) as bar:
-        data = measure_surface(config)
-        bar.advance(1, f"largest log10 ‖∇E‖ {float(data.log10_grad_norm.max()):.1f}")
-        descents = []
-        for rule in RULES:
-            descents.append(measure_descents(config, rule))
-            bar.advance(1, rule)
-    data = data.merge(xr.concat(descents, "rule"))
-    workdir.write("results.nc", bytes(data.to_netcdf(engine="scipy")))
+    paths = {rule: partial(measure_descents, config, rule) for rule in RULES}
+    jobs = {"surface": partial(measure_surface, config), **paths}
+    data = results.measured(workdir, "cliff", jobs, combine)
     with plots.style():
         plots.save(draw_cliff(config, data), workdir.path("cliff.png"))
         plots.save(draw_descents(config, data), workdir.path("descents.png"))
@@ -217,6 +211,11 @@ def measure_descents(config: Config, rule: str) -> xr.Dataset:
         },
         coords={"rule": rule},
     )
+
+
+def combine(parts: dict[str, xr.Dataset]) -> xr.Dataset:
+    """The surface, and the paths `[rule, start, update]`."""
+    return parts["surface"].merge(xr.concat([parts[rule] for rule in RULES], "rule"))
 
 
 def wall(config: Config, w: np.ndarray) -> np.ndarray:

@@ -41,13 +41,12 @@ from jax import Array
 from jax.typing import DTypeLike
 from matplotlib.figure import Figure
 
-from rnnlab import cells, initializers, plots
+from rnnlab import cells, initializers, plots, results
 from rnnlab.cells import Cell
 from rnnlab.errors import UsageError
 from rnnlab.gradients import adjoint_profile
 from rnnlab.gradients.theory import log10_singular_values_orthogonal
 from rnnlab.initializers import Blocks, Orthogonal, Rescaled
-from rnnlab.progress import Progress
 from rnnlab.report import Report
 from rnnlab.tables import print_table
 from rnnlab.unroll import unroll
@@ -135,10 +134,13 @@ class Config:
 
 def run(config: Config, workdir: Workdir) -> None:
     """Measures all networks in all ways, and writes results, pictures, report."""
-    total = len(config.networks) * len(config.radii) * config.seeds + config.chaotic_seeds
-    with Progress("precision", total=total) as bar:
-        data = measure(config, bar).merge(measure_chaos(config, bar))
-    workdir.write("results.nc", bytes(data.to_netcdf(engine="scipy")))
+    points = {
+        f"{network.replace(' ', '-')}-radius-{radius}": partial(measure, config, network, radius)
+        for network in config.networks
+        for radius in config.radii
+    }
+    jobs = {**points, "chaos": partial(measure_chaos, config)}
+    data = results.measured(workdir, "precision", jobs, partial(combine, config))
     with plots.style():
         plots.save(draw_values(config, data), workdir.path("values.png"))
         plots.save(draw_errors(config, data), workdir.path("errors.png"))
@@ -153,7 +155,8 @@ def run(config: Config, workdir: Workdir) -> None:
 def naive(cell: Cell, lengths: tuple[int, ...], params: Any, xs: Array, state: Any) -> Array:
     """log10 of the norm that `jax.grad` of `unroll` has for each length, `[len(lengths)]`.
 
-    The lengths are rows of one batch. `xs [T, D]` and `state`, its leaves `[H]`, are those of all.
+    The L lengths are rows of one batch, which holds a few arrays `[T, L, H]`; `xs [T, D]` and
+    `state`, its leaves `[H]`, are those of all.
     """
     xs, state, weights = _rows(cell, lengths, xs, state)
 
@@ -208,20 +211,26 @@ def draw_network(config: Config, network: str, radius: float, seed: int) -> tupl
     return cells.by_name(name, config.hidden), params, xs, state
 
 
-def measure(config: Config, bar: Progress) -> xr.Dataset:
-    """`log10_norm [network, radius, seed, way, length]`."""
-    axes = (config.networks, config.radii, range(config.seeds), WAYS, config.lengths)
-    values = np.empty([len(axis) for axis in axes])
-    for index in np.ndindex(values.shape[:3]):
-        network, radius, seed = (axis[i] for axis, i in zip(axes, index, strict=False))
-        values[index] = measure_network(
-            config.lengths, *draw_network(config, network, radius, seed)
-        )
-        bar.advance(1, f"{network} ρ={radius:g}")
-    dims = ("network", "radius", "seed", "way", "length")
-    coords = {dim: list(axis) for dim, axis in zip(dims, axes, strict=True)}
+def measure(config: Config, network: str, radius: float) -> xr.Dataset:
+    """`log10_norm [seed, way, length]` at one radius."""
+    values = [
+        measure_network(config.lengths, *draw_network(config, network, radius, seed))
+        for seed in range(config.seeds)
+    ]
+    coords = {"way": list(WAYS), "length": list(config.lengths)}
     note = {"long_name": "log10 ‖∂L/∂s_0‖"}
-    return xr.Dataset({"log10_norm": (dims, values, note)}, coords)
+    data = xr.Dataset({"log10_norm": (("seed", "way", "length"), np.stack(values), note)}, coords)
+    return data.assign_coords(network=network, radius=radius)
+
+
+def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
+    """`log10_norm [network, radius, seed, way, length]`, and the chaotic networks."""
+    *points, chaos = parts.values()
+    size = len(config.radii)
+    rows = [
+        xr.concat(points[start : start + size], "radius") for start in range(0, len(points), size)
+    ]
+    return xr.concat(rows, "network").merge(chaos)
 
 
 def measure_network(
@@ -236,7 +245,7 @@ def measure_network(
     return np.stack([np.asarray(row, np.float64) for row in rows])
 
 
-def measure_chaos(config: Config, bar: Progress) -> xr.Dataset:
+def measure_chaos(config: Config) -> xr.Dataset:
     """`chaos_log10_norm [chaos_seed, rounding, chaos_length]`, in the log domain."""
     lengths = tuple(length for length in config.lengths if length <= config.chaotic_length)
     values = np.empty((config.chaotic_seeds, len(ROUNDINGS), len(lengths)))
@@ -249,7 +258,6 @@ def measure_chaos(config: Config, bar: Progress) -> xr.Dataset:
         ):
             arguments = _cast((params, xs, start), dtype)
             values[seed, row] = np.asarray(log_domain(cell, lengths, *arguments))
-        bar.advance(1, f"{config.cells[0]} ρ={config.chaotic_radius:g}")
     dims = ("chaos_seed", "rounding", "chaos_length")
     coords = {"rounding": list(ROUNDINGS), "chaos_length": list(lengths)}
     return xr.Dataset({"chaos_log10_norm": (dims, values)}, coords)
@@ -336,9 +344,11 @@ def table_of_chaos(data: xr.Dataset) -> list[dict[str, Any]]:
 
 def draw_values(config: Config, data: xr.Dataset) -> Figure:
     """What each way returns for the first network of each radius, and the limits of a norm."""
-    columns = len(config.networks)
-    figure, axes = plots.subplots(1, columns, width=0.5 + 4.7 * columns, height=4.8, sharey=True)
-    for ax, network in zip(axes[0], config.networks, strict=True):
+    columns = min(len(config.networks), 3)
+    rows = math.ceil(len(config.networks) / columns)
+    size = {"width": 0.5 + 4.7 * columns, "height": 1 + 3.8 * rows}
+    figure, axes = plots.subplots(rows, columns, sharex=True, sharey=True, **size)
+    for ax, network in zip(axes.flat, config.networks, strict=False):
         for radius, look in zip(config.radii, _looks(config), strict=True):
             here = data.log10_norm.sel(network=network, radius=radius).isel(seed=0)
             here = here.where(np.isfinite(here))
@@ -353,8 +363,10 @@ def draw_values(config: Config, data: xr.Dataset) -> Figure:
                 ax.axhline(math.log10(limit) / 2, **look)
             ax.plot([], [], label=f"squares leave {dtype}", **look)
         ax.set_yscale("symlog", linthresh=10)
-        ax.set(xlabel="length T", title=network)
-    axes[0, 0].set_ylabel("log10 ‖∂L/∂s_0‖")
+        ax.set(xlabel="length T", ylabel="log10 ‖∂L/∂s_0‖", title=network)
+        ax.label_outer()
+    for ax in axes.flat[len(config.networks) :]:
+        ax.set_visible(False)
     entries = axes[0, 0].get_legend_handles_labels()
     title = f"coloured lines: {WAYS[3]}"
     figure.legend(*entries, loc="outside lower center", ncols=5, title=title)

@@ -8,6 +8,7 @@
 Only an error of the program itself shows a traceback.
 """
 
+import os
 import pathlib
 import shlex
 import signal
@@ -66,7 +67,7 @@ def _run(
     experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
 ) -> None:
     line.check(experiment)
-    _set_precision()
+    _set_up_jax()
     module = experiment.load()
     config = line.config(module.Config)
 
@@ -81,9 +82,16 @@ def _run(
     print("  " + "  ".join(made))
 
 
-def _set_precision() -> None:
-    """Lets experiments choose float64, and forbids silent promotion, before any array is made."""
+def _set_up_jax() -> None:
+    """Lets experiments choose float64, forbids silent promotion, makes every core a device.
+
+    XLA runs the elementwise work of a loop on one thread, so that a sweep which spreads its points
+    over one device for each core is faster than on a single device with all cores.
+    """
     import jax
+
+    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")

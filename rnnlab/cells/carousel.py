@@ -19,8 +19,8 @@ class CarouselCell(Cell):
         self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
     ) -> CarouselState:
         """The state before the first step: zeros, `h` and `c` of `[*batch_shape, H]` each."""
-        zeros = jnp.zeros((*batch_shape, self.hidden), dtype)
-        return CarouselState(h=zeros, c=zeros)
+        shape = (*batch_shape, self.hidden)  # two buffers, so that a step may be given both
+        return CarouselState(h=jnp.zeros(shape, dtype), c=jnp.zeros(shape, dtype))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,7 +115,8 @@ class GreffLSTM(CarouselCell):
         state = super().initial_state(batch_shape, dtype)
         if self.variant != "FGR":
             return state
-        return GateRecurrentState(*state, i=state.h, f=state.h, o=state.h)
+        i, f, o = (jnp.zeros_like(state.h) for _ in "ifo")
+        return GateRecurrentState(*state, i=i, f=f, o=o)
 
     def recur(self, params: Params, state: CarouselState | GateRecurrentState) -> Array:
         """`v = h @ wh`; in FGR `(i, f, o) @ wg` is added to the columns of the gates."""

@@ -19,12 +19,16 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnlab import cells
 from rnnlab.cells.base import Array, Cell, Params
+from rnnlab.sweep import quick
 from rnnlab.sweep.draws import Corpora, Draws, draw, features_in
 from rnnlab.sweep.grid import Grid, Program
 from rnnlab.sweep.kernel import gradient_norms
 
 #: Name of the axis over which points are spread.
 AXIS = "points"
+
+#: Points that run side by side on one CPU device: more of them fall out of its caches.
+SIDE_BY_SIDE = 8
 
 #: What was measured of the points of a chunk, by name; the first axis is that of the points.
 Values = dict[str, np.ndarray]
@@ -157,7 +161,7 @@ def _spread(
     everywhere = NamedSharding(mesh, PartitionSpec())
     count = len(per_point[0])
     full = len(chunk.seeds) * len(chunk.points)
-    padded = -(-full // len(devices)) * len(devices)
+    padded = len(devices) * _rounds(full, len(devices)) * _group(full, len(devices))
     types = (np.dtype(np.int32), draws.xs.dtype, draws.xs.dtype)
     columns = [
         np.resize(a, (padded, *a.shape[1:])).astype(dtype)
@@ -174,7 +178,18 @@ def _spread(
     return {name: np.asarray(value)[:count] for name, value in norms.items()}
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+def _group(points: int, devices: int) -> int:
+    """Points that run side by side on each device."""
+    return -(-points // (devices * _rounds(points, devices)))
+
+
+def _rounds(points: int, devices: int) -> int:
+    """Groups that run one after the other on each device."""
+    side_by_side = SIDE_BY_SIDE if jax.default_backend() == "cpu" else points
+    return -(-points // (devices * side_by_side))
+
+
+@partial(quick.jit, static_argnums=(0, 1, 2))
 def _measure(
     cell: Cell,
     lengths: tuple[int, ...],
@@ -183,6 +198,7 @@ def _measure(
     shared: tuple[Params, Array, Array],
 ) -> dict[str, Array]:
     """`gradient_norms` of many points; each device works through its own, nothing is exchanged."""
+    group = _group(len(per_point[0]), mesh.size)
 
     def point(
         shared: tuple[Params, Array, Array], seed: Array, factors: Array, input_scale: Array
@@ -196,7 +212,9 @@ def _measure(
 
     def points(per_point: tuple[Array, Array, Array], shared: tuple[Params, Array, Array]) -> Any:
         with jax.default_matmul_precision("highest"):
-            return jax.vmap(partial(point, shared))(*per_point)
+            groups = jax.tree.map(lambda a: a.reshape(-1, group, *a.shape[1:]), per_point)
+            norms = jax.lax.map(lambda each: jax.vmap(partial(point, shared))(*each), groups)
+            return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), norms)
 
     return jax.shard_map(
         points,

@@ -17,6 +17,7 @@ from rnnlab import cells, initializers
 from rnnlab.cells.base import Array, Cell, Params
 from rnnlab.data.text import Vocabulary, load_text, one_hot_windows
 from rnnlab.errors import UsageError
+from rnnlab.sweep import quick
 from rnnlab.sweep.grid import Grid, Program
 
 
@@ -123,19 +124,19 @@ def _inputs(grid: Grid, program: Program, features: int, keys: Array, corpora: C
     return jax.vmap(lambda key: one_hot_windows(text, key, steps, batch, vocabulary, dtype))(keys)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(quick.jit, static_argnums=(0, 1, 2))
 def _params(cell: Cell, features: int, dtype: np.dtype, keys: Array) -> Params:
     return jax.vmap(lambda key: cell.init(key, features, dtype))(keys)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(quick.jit, static_argnums=(0, 1))
 def _gaussian(shape: tuple[int, ...], dtype: np.dtype, keys: Array) -> Array:
     return jax.vmap(lambda key: jax.random.normal(key, shape, dtype))(keys)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(quick.jit, static_argnums=(0, 1))
 def _readout(shape: tuple[int, ...], dtype: np.dtype, keys: Array) -> Array:
-    vectors = _gaussian(shape, dtype, keys)
+    vectors = jax.vmap(lambda key: jax.random.normal(key, shape, dtype))(keys)
     return vectors / jnp.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
@@ -148,7 +149,7 @@ def _measure(params: Params, seeds: int) -> tuple[np.ndarray, np.ndarray]:
     return radius, np.linalg.norm(blocks, 2, axis=(-2, -1))
 
 
-@jax.jit
+@quick.jit
 def _input_std(wx: Array, xs: Array) -> Array:
     """Standard deviation over time, batch and units, `[S]`, without forming all of `x @ wx`.
 

@@ -25,7 +25,7 @@ from rnnlab.gradients.scaled import ZERO_EXPONENT, Scaled, hypot, log10, norm, n
 #: Steps between two renormalisations; one step may scale a float32 adjoint by 1e-9 to 1e9.
 STEPS_BETWEEN = 4
 #: Segments of time at most; each compiles a scan of its own.
-MAX_SEGMENTS = 8
+MAX_SEGMENTS = 4
 
 
 def gradient_norms(

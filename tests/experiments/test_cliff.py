@@ -1,4 +1,4 @@
-"""The cliff: gradients against the recursion by hand, descents against a plain loop, the whole run."""
+"""The cliff: gradients against the recursion by hand, descents against a plain loop, a run."""
 
 import math
 
@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 
 from experiments import cliff
+from rnnlab import results
 from rnnlab.errors import UsageError
 from rnnlab.workdir import open_workdir
 
@@ -16,8 +16,9 @@ CONFIG = cliff.Config(points=41, updates=60, neighbours=3)
 POINTS = [(5.2, -2.6), (4.3, -2.1), (4.9, -2.55), (4.6, -2.4), (-3.0, 1.0)]
 
 
-def by_hand(w, b, config):
+def by_hand(theta, config):
     """E and ∂E/∂(w, b) by the recursion of x_t, ∂x_t/∂w and ∂x_t/∂b forward in time."""
+    w, b = theta
     x, dw, db = config.x_0, 0.0, 0.0
     for _ in range(config.length):
         level = 1 / (1 + math.exp(-x))
@@ -36,7 +37,7 @@ def gradient():
 @pytest.mark.parametrize("point", POINTS)
 def test_gradient_is_that_of_the_recursion(gradient, point):
     value, slope = gradient(jnp.array(point))
-    expected_value, expected_slope = by_hand(*point, CONFIG)
+    expected_value, expected_slope = by_hand(point, CONFIG)
     np.testing.assert_allclose(value, expected_value, rtol=1e-9)
     np.testing.assert_allclose(slope, expected_slope, rtol=1e-8)
 
@@ -46,7 +47,7 @@ def test_gradient_is_the_finite_difference(gradient, point):
     step = 1e-7
     for axis, slope in enumerate(gradient(jnp.array(point))[1]):
         change = step * np.eye(2)[axis]
-        ends = [by_hand(*(np.array(point) + sign * change), CONFIG)[0] for sign in (1, -1)]
+        ends = [by_hand(np.array(point) + sign * change, CONFIG)[0] for sign in (1, -1)]
         assert slope == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-4, abs=1e-8)
 
 
@@ -64,7 +65,7 @@ def test_loss_differs_across_the_wall_and_vanishes_in_the_valley(gradient):
     assert gradient(jnp.array([w, b + 0.01]))[0] < 0.02
     assert gradient(jnp.array([w, b - 0.01]))[0] > 0.2
     w = np.array([4.3, 4.4])
-    assert by_hand(4.0, cliff.valley(CONFIG, np.array(4.0)), CONFIG)[0] < 1e-6
+    assert by_hand((4.0, cliff.valley(CONFIG, np.array(4.0))), CONFIG)[0] < 1e-6
     assert np.all(cliff.valley(CONFIG, w) > cliff.wall(CONFIG, w))
     assert np.all(np.isnan(cliff.valley(CONFIG, np.array([4.6, 4.9, -1.0]))))
 
@@ -75,7 +76,7 @@ def test_descent_is_the_plain_loop(rule):
     path = cliff.descend(config, rule, jnp.array([config.start]))
     theta = np.array(config.start)
     for update in range(config.updates + 1):
-        value, slope = by_hand(*theta, config)
+        value, slope = by_hand(theta, config)
         np.testing.assert_allclose(path["theta"][0, update], theta, rtol=1e-9)
         np.testing.assert_allclose(path["loss"][0, update], value, rtol=1e-7)
         np.testing.assert_allclose(path["grad_norm"][0, update], np.linalg.norm(slope), rtol=1e-7)
@@ -91,7 +92,7 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("cliff") / "run"
     with open_workdir(root, "cliff", CONFIG) as workdir:
         cliff.run(CONFIG, workdir)
-    return root, xr.load_dataset(root / "results.nc")
+    return root, results.load_dataset(root / results.FILE)
 
 
 def test_run_writes_everything(finished):
@@ -106,7 +107,7 @@ def test_run_writes_everything(finished):
 def test_surface_is_the_loss(finished):
     _, data = finished
     for index in [(0, 0), (20, 20), (40, 3)]:
-        value, slope = by_hand(float(data.w[index[1]]), float(data.b[index]), CONFIG)
+        value, slope = by_hand((float(data.w[index[1]]), float(data.b[index])), CONFIG)
         assert data.loss.values[index] == pytest.approx(value, rel=1e-9)
         log10_norm = np.log10(np.linalg.norm(slope))
         assert data.log10_grad_norm.values[index] == pytest.approx(log10_norm, abs=1e-8)

@@ -1,4 +1,4 @@
-"""Precision: every way of computing against NumPy, what counts as wrong, the whole run."""
+"""Precision: every way of computing against NumPy, what counts as wrong, a run."""
 
 import math
 from functools import partial
@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from experiments import precision
-from rnnlab import initializers
+from rnnlab import initializers, results
 from rnnlab.errors import UsageError
 from rnnlab.workdir import open_workdir
 from tests import quick
@@ -43,7 +43,7 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("precision") / "run"
     with open_workdir(root, "precision", CONFIG) as workdir:
         precision.run(CONFIG, workdir)
-    return root, xr.load_dataset(root / "results.nc")
+    return root, results.load_dataset(root / results.FILE)
 
 
 def test_run_writes_everything(finished):

@@ -47,7 +47,7 @@ def perturbed_gradients(cell, params, xs, state, cotangents):
     return jax.tree.leaves(jax.jit(jax.grad(loss))(zeros))
 
 
-@pytest.mark.parametrize("name", ["tanh", "lstm", "gru_reset_before", "stack", "residual"])
+@pytest.mark.parametrize("name", ["lstm", "gru_reset_before", "stack", "residual"])
 def test_profile_is_that_of_autodiff(name):
     cell = CELLS[name]
     params, xs, state = network(cell, steps=4)

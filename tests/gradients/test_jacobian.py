@@ -36,7 +36,6 @@ def linear_network(wh, dtype):
     "name, of, wrt, rows, columns",
     [
         ("lstm", None, None, slice(0, 8), slice(0, 8)),
-        ("lstm", "c", "c", slice(4, 8), slice(4, 8)),
         ("stack", "1", "0.c", slice(8, 11), slice(4, 8)),
     ],
 )
@@ -95,11 +94,10 @@ def test_jordan_block_against_exact_arithmetic():
     """`(λI + N)^T` has the entries C(T, j-i) λ^(T-j+i): growth, then decay, far from `λ^T`."""
     wh = 0.75 * np.eye(5) + np.eye(5, k=1)
     got = state_jacobian(*linear_network(wh, jnp.float64), lengths=LENGTHS)
-    for i, length in enumerate(LENGTHS):
-        logs, log10_det = precise_logs(np.broadcast_to(wh, (min(length, 300), 5, 5)))
-        if length <= 300:
-            np.testing.assert_allclose(got.log10_singular_values[i], logs, rtol=0, atol=1e-9)
-            np.testing.assert_allclose(got.log10_det[i], log10_det, rtol=0, atol=1e-9)
+    logs, log10_det = precise_logs(np.broadcast_to(wh, (300, 5, 5)))
+    np.testing.assert_allclose(got.log10_sigma_max[3], logs[0], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(got.log10_singular_values[3], logs, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(got.log10_det[3], log10_det, rtol=0, atol=1e-9)
     with mpmath.workdps(60):
         power = mpmath.mpf(3) / 4
         entries = [mpmath.binomial(10_000, k) * power ** (10_000 - k) for k in range(5)]
@@ -136,13 +134,14 @@ def test_carousel_without_recurrence_forgets_at_its_gates():
 
 
 def test_dead_units_are_exact_zeros():
-    cell = Elman(6, activation="relu")
-    params, xs, _ = network(cell, steps=20, batch=())
-    params |= {"b": jnp.array([-100.0, 0, 0, 5, 5, -100.0])}
-    got = state_jacobian(cell, params, xs, lengths=[1, 20])
-    assert np.all(np.isneginf(got.log10_singular_values[:, 4:]))
-    assert np.all(np.isneginf(got.log10_det)) and np.all(np.isneginf(got.log10_sigma_min))
-    assert np.all(np.isfinite(got.log10_sigma_max)) and np.all(np.isfinite(got.log10_frobenius))
+    matrices = np.random.default_rng(2).normal(size=(200, 5, 5))
+    matrices[7, :, 1] = matrices[90, :, 3] = matrices[90, :, 0] = 0
+    got = state_jacobian(Matrices(5), {}, jnp.asarray(matrices.reshape(200, 25)), lengths=[200])
+    logs, _ = precise_logs(matrices)
+    np.testing.assert_allclose(got.log10_singular_values[0, :3], logs[:3], atol=1e-10)
+    assert np.all(np.isneginf(got.log10_singular_values[0, 3:]))
+    assert np.isneginf(got.log10_sigma_min[0]) and np.isneginf(got.log10_det[0])
+    assert np.sum(np.isneginf(got.log10_qr_diagonal)) == 2
 
 
 def test_block_of_a_slow_layer_below_a_fast_one():
@@ -165,15 +164,6 @@ def test_vmap_and_batch_are_the_loop():
         np.testing.assert_allclose(
             together.log10_singular_values[i], alone.log10_singular_values, atol=1e-10
         )
-
-
-def test_rarer_factorisation_keeps_the_large_values():
-    cell = CELLS["lstm"]
-    params, xs, state = network(cell, steps=5)
-    each = state_jacobian(cell, params, xs, state, lengths=[5, 2])
-    rare = state_jacobian(cell, params, xs, state, lengths=[5, 2], every=4)
-    np.testing.assert_allclose(rare.log10_sigma_max, each.log10_sigma_max, atol=1e-12)
-    np.testing.assert_allclose(rare.log10_frobenius, each.log10_frobenius, atol=1e-12)
 
 
 def test_usage_errors_name_argument_and_way_out():

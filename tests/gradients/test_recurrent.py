@@ -27,9 +27,9 @@ def test_each_gate_is_measured():
 
 def test_names_in_combinators():
     cell = Stack((bidirectional(GRU(2)), Elman(4), Residual(MUT1(4)), AdditiveIdentity(2)))
-    got = recurrent_matrices(cell, cell.init(jax.random.key(0), 3, jnp.float64))
+    got = jax.eval_shape(lambda: recurrent_matrices(cell, cell.init(jax.random.key(0), 3)))
     directions = [f"0.{way}.{gate}" for way in ("forward", "backward") for gate in "rzn"]
-    assert list(got) == [*directions, "1.h", "2.r", "2.n"]
+    assert sorted(got) == sorted([*directions, "1.h", "2.r", "2.n"])
 
 
 def test_leading_axes_and_vmap():
