@@ -23,8 +23,8 @@ Command: python run.py --experiment=precision --config.cells=tanh,lstm,gru
 Expected (defaults): naive float32 is right up to T = 50 at ρ = 0.5, 300 at 0.9 and 1.1, 100 at 1.5;
 naive float64 up to 500, 3000, 700; the log domain up to 10,000, with errors on the linear network
 below 2e-4 (float32) and 1e-11 decades (float64). One seed of the chaotic network is off by 0.1
-decades at T = 70 in float32, and at T = 200 in float64 if the last bit of h_0 changes. Takes about
-40 s.
+decades at T = 70 in float32, and at T = 200 in float64 if the last bit of h_0 changes. Takes less
+than a minute.
 """
 
 import dataclasses

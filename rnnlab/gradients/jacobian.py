@@ -15,6 +15,7 @@ from rnnlab.cells.base import Array, Params, State, check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import jacobi, scaled
 from rnnlab.gradients import parts as state_parts
+from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step import Step, check, take_apart
 from rnnlab.gradients.tangents import (
     Tangents,
@@ -22,6 +23,7 @@ from rnnlab.gradients.tangents import (
     propagate,
     push_columns,
     random_basis,
+    with_product,
 )
 
 
@@ -66,9 +68,12 @@ def state_jacobian(
 
     For `∂s_T/∂s_t` give `xs[t:]` and the state `s_t`.
 
-    The singular values come from the QR method (see `tangents`) and Jacobi rotations of its scaled
+    The largest singular value and the Frobenius norm come from the product of the Jacobians itself.
+    All singular values come from the QR method (see `tangents`) and Jacobi rotations of its scaled
     triangular factor (see `jacobi`), so that the smallest is right next to a largest that is
-    thousands of decades away. Where a step is singular because units have no tangent at all (a dead
+    thousands of decades away. Their error is that of a perturbation of every `J_t` by a few
+    `eps ‖J_t‖`: small where the singular directions settle, but visible for defective matrices
+    (a Jordan block of size n feels eps^(1/n)). Where a step is singular because units have no tangent at all (a dead
     ReLU, a saturated tanh), the zeros are exact. Any other direction that one step shrinks below
     its rounding, `eps ‖J_t‖`, is lost in it: each such step counts as a factor of about `eps`.
 
@@ -133,7 +138,7 @@ def _measure(
         columns_of = state_parts.find(state, wrt, "wrt")
         leaves = _closure(step, state, {*rows_of, *columns_of})
         columns = _units(state, leaves, columns_of)
-        tangents = initial_tangents(_basis(state, leaves, columns), with_rows=True)
+        tangents = with_product(initial_tangents(_basis(state, leaves, columns)), columns)
         tangents = propagate(step.advance, us, state, tangents, leaves, stops, every)
         return _summarise(tangents, stops, _units(state, leaves, rows_of))
 
@@ -171,8 +176,11 @@ def _basis(state: State, leaves: tuple[int, ...], columns: np.ndarray) -> Array:
 
 def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJacobian:
     """Turns the factors at all stops into the measurements of the rows `units`."""
-    rows, diagonal = tangents.rows, tangents.diagonal
-    assert rows is not None
+    rows, diagonal, plain = tangents.rows, tangents.diagonal, tangents.plain
+    assert rows is not None and plain is not None
+    block = scaled.normalise(plain.mantissa[..., units], plain.exponent)
+    block = scaled.share_exponent(block, block.exponent.ndim - 1)
+    sigma_max = jnp.linalg.norm(block.mantissa, ord=2, axis=(-2, -1))
     size, count = tangents.basis.shape[-2:]
     determinant = scaled.product(diagonal) if len(units) == count else None
     if len(units) < size:
@@ -184,13 +192,12 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
                 jax.tree.map(lambda *a: jnp.stack(a, -1), determinant, scaled.product(factors))
             )
     values = jnp.sort(scaled.log10(jacobi.singular_values(rows)), axis=-1)[..., ::-1]
-    frobenius = scaled.norm(scaled.share_exponent(rows, rows.exponent.ndim - 1))
     return StateJacobian(
         lengths=stops,
-        log10_sigma_max=values[..., 0],
+        log10_sigma_max=scaled.log10(Scaled(sigma_max, block.exponent)),
         log10_sigma_min=values[..., -1],
         log10_singular_values=values,
-        log10_frobenius=scaled.log10(frobenius),
+        log10_frobenius=scaled.log10(scaled.norm(block)),
         log10_det=None if determinant is None else scaled.log10(determinant),
         log10_qr_diagonal=scaled.log10(diagonal),
     )

@@ -104,7 +104,7 @@ def _log_growth(
             lambda u, s: cell.step(params, u, s)[0],
             cell.project(params, xs),
             state,
-            initial_tangents(basis, with_rows=False),
+            initial_tangents(basis),
             leaves,
             stops,
             every,

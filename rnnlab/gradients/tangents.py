@@ -8,6 +8,11 @@ so that `J_{T-1} … J_0 Q_0 = Q_T R_T … R_1` (Benettin et al. 1980, "Lyapunov
 exponents for smooth dynamical systems", part 2). The product of the R is triangular; it is kept as
 rows with an exponent each, because its rows separate by thousands of orders of magnitude. With a
 random `Q_0` they do so in descending order, and no row is lost behind a longer one.
+
+Beside them run the plain columns `J_{t-1} … J_0`, each with an exponent: they all turn towards the
+largest growth and forget the rest, but no rotation mixes what the Jacobians keep apart. Norms are
+read from them: rounding within a rotation perturbs a defective matrix (a Jordan block of size n)
+like eps^(1/n), which over thousands of steps would be seen.
 """
 
 from __future__ import annotations
@@ -32,11 +37,13 @@ class Tangents(NamedTuple):
       basis: orthonormal columns Q `[*batch, N, k]`.
       diagonal: product of `|r_ii|`, with an exponent each `[*batch, k]`.
       rows: product of the R, `[*batch, k, k]` with an exponent for each row; None if not wanted.
+      plain: the columns of `∂s_t/∂s_0` `[*batch, k, N]`, an exponent for each; None if not wanted.
     """
 
     basis: Array
     diagonal: Scaled
-    rows: Scaled | None
+    rows: Scaled | None = None
+    plain: Scaled | None = None
 
 
 def random_basis(count: int, dtype: Any) -> Array:
@@ -45,13 +52,24 @@ def random_basis(count: int, dtype: Any) -> Array:
     return jnp.asarray(np.linalg.qr(draw)[0], dtype)
 
 
-def initial_tangents(basis: Array, with_rows: bool) -> Tangents:
+def initial_tangents(basis: Array) -> Tangents:
     """Tangents before the first step, from an orthonormal basis `[*batch, N, k]`."""
-    count = basis.shape[-1]
-    axes = (*basis.shape[:-2], count)
-    one = scaled.exact(jnp.ones(axes, basis.dtype), len(axes))
-    eye = jnp.broadcast_to(jnp.eye(count, dtype=basis.dtype), (*axes, count))
-    return Tangents(basis, one, scaled.exact(eye, len(axes)) if with_rows else None)
+    axes = (*basis.shape[:-2], basis.shape[-1])
+    return Tangents(basis, scaled.exact(jnp.ones(axes, basis.dtype), len(axes)))
+
+
+def with_product(tangents: Tangents, columns: np.ndarray) -> Tangents:
+    """Adds the two forms of the product: that of the R, and the plain columns of these units."""
+    *batch_shape, size, count = tangents.basis.shape
+    dtype, axes = tangents.basis.dtype, len(batch_shape) + 1
+
+    def unit_rows(width: int, places: np.ndarray) -> Scaled:
+        rows = jnp.eye(width, dtype=dtype)[places]
+        return scaled.exact(jnp.broadcast_to(rows, (*batch_shape, *rows.shape)), axes)
+
+    return tangents._replace(
+        rows=unit_rows(count, np.arange(count)), plain=unit_rows(size, columns)
+    )
 
 
 def propagate(
@@ -85,7 +103,7 @@ def propagate(
             state, tangents = carry
             u = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, t, keepdims=False), us)
             state, push = jax.linearize(lambda s: advance(u, s), state)
-            tangents = tangents._replace(basis=push_columns(push, state, leaves, tangents.basis))
+            tangents = _advance(lambda q: push_columns(push, state, leaves, q), tangents)
             if every == 1:
                 return state, _factor(tangents)
             due = ((t + 1) % every == 0) | (t + 1 == stop)
@@ -112,6 +130,17 @@ def push_columns(
     return jnp.moveaxis(state_parts.joint([pushed[i] for i in leaves]), 0, -1)
 
 
+def _advance(push: Callable[[Array], Array], tangents: Tangents) -> Tangents:
+    """Pushes the basis and the plain columns, which are renormalised."""
+    if tangents.plain is None:
+        return tangents._replace(basis=push(tangents.basis))
+    columns = jnp.swapaxes(tangents.plain.mantissa, -1, -2)
+    both = push(jnp.concatenate([tangents.basis, columns], axis=-1))
+    basis, columns = jnp.split(both, 2, axis=-1)
+    plain = scaled.normalise(jnp.swapaxes(columns, -1, -2), tangents.plain.exponent)
+    return tangents._replace(basis=basis, plain=plain)
+
+
 def _factor(tangents: Tangents) -> Tangents:
     """Replaces the columns by an orthonormal basis and moves their R into the product.
 
@@ -126,4 +155,4 @@ def _factor(tangents: Tangents) -> Tangents:
         tangents.diagonal.exponent,
     )
     rows = None if tangents.rows is None else scaled.matmul(r, tangents.rows)
-    return Tangents(basis, diagonal, rows)
+    return tangents._replace(basis=basis, diagonal=diagonal, rows=rows)
