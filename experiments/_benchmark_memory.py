@@ -23,7 +23,9 @@ def run(config: Any) -> dict[str, list[dict[str, Any]]]:
             else:
                 row |= {"gradient (MiB)": (done.stderr.splitlines() or ["failed"])[-1]}
             rows.append(row)
-    title = f"Parameter gradient through T = {config.memory_steps}, H = {HIDDEN}, B = {BATCH}, float32"
+    title = (
+        f"Parameter gradient through T = {config.memory_steps}, H = {HIDDEN}, B = {BATCH}, float32"
+    )
     return {title: rows}
 
 

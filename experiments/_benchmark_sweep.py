@@ -106,7 +106,9 @@ def compare(log10_ours: Norms, theirs: Norms, grid: Grid) -> float:
     both = np.isfinite(log10_theirs) & (log10_theirs > -17) & calm
     difference = float(np.abs(np.where(both, log10_ours - log10_theirs, 0)).max())
     if difference > AGREE:
-        raise RunError(f"benchmark: candidates differ by {difference:.3g} in log10, more than {AGREE}")
+        raise RunError(
+            f"benchmark: candidates differ by {difference:.3g} in log10, more than {AGREE}"
+        )
     return round(difference, 6)
 
 

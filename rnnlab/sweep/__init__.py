@@ -1,7 +1,7 @@
 """Sweeps: a grid of networks to one labelled, resumable set of measured gradient norms.
 
-    from rnnlab import sweep
-    result = sweep.run(sweep.Grid(cells=("tanh", "lstm"), scales=(0.9, 1.1), lengths=(10, 1000)))
+from rnnlab import sweep
+result = sweep.run(sweep.Grid(cells=("tanh", "lstm"), scales=(0.9, 1.1), lengths=(10, 1000)))
 """
 
 from rnnlab.sweep.grid import Grid

@@ -212,7 +212,9 @@ def _measure(
 
     def points(per_point: tuple[Array, Array, Array], shared: tuple[Params, Array, Array]) -> Any:
         with jax.default_matmul_precision("highest"):
-            groups = jax.tree.map(lambda a: a.reshape(len(a) // group, group, *a.shape[1:]), per_point)
+            groups = jax.tree.map(
+                lambda a: a.reshape(len(a) // group, group, *a.shape[1:]), per_point
+            )
             norms = jax.lax.map(lambda each: jax.vmap(partial(point, shared))(*each), groups)
             return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), norms)
 

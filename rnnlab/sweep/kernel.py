@@ -62,7 +62,7 @@ def gradient_norms(
     _, befores = jax.lax.scan(forward, start, us)
     history = jax.tree.map(lambda a: a.reshape(blocks, size, *a.shape[1:]), (us, befores))
 
-    carry = _Adjoints.none(cell, params, start)
+    carry = _Adjoints.none(params, start)
     for low, high, count in _segments(lengths, size):
         carry = carry.widen(count)
         steps = jnp.array(lengths[len(lengths) - count :][::-1], jnp.int32)
@@ -95,14 +95,13 @@ class _Adjoints:
         self.state, self.exponent, self.wh, self.wh_exponent = state, exponent, wh, wh_exponent
 
     @classmethod
-    def none(cls, cell: Cell, params: Params, start: State) -> _Adjoints:
-        del cell
+    def none(cls, params: Params, start: State) -> _Adjoints:
+        """Of no length yet."""
         state = jax.tree.map(lambda a: jnp.zeros((0, *a.shape), a.dtype), start)
         batch = jax.tree.leaves(start)[0].shape[0]
-        wh = {"wh": jnp.zeros((0, *params["wh"].shape), params["wh"].dtype)} if "wh" in params else {}
-        return cls(
-            state, jnp.zeros((0, batch), jnp.int32), wh, jnp.zeros((0,), jnp.int32)
-        )
+        recurrent = {name: value for name, value in params.items() if name == "wh"}
+        wh = {name: jnp.zeros((0, *w.shape), w.dtype) for name, w in recurrent.items()}
+        return cls(state, jnp.zeros((0, batch), jnp.int32), wh, jnp.zeros((0,), jnp.int32))
 
     def widen(self, count: int) -> _Adjoints:
         """Adds lengths, whose adjoints are zero until their last step is reached."""
@@ -159,7 +158,8 @@ def _backward_block(
     wh, wh_exponent = carry.wh, carry.wh_exponent
     if wh:
         top = jnp.maximum(wh_exponent, jnp.max(exponent, axis=-1))
-        d_vs = shift(d_vs, jnp.broadcast_to(exponent - top[:, None], (STEPS_BETWEEN, *exponent.shape)))
+        relative = jnp.broadcast_to(exponent - top[:, None], (STEPS_BETWEEN, *exponent.shape))
+        d_vs = shift(d_vs, relative)
         new = _weight_gradient(cell, params, us, befores, d_vs)
         wh = {"wh": shift(wh["wh"], wh_exponent - top) + new}
         wh_exponent = top
@@ -191,9 +191,7 @@ def _backward_step(
     return jax.tree.map(jnp.add, d_before, through), d_products
 
 
-def _weight_gradient(
-    cell: Cell, params: Params, us: Any, befores: State, d_products: Any
-) -> Array:
+def _weight_gradient(cell: Cell, params: Params, us: Any, befores: State, d_products: Any) -> Array:
     """`∂L/∂wh [n, H, kH]` of a few steps, from the adjoints `[steps, n, B, ·]` of the products."""
     rest = {name: value for name, value in params.items() if name != "wh"}
 

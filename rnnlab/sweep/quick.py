@@ -1,4 +1,4 @@
-"""`jit` for programs that run a few times: on the CPU, compiling them costs more than running them."""
+"""`jit` for programs that run a few times, whose compilation costs more than their running."""
 
 from __future__ import annotations
 
