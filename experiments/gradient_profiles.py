@@ -341,7 +341,9 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
         caption="log10 of the norm of the gradient of the loss with respect to the state, against "
         "the number of steps before the loss: joint state (grey), h (blue) and c (orange). Median "
         f"and quartiles over {config.seeds} networks, each the mean over {config.batch} sequences. "
-        "A line ends where the gradient is exactly zero. Scales are shared within a family.",
+        "A line ends where the gradient is exactly zero. Scales are shared within a family. Memories "
+        "that never forget have no constant rate: c grows with time, and the tanh behind it closes "
+        "the paths through h.",
         alt="Gradients of most cells decay exponentially; those of cells with a carousel that "
         "never forgets do not.",
     )
@@ -393,6 +395,8 @@ def draw_profiles(data: xr.Dataset) -> Figure:
     boxes = np.atleast_1d(cast(Any, figure.subfigures(len(rows), 1, height_ratios=rows)))
     for box, height, (family, names) in zip(boxes, rows, families.items(), strict=True):
         _draw_family(box, height, family, names, data)
+    lines = [Line2D([], [], label=part, **look) for part, look in PARTS.items()]
+    boxes[0].legend(handles=lines, ncols=3, loc="upper right", fontsize=8, borderpad=0)
     return figure
 
 
@@ -416,8 +420,6 @@ def _draw_family(
     for ax in axes[-1]:
         ax.set_xlabel("steps before the loss")
     box.supylabel("log10 ‖∂L/∂s_t‖", fontsize=10)
-    lines = [Line2D([], [], label=part, **look) for part, look in PARTS.items()]
-    box.legend(handles=lines, ncols=3, loc="upper right", fontsize=8, borderpad=0)
 
 
 def draw_forgetting(data: xr.Dataset) -> Figure:

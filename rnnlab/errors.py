@@ -2,8 +2,8 @@
 
 
 class UsageError(ValueError):
-    """The request is wrong. Names the argument, its value and the way out; `run.py` exits with 2."""
+    """The request is wrong; `run.py` exits with 2. Names argument, value and way out."""
 
 
 class RunError(RuntimeError):
-    """The request is right but cannot be carried out (disk, network, damaged file); exits with 1."""
+    """The request is right but fails (disk, network, damaged file); exits with 1."""

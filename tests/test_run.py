@@ -249,7 +249,7 @@ def test_importing_rnnlab_costs_no_more_than_jax():
     heavy = {
         "xarray",
         "pandas",
-        "zarr",
+        "h5netcdf",
         "matplotlib",
         "tensorflow_datasets",
         "flax",

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.cells.base import Array, State
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
@@ -47,7 +47,7 @@ class AdjointProfile(NamedTuple):
 
 def adjoint_profile(
     cell: Any,
-    params: Params,
+    params: Any,
     xs: Array,
     state: State | None = None,
     *,
@@ -87,7 +87,7 @@ def adjoint_profile(
 @partial(jax.jit, static_argnums=(0, 5, 6))
 def _profile(
     cell: Any,
-    params: Params,
+    params: Any,
     xs: Array,
     state: State,
     weights: Array,
@@ -121,7 +121,7 @@ def _profile(
 
 
 def resolve_loss(
-    cell: Any, params: Params, xs: Array, state: State, loss: Loss, key: Array | None
+    cell: Any, params: Any, xs: Array, state: State, loss: Loss, key: Array | None
 ) -> tuple[str, Array]:
     """The kind of the loss ("last", "every", "given") and its weights, for `cotangent`."""
     y = jax.eval_shape(lambda p, x, s: cell.step(p, cell.project(p, x), s)[1], params, xs[0], state)

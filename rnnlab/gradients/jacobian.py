@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.cells.base import Array, Params, State, check_positive
+from rnnlab.cells.base import Array, State, check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import jacobi, scaled
 from rnnlab.gradients import parts as state_parts
@@ -39,7 +39,8 @@ class StateJacobian(NamedTuple):
       log10_sigma_min: smallest singular value, `[n, *batch]`.
       log10_singular_values: all, descending, `[n, *batch, m]`.
       log10_frobenius: Frobenius norm, `[n, *batch]`.
-      log10_det: `log10 |det|`, `[n, *batch]`; None for a block that is not square.
+      log10_det: sum of all `log10` singular values, which is `log10 |det|` where the block is
+        square, `[n, *batch]`.
       log10_qr_diagonal: `Σ_t log10 |r_ii|` of the QR method, `[n, *batch, K]`; divided by T the
         Lyapunov exponents, in decades per step.
     """
@@ -49,13 +50,13 @@ class StateJacobian(NamedTuple):
     log10_sigma_min: Array
     log10_singular_values: Array
     log10_frobenius: Array
-    log10_det: Array | None
+    log10_det: Array
     log10_qr_diagonal: Array
 
 
 def state_jacobian(
     cell: Any,
-    params: Params,
+    params: Any,
     xs: Array,
     state: State | None = None,
     *,
@@ -73,9 +74,11 @@ def state_jacobian(
     triangular factor (see `jacobi`), so that the smallest is right next to a largest that is
     thousands of decades away. Their error is that of a perturbation of every `J_t` by a few
     `eps ‖J_t‖`: small where the singular directions settle, but visible for defective matrices
-    (a Jordan block of size n feels eps^(1/n)). Where a step is singular because units have no tangent at all (a dead
-    ReLU, a saturated tanh), the zeros are exact. Any other direction that one step shrinks below
-    its rounding, `eps ‖J_t‖`, is lost in it: each such step counts as a factor of about `eps`.
+    (a Jordan block of size n feels eps^(1/n)).
+
+    Where a step is singular because units have no tangent at all (a dead ReLU, a saturated tanh),
+    the zeros are exact. Any other direction that one step shrinks below its rounding, `eps ‖J_t‖`,
+    is lost in it: each such step counts as a factor of about `eps`.
 
     Args:
       cell: a cell or a combinator with a state of one time (not bidirectional).
@@ -122,7 +125,7 @@ def check_times(name: str, times: Sequence[int], steps: int) -> list[int]:
 @partial(jax.jit, static_argnums=(0, 5, 6, 7))
 def _measure(
     cell: Any,
-    params: Params,
+    params: Any,
     xs: Array,
     state: State,
     stops: Array,
@@ -181,29 +184,26 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
     block = scaled.normalise(plain.mantissa[..., units], plain.exponent)
     block = scaled.share_exponent(block, block.exponent.ndim - 1)
     sigma_max = jnp.linalg.norm(block.mantissa, ord=2, axis=(-2, -1))
-    size, count = tangents.basis.shape[-2:]
-    determinant = scaled.product(diagonal) if len(units) == count else None
-    if len(units) < size:
+    volume = None
+    if len(units) == tangents.basis.shape[-2]:
+        volume = scaled.product(diagonal)
+    else:
         selected = jnp.linalg.qr(tangents.basis[..., units, :], mode="r")
         rows = scaled.matmul(selected, rows)
-        if determinant is not None:
-            factors = scaled.exact(jnp.diagonal(selected, axis1=-2, axis2=-1), rows.exponent.ndim)
-            determinant = scaled.product(
-                jax.tree.map(lambda *a: jnp.stack(a, -1), determinant, scaled.product(factors))
-            )
-    values = jnp.sort(scaled.log10(jacobi.singular_values(rows)), axis=-1)[..., ::-1]
+    singular = jacobi.singular_values(rows)
+    values = jnp.sort(scaled.log10(singular), axis=-1)[..., ::-1]
     return StateJacobian(
         lengths=stops,
         log10_sigma_max=scaled.log10(Scaled(sigma_max, block.exponent)),
         log10_sigma_min=values[..., -1],
         log10_singular_values=values,
         log10_frobenius=scaled.log10(scaled.norm(block)),
-        log10_det=None if determinant is None else scaled.log10(determinant),
+        log10_det=scaled.log10(scaled.product(singular) if volume is None else volume),
         log10_qr_diagonal=scaled.log10(diagonal),
     )
 
 
-def one_step_jacobian(cell: Any, params: Params, x: Array, state: State) -> Array:
+def one_step_jacobian(cell: Any, params: Any, x: Array, state: State) -> Array:
     """The Jacobian `∂s'_i/∂s_j` of one step in the joint state, `[*batch, N, N]`.
 
     Args:

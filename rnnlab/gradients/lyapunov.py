@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.cells.base import Array, Params, State, check_positive
+from rnnlab.cells.base import Array, State, check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
@@ -38,7 +38,7 @@ class LyapunovExponents(NamedTuple):
 
 def lyapunov_exponents(
     cell: Any,
-    params: Params,
+    params: Any,
     xs: Array,
     state: State | None = None,
     *,
@@ -92,7 +92,7 @@ def lyapunov_exponents(
 
 @partial(jax.jit, static_argnums=(0, 5, 6))
 def _log_growth(
-    cell: Any, params: Params, xs: Array, state: State, stops: Array, count: int, every: int
+    cell: Any, params: Any, xs: Array, state: State, stops: Array, count: int, every: int
 ) -> Array:
     """Growth per step in nats since the first stop, sorted, for each later one."""
     with jax.default_matmul_precision("highest"):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.cells.base import Array, State
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
 from rnnlab.gradients.adjoint import (
@@ -47,7 +47,7 @@ class ParameterGradients(NamedTuple):
 
 def parameter_gradients(
     cell: Any,
-    params: Params,
+    params: Any,
     xs: Array,
     state: State | None = None,
     *,
@@ -69,7 +69,7 @@ def parameter_gradients(
 
 @partial(jax.jit, static_argnums=(0, 5))
 def _gradients(
-    cell: Any, params: Params, xs: Array, state: State, weights: Array, kind: str
+    cell: Any, params: Any, xs: Array, state: State, weights: Array, kind: str
 ) -> ParameterGradients:
     with jax.default_matmul_precision("highest"):
         befores = trajectory(cell, params, cell.project(params, xs), state)
@@ -99,7 +99,7 @@ def _gradients(
 
 
 def _pull_params(
-    step: Step, params: Params, x: Array, before: State, adjoint: Adjoint, dy: Array
+    step: Step, params: Any, x: Array, before: State, adjoint: Adjoint, dy: Array
 ) -> list[Scaled]:
     """`g_t`: the gradient of the copy of the parameters that acts at this step, leaf by leaf."""
     shares = []

@@ -25,7 +25,7 @@ class RecurrentMatrix(NamedTuple):
     singular_values: Array
 
 
-def recurrent_matrices(cell: Any, params: Params) -> dict[str, RecurrentMatrix]:
+def recurrent_matrices(cell: Any, params: Any) -> dict[str, RecurrentMatrix]:
     """Measures the recurrent matrix of each gate.
 
     Args:

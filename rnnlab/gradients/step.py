@@ -17,7 +17,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.cells.base import Array, State
 from rnnlab.errors import UsageError
 from rnnlab.unroll import check_inputs, check_state
 
@@ -38,7 +38,7 @@ class Step(NamedTuple):
     reads: tuple[frozenset[int], ...]
 
 
-def check(cell: Any, params: Params, xs: Array, state: State | None) -> State:
+def check(cell: Any, params: Any, xs: Array, state: State | None) -> State:
     """Raises UsageError for what cannot be measured; returns the state before the first step."""
     if not hasattr(cell, "step"):
         raise UsageError(
@@ -72,7 +72,7 @@ def check_finite(name: str, tree: Any) -> None:
         )
 
 
-def trajectory(cell: Any, params: Params, us: Any, state: State) -> State:
+def trajectory(cell: Any, params: Any, us: Any, state: State) -> State:
     """The states before each step, `s_0 … s_{T-1}` `[T, *batch, H]`, from the projected inputs."""
 
     def body(state: State, u: Any) -> tuple[State, State]:

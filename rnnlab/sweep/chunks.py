@@ -66,6 +66,10 @@ class Chunk:
         seed, point = (a.ravel() for a in np.meshgrid(seeds, points, indexing="ij"))
         return (*np.divmod(point, len(grid.scales)), seed)
 
+    def size(self, grid: Grid) -> int:
+        """Number of points within the grid."""
+        return len(self.indices(grid)[0])
+
 
 def cut(grid: Grid, memory: float, corpora: Corpora) -> list[Chunk]:
     """The chunks of all programs, none of which takes more than `memory` bytes for its points.
@@ -97,25 +101,35 @@ def _even(total: int, most: int) -> int:
 
 
 def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
-    """Memory that a point takes while it is measured.
+    """Memory that XLA takes for a point while it is measured, to within a half.
 
-    That is its inputs, their projection and the state of every step, once as they are made and once
-    as they are read in blocks; and for each length the adjoint and the gradient of the recurrent
-    weights, as they were and as they become.
+    That is the inputs and the states of all steps, once as they are made and once as they are read
+    in blocks; their projection, which several gates copy as they part it; and for each length the
+    adjoint and the gradient of the recurrent weights, as they were and as they become.
     """
     cell = cells.by_name(program.cell, program.hidden)
     dtype = jnp.dtype(grid.dtype)
+    steps, batch, lengths = grid.steps[-1], grid.batch, len(grid.lengths)
 
     def shapes(key: Array) -> Any:
         params = cell.init(key, features, dtype)
-        xs = jnp.zeros((grid.steps[-1], grid.batch, features), dtype)
-        states = cell.initial_state(xs.shape[:2], dtype)
-        adjoints = cell.initial_state((len(grid.lengths), grid.batch), dtype)
-        weights = [params["wh"]] * len(grid.lengths) if "wh" in params else []
-        return xs, cell.project(params, xs), states, adjoints, weights
+        xs = jnp.zeros((steps, batch, features), dtype)
+        weights = [params["wh"]] * lengths if "wh" in params else []
+        read_twice = (
+            xs,
+            cell.initial_state((steps, batch), dtype),
+            cell.initial_state((lengths, batch), dtype),
+            weights,
+        )
+        return read_twice, cell.project(params, xs)
 
-    kept = jax.tree.leaves(jax.eval_shape(shapes, jax.random.key(0)))
-    return 2 * sum(leaf.size * leaf.dtype.itemsize for leaf in kept)
+    read_twice, projection = jax.eval_shape(shapes, jax.random.key(0))
+    copies = 1 if len(cell.blocks) == 1 else 3
+    return 2 * _bytes(read_twice) + copies * _bytes(projection)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def measure(grid: Grid, chunk: Chunk, corpora: Corpora) -> Values:

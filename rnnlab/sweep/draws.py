@@ -124,9 +124,20 @@ def _inputs(grid: Grid, program: Program, features: int, keys: Array, corpora: C
     return jax.vmap(lambda key: one_hot_windows(text, key, steps, batch, vocabulary, dtype))(keys)
 
 
-@partial(quick.jit, static_argnums=(0, 1, 2))
 def _params(cell: Cell, features: int, dtype: np.dtype, keys: Array) -> Params:
-    return jax.vmap(lambda key: cell.init(key, features, dtype))(keys)
+    """Parameters of each seed, leaves `[S, ...]`, drawn one after the other.
+
+    Mapped over the seeds, the QR decompositions of several gates would be batches that run at the
+    same time, and in JAX 0.10 such batches can wait for each other's threads for ever.
+    """
+    return jax.tree.map(
+        lambda *leaves: jnp.stack(leaves), *(_init(cell, features, dtype, key) for key in keys)
+    )
+
+
+@partial(quick.jit, static_argnums=(0, 1, 2))
+def _init(cell: Cell, features: int, dtype: np.dtype, key: Array) -> Params:
+    return cell.init(key, features, dtype)
 
 
 @partial(quick.jit, static_argnums=(0, 1))

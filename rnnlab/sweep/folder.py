@@ -52,6 +52,10 @@ class Folder:
                 atomic_write(file, json.dumps(settings, indent=2) + "\n")
             self._check_same(settings, self._settings(file))
 
+    def holds(self, chunk: Chunk) -> bool:
+        """Whether the chunk is finished."""
+        return self._file(chunk).exists()
+
     def restore(self, chunk: Chunk, grid: Grid) -> Values | None:
         """Reads the values of a chunk; None if it is not there.
 
@@ -67,7 +71,7 @@ class Folder:
             return None
         except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
             raise RunError(f"{path}: is damaged ({type(error).__name__}); {again}") from error
-        count = len(chunk.indices(grid)[0])
+        count = chunk.size(grid)
         if "state" not in values or any(len(value) != count for value in values.values()):
             raise RunError(f"{path}: holds not the {count} points it is named after; {again}")
         return values

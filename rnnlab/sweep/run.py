@@ -63,14 +63,16 @@ def run(
     todo = chunks.cut(grid, memory, corpora)
     kept = None if folder is None else Folder(folder, grid, memory)
     table = Table(grid)
-    sizes = {chunk: len(chunk.indices(grid)[0]) for chunk in todo}
+    old = {chunk for chunk in todo if kept is not None and kept.holds(chunk)}
+    done = sum(chunk.size(grid) for chunk in old)
     with contextlib.ExitStack() as stack:
         if kept is not None:
             stack.enter_context(kept.telling_hosts())
-        progress = stack.enter_context(Progress("sweep", total=sum(sizes.values())))
+        progress = stack.enter_context(Progress("sweep", total=grid.size, done=done))
         for chunk, values in _values(grid, todo, kept, corpora):
             table.fill(chunk, values)
-            progress.advance(sizes[chunk], _numbers(chunk, values, table.overflowed))
+            steps = 0 if chunk in old else chunk.size(grid)
+            progress.advance(steps, _numbers(chunk, values, table.overflowed))
     return table.dataset()
 
 

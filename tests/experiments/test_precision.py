@@ -138,6 +138,7 @@ def test_lost_values_are_infinitely_wrong(finished):
     [
         ("cells", ()),
         ("cell", ("tahn",)),
+        ("cells", ("tanh", "tanh")),
         ("init", "gausian"),
         ("radii", ()),
         ("radii", (0.5, 0.0)),

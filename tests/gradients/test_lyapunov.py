@@ -75,15 +75,18 @@ def test_fewer_exponents_and_rarer_factorisation():
     np.testing.assert_allclose(few.exponents, whole.exponents[:, :2], atol=1e-10)
 
 
-def test_usage_errors_name_argument_and_way_out():
-    cell = Elman(4)
-    params, xs, _ = network(cell, steps=5)
-    for settings, message in (
+@pytest.mark.parametrize(
+    "settings, message",
+    [
         ({"count": 5}, r"count=5: the joint state has 4 units"),
         ({"count": 0}, r"count=0: must be a positive integer"),
         ({"discard": 5}, r"discard=5: must lie in 0\.\.4"),
         ({"discard": 2, "records": [2, 4]}, r"records contains 2: must lie after discard=2"),
         ({"records": [9]}, r"records contains 9: must lie in 0\.\.5"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            lyapunov_exponents(cell, params, xs, **settings)
+    ],
+)
+def test_usage_errors_name_argument_and_way_out(settings, message):
+    cell = Elman(4)
+    params, xs, _ = network(cell, steps=5)
+    with pytest.raises(UsageError, match=message):
+        lyapunov_exponents(cell, params, xs, **settings)
