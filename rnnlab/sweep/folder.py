@@ -62,13 +62,13 @@ class Folder:
         Raises:
           RunError: the file is damaged or cannot be read.
         """
+        if not self.holds(chunk):
+            return None
         path = self._file(chunk)
         again = "delete it, and the same command measures it again"
         try:
             with self._explained(), np.load(path, allow_pickle=False) as file:
                 values = {name: file[name] for name in file.files}
-        except FileNotFoundError:
-            return None
         except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
             raise RunError(f"{path}: is damaged ({type(error).__name__}); {again}") from error
         count = chunk.size(grid)
@@ -158,11 +158,9 @@ class Folder:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turns an error of the disk into one line; a file that is not there is none."""
+        """Turns an error of the disk into one line."""
         try:
             yield
-        except FileNotFoundError:
-            raise
         except OSError as error:
             raise RunError(
                 f"{error.filename or self.path}: {error.strerror}; mend it and run the same "

@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import CELLS, network
 
 from rnnlab import initializers
 from rnnlab.cells import LSTM, AdditiveIdentity, CarouselState, Elman
@@ -13,6 +12,7 @@ from rnnlab.cells.base import Cell
 from rnnlab.combinators import Stack, bidirectional
 from rnnlab.errors import UsageError
 from rnnlab.gradients import adjoint_profile
+from tests.gradients.networks import CELLS, network
 
 STEPS = 10_000
 
@@ -121,7 +121,7 @@ def test_slow_layer_is_not_lost_behind_a_fast_one():
 
 
 def test_vmap_over_parameters_and_inputs_is_the_loop():
-    cell = CELLS["lstm"]
+    cell = CELLS["tanh"]
     points = [network(cell, steps=20, batch=(), seed=seed)[:2] for seed in range(3)]
     params, xs = jax.tree.map(lambda *a: jnp.stack(a), *points)
     together = jax.jit(jax.vmap(lambda p, x: adjoint_profile(cell, p, x)))(params, xs)

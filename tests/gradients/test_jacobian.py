@@ -3,12 +3,12 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from networks import CELLS, Matrices, autodiff_jacobian, network
 
 from rnnlab.cells import LSTM, Elman
 from rnnlab.combinators import Stack, bidirectional
 from rnnlab.errors import UsageError
 from rnnlab.gradients import one_step_jacobian, state_jacobian
+from tests.gradients.networks import CELLS, Matrices, autodiff_jacobian, network
 
 LENGTHS = [10_000, 0, 1, 300]
 

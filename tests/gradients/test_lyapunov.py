@@ -2,11 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import CELLS, network
 
 from rnnlab.cells import Elman
 from rnnlab.errors import UsageError
 from rnnlab.gradients import lyapunov_exponents, state_jacobian
+from tests.gradients.networks import CELLS, network
 
 
 def benettin(wh, h, steps, discard, count):

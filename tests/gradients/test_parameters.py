@@ -2,21 +2,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import CELLS, network
 
+from rnnlab.cells import CELLS as ALL_CELLS
 from rnnlab.cells import Elman
+from rnnlab.combinators import Stack
 from rnnlab.errors import UsageError
-from rnnlab.gradients import parameter_gradients
+from rnnlab.gradients import adjoint_profile, parameter_gradients
 from rnnlab.unroll import unroll
+from tests.gradients.networks import CELLS, network
 
 
 def log10_norms(tree):
     return jax.tree.map(lambda a: np.log10(np.linalg.norm(np.asarray(a))), tree)
 
 
-@pytest.mark.parametrize("name", ["stack", "residual"])
-def test_norms_and_contributions_are_those_of_autodiff(name):
-    cell = CELLS[name]
+@pytest.mark.parametrize(
+    "cell", [Stack((Elman(4), Elman(3))), CELLS["residual"]], ids=["stack", "residual"]
+)
+def test_norms_and_contributions_are_those_of_autodiff(cell):
     params, xs, state = network(cell, steps=4)
     rng = np.random.default_rng(1)
     cotangents = jnp.asarray(rng.normal(size=(4, 2, cell.features_out)))
@@ -40,6 +43,26 @@ def test_norms_and_contributions_are_those_of_autodiff(name):
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), got.log10_contributions, each
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_every_cell(name):
+    """The gradients with respect to the parameters and to the first state, by `jax.grad`."""
+    cell = ALL_CELLS[name](4)
+    params, xs, state = network(cell, steps=12)
+
+    def loss(params, state):
+        return jnp.sum(unroll(cell, params, xs, state)[1]) / 2
+
+    d_params, d_state = jax.jit(jax.grad(loss, argnums=(0, 1)))(params, state)
+    got = parameter_gradients(cell, params, xs, state, loss="every").log10_norm
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), got, log10_norms(d_params)
+    )
+    profile = adjoint_profile(cell, params, xs, state, loss="every")
+    first = np.linalg.norm(np.concatenate(jax.tree.leaves(d_state), axis=-1), axis=-1)
+    np.testing.assert_allclose(profile.log10_joint[0], np.log10(first), atol=1e-10)
 
 
 def test_right_where_float32_is_not_and_under_vmap():

@@ -1,0 +1,75 @@
+"""How points are cut into chunks, and that these take the memory that was estimated."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from rnnlab.sweep import chunks
+from rnnlab.sweep.draws import Corpora
+from rnnlab.sweep.grid import Grid
+
+GRID = Grid(
+    cells=("tanh", "gru"),
+    scales=(0.5, 0.9, 1.1),
+    hidden=(8,),
+    lengths=(4, 50),
+    input_scales=(0.1, 1.0),
+    seeds=5,
+    batch=2,
+    dtype="float32",
+)
+
+
+def sizes(grid):
+    corpora = Corpora()
+    return {
+        program: chunks.bytes_per_point(grid, program, chunks.features_in(grid, program, corpora))
+        for program in grid.programs()
+    }
+
+
+@pytest.mark.parametrize("points", [0.1, 1, 2, 4, 6, 7, 13, 18, 1000])
+def test_chunks_hold_every_point_once_and_fit_in_memory(points):
+    per_point = sizes(GRID)
+    memory = points * max(per_point.values())
+    cut = chunks.cut(GRID, memory, Corpora())
+    for number, program in enumerate(GRID.programs()):
+        own = [chunk for chunk in cut if chunk.program == program]
+        assert {chunk.number for chunk in own} == {number}
+        shapes = {(len(chunk.seeds), len(chunk.points)) for chunk in own}
+        assert len(shapes) == 1  # one compiled program
+        ((seeds, width),) = shapes
+        assert seeds * width == 1 or seeds * width * per_point[program] <= memory
+        found = np.concatenate([np.stack(chunk.indices(GRID), axis=1) for chunk in own])
+        expected = np.stack(np.indices((2, 3, 5)).reshape(3, -1), axis=1)
+        assert sorted(map(tuple, found)) == sorted(map(tuple, expected))
+    assert sum(chunk.size(GRID) for chunk in cut) == GRID.size == 60
+    assert len({chunk.name for chunk in cut}) == len(cut)
+
+
+def test_much_memory_gives_one_chunk_for_each_program():
+    assert len(chunks.cut(GRID, 1e12, Corpora())) == 2
+
+
+@pytest.mark.parametrize(
+    ("cell", "lengths"), [("tanh", (10, 500)), ("gru", (10, 500)), ("lstm", tuple(range(1, 80)))]
+)
+def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
+    grid = dataclasses.replace(
+        GRID, cells=(cell,), lengths=lengths, input_scales=(1.0,), hidden=(16,), seeds=2
+    )
+    arguments = []
+
+    def record(cell, steps, mesh, per_point, shared):
+        arguments.extend((cell, steps, mesh, per_point, shared))
+        return {"state": np.zeros((len(per_point[0]), len(steps)))}
+
+    measure = jax.jit(chunks._measure.__wrapped__, static_argnums=(0, 1, 2))
+    monkeypatch.setattr(chunks, "_measure", record)
+    (chunk,) = chunks.cut(grid, 1e12, Corpora())
+    chunks.measure(grid, chunk, Corpora())
+    allocated = measure.lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+    estimate = chunk.size(grid) * sizes(grid)[chunk.program]
+    assert 1 / 1.5 < allocated / estimate < 1.5

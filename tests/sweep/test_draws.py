@@ -1,0 +1,162 @@
+"""What points are made of: measured radii and input strengths, shared random numbers, texts."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from rnnlab import cells, initializers, sweep
+from rnnlab.data import text as corpus
+from rnnlab.errors import RunError, UsageError
+from rnnlab.sweep import chunks
+from rnnlab.sweep.draws import Corpora, draw, features_in
+from rnnlab.sweep.grid import Grid
+
+TEXT = "the quick brown fox jumps over the lazy dog " * 3
+
+
+def networks(grid, monkeypatch):
+    """The arrays that the kernel receives, point by point, and the values of their chunk."""
+    seen = []
+
+    def record(cell, steps, mesh, per_point, shared):
+        seen.append((cell, per_point, shared))
+        return {"state": np.zeros((len(per_point[0]), len(steps)))}
+
+    monkeypatch.setattr(chunks, "_measure", record)
+    (chunk,) = chunks.cut(grid, 1e12, Corpora())
+    values = chunks.measure(grid, chunk, Corpora())
+    cell, (seed, factors, input_scale), (params, xs, readout) = jax.tree.map(
+        lambda a: np.asarray(a) if isinstance(a, jax.Array) else a, seen[0]
+    )
+    points = [
+        (params["wh"][s] * np.repeat(f, cell.hidden), params["wx"][s], xs[s] * i, readout[s])
+        for s, f, i in zip(seed, factors, input_scale, strict=True)
+    ]
+    return chunk, points[: chunk.size(grid)], values
+
+
+GRID = Grid(
+    cells=("lstm",),
+    inits=("gaussian",),
+    scales=(0.7, 1.3),
+    hidden=(6,),
+    lengths=(5, 40),
+    input_scales=(0.1, 2.0),
+    seeds=3,
+    batch=4,
+)
+
+
+def test_measured_radius_is_the_one_asked_for(monkeypatch):
+    chunk, points, values = networks(GRID, monkeypatch)
+    _, scale, _ = chunk.indices(GRID)
+    asked = np.array(GRID.scales)[scale]
+    for (wh, *_), radius, recorded, sigma in zip(
+        points, asked, values["spectral_radius"], values["sigma_max"], strict=True
+    ):
+        for gate in range(4):
+            block = wh[:, 6 * gate : 6 * gate + 6]
+            assert np.abs(np.linalg.eigvals(block)).max() == pytest.approx(radius, abs=1e-12)
+            assert recorded[gate] == pytest.approx(radius, abs=1e-12)
+            assert sigma[gate] == pytest.approx(np.linalg.norm(block, 2), rel=1e-12)
+            assert sigma[gate] > radius  # a Gaussian matrix is not normal
+
+
+def test_gain_multiplies_the_matrix_as_drawn(monkeypatch):
+    grid = dataclasses.replace(GRID, scale="gain")
+    chunk, points, values = networks(grid, monkeypatch)
+    _, scale, seed = chunk.indices(grid)
+    for point, (wh, *_) in enumerate(points):
+        params = sweep_params(seed[point])
+        np.testing.assert_allclose(wh, grid.scales[scale[point]] * params["wh"], rtol=1e-15)
+        radius = np.abs(np.linalg.eigvals(wh[:, :6])).max()
+        assert values["spectral_radius"][point, 0] == pytest.approx(radius, abs=1e-12)
+
+
+def sweep_params(seed):
+    """Parameters of a seed, from its key by hand."""
+    key = jax.random.fold_in(jax.random.key(int(seed)), 0)
+    cell = cells.by_name("lstm", 6, wh_init=initializers.by_name("gaussian"))
+    return cell.init(key, 6, "float64")
+
+
+def test_points_of_a_seed_share_their_random_numbers(monkeypatch):
+    chunk, points, _ = networks(GRID, monkeypatch)
+    input_scale, scale, seed = chunk.indices(GRID)
+    assert len(points) == 12
+    for point, (wh, wx, xs, readout) in enumerate(points):
+        first = points[int(np.flatnonzero(seed == seed[point])[0])]
+        ratio = GRID.scales[scale[point]] / GRID.scales[0]
+        np.testing.assert_allclose(wh, ratio * first[0], rtol=1e-14)
+        np.testing.assert_array_equal(wx, first[1])
+        ratio = GRID.input_scales[input_scale[point]] / GRID.input_scales[0]
+        np.testing.assert_allclose(xs, ratio * first[2], rtol=1e-14)
+        np.testing.assert_array_equal(readout, first[3])
+    assert not np.array_equal(points[0][0], points[-1][0])
+    assert not np.array_equal(points[0][2], points[-1][2])
+
+
+def test_a_seed_gives_the_same_bits_in_any_company():
+    program = GRID.programs()[0]
+    together = draw(GRID, program, np.array([0, 1, 2]), Corpora())
+    alone = draw(GRID, program, np.array([2]), Corpora())
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(np.asarray(a)[2:], b), together, alone)
+    np.testing.assert_allclose(np.linalg.norm(together.readout, axis=-1), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("inputs", ["gaussian", "zeros", "text"])
+def test_input_std_is_that_of_the_projection(inputs, monkeypatch, tmp_path):
+    if inputs == "text":
+        (tmp_path / "a.txt").write_text(TEXT)
+        inputs = str(tmp_path / "a.txt")
+    grid = dataclasses.replace(GRID, inputs=(inputs,))
+    _, points, values = networks(grid, monkeypatch)
+    for (_, wx, xs, _), recorded in zip(points, values["input_std"], strict=True):
+        projection = (xs @ wx).reshape(-1, wx.shape[-1])
+        direct = np.sqrt(np.mean(projection.var(axis=0)))
+        assert recorded == pytest.approx(direct, rel=1e-12, abs=1e-15)
+
+
+def test_text_is_read_one_hot(tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    grid = dataclasses.replace(GRID, inputs=(str(tmp_path / "a.txt"),))
+    corpora = Corpora()
+    draws = draw(grid, grid.programs()[0], np.arange(3), corpora)
+    train = corpus.load_text(tmp_path / "a.txt")
+    vocabulary = corpus.Vocabulary.of(train)
+    assert features_in(grid, grid.programs()[0], corpora) == vocabulary.size
+    assert draws.xs.shape == (3, 40, 4, vocabulary.size)
+    assert np.all(np.sum(np.asarray(draws.xs), axis=-1) == 1)
+    read = vocabulary.decode(np.argmax(np.asarray(draws.xs)[1, :, 2], axis=-1))
+    assert read in train
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"inputs": ("missing.txt",)}, UsageError, "text 'missing.txt': no such file"),
+        ({"inputs": ("a.txt",), "lengths": (500,)}, UsageError, "lengths=500: the training part"),
+        ({"inputs": ("a.txt",), "features": 3}, UsageError, "features=3: inputs='a.txt' have as"),
+        ({"inits": ("zeros",)}, UsageError, "init='zeros': drew a recurrent matrix of spectral"),
+        ({"inputs": ("tiny_shakespeare",)}, RunError, ""),
+    ],
+)
+def test_what_cannot_be_drawn_is_told_before_anything_is_computed(
+    settings, error, message, monkeypatch, tmp_path
+):
+    (tmp_path / "a.txt").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(corpus, "_load_tiny_shakespeare", no_network)
+    # The text comes last: what is wrong with it must not show after hours.
+    inputs = ("gaussian", *settings.get("inputs", ()))
+    grid = dataclasses.replace(GRID, **settings | {"inputs": inputs})
+    with pytest.raises(error) as caught:
+        sweep.run(grid, tmp_path / "folder", memory=1.0)
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("folder/*.npz"))
+
+
+def no_network(*_):
+    raise RunError("tiny_shakespeare: no network")

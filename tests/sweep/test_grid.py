@@ -1,0 +1,70 @@
+"""What a grid accepts, refuses and counts."""
+
+import numpy as np
+import pytest
+
+from rnnlab.errors import UsageError
+from rnnlab.sweep import Grid
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("cells", ("tanhh",), "cell='tanhh': unknown, did you mean 'tanh'?"),
+        ("cells", (), "cells=(): must be a tuple with at least one entry"),
+        ("cells", "tanh", "cells='tanh': must be a tuple"),
+        ("inits", ("orthogonol",), "init='orthogonol': unknown initialiser"),
+        ("inputs", ("",), "inputs='': must be zeros, gaussian"),
+        ("scale", "norm", "scale='norm': must be one of radius, gain"),
+        ("scales", (0.9, 0.0), "radius=0.0: must be a positive, finite number"),
+        ("scales", (-1.0,), "radius=-1.0: must be a positive"),
+        ("scales", (float("nan"),), "radius=nan: must be a positive"),
+        ("scales", ("1",), "radius='1': must be a positive"),
+        ("scales", (1.0, 1.0), "scales=(1.0, 1.0): 1.0 stands there twice"),
+        ("hidden", (0,), "hidden=0: must be a positive integer"),
+        ("lengths", (10, 0), "lengths=0: must be a positive integer"),
+        ("lengths", (2.5,), "lengths=2.5: must be a positive integer"),
+        ("input_scales", (-0.1,), "input_scales=-0.1: must be a non-negative, finite number"),
+        ("input_scales", (float("inf"),), "input_scales=inf: must be a non-negative"),
+        ("seeds", True, "seeds=True: must be a positive integer"),
+        ("batch", 0, "batch=0: must be a positive integer"),
+        ("features", -1, "features=-1: must be a positive integer"),
+        ("dtype", "bfloat16", "dtype='bfloat16': must be float32 or float64"),
+    ],
+)
+def test_refused_in_one_line(field, value, message):
+    with pytest.raises(UsageError) as caught:
+        Grid(**{field: value})
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+
+
+def test_axes_may_be_lists_and_arrays():
+    grid = Grid(cells=["gru"], scales=np.linspace(0.5, 1.5, 3), lengths=np.array([30, 10]))
+    assert grid == Grid(cells=("gru",), scales=(0.5, 1.0, 1.5), lengths=(30, 10))
+    assert all(type(value) is float for value in grid.scales)
+    hash(grid)
+
+
+def test_lengths_are_measured_in_ascending_order():
+    assert Grid(lengths=(100, 10, 1000)).steps == (10, 100, 1000)
+
+
+def test_programs_and_points():
+    grid = Grid(
+        cells=("tanh", "gru"),
+        inits=("orthogonal", "gaussian"),
+        hidden=(4, 8),
+        inputs=("zeros", "gaussian"),
+        input_scales=(0.1, 0.2, 0.3),
+        scale="gain",
+        scales=(1.0, 2.0),
+        seeds=5,
+    )
+    programs = grid.programs()
+    assert len(set(programs)) == len(programs) == 16
+    assert grid.points_per_seed == 6
+    sizes = [len(values) for values in grid.axes.values()]
+    assert grid.size == np.prod(sizes[:-1]) and sizes[-1] == len(grid.lengths)
+    assert list(grid.axes) == [
+        "cell", "init", "hidden", "inputs", "input_scale", "gain", "seed", "length"
+    ]  # fmt: skip
