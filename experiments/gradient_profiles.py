@@ -135,8 +135,9 @@ class Config:
 
 
 def has_forget_gate(name: str) -> bool:
-    """Whether the cell has a forget gate beside a carousel, or one that its input gate implies."""
-    return "forget_bias" in cells.settings_of(name) and name != "lstm_nfg"
+    """Whether the cell has a forget gate before a carousel, or one that its input gate implies."""
+    parts = leaf_names(cells.by_name(name, 1).initial_state())
+    return "forget_bias" in cells.settings_of(name) and "c" in parts and name != "lstm_nfg"
 
 
 def run(config: Config, workdir: Workdir) -> None:
@@ -318,7 +319,7 @@ def forgetting_rows(data: xr.Dataset) -> list[dict[str, Any]]:
     rows = []
     for i, radius in enumerate(data.forget_radius.to_numpy()):
         for j, bias in enumerate(data.forget_bias.to_numpy()):
-            row = {"radius": float(radius), "forget bias": float(bias)}
+            row: dict[str, Any] = {"radius": float(radius), "forget bias": float(bias)}
             row["−1/ln σ(b)"] = float(data.forget_theory[j])
             for k, name in enumerate(data.forget_cell.to_numpy()):
                 row[name] = float(tau[k, i, j]) if np.isfinite(tau[k, i, j]) else "grows"
@@ -341,9 +342,9 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
         caption="log10 of the norm of the gradient of the loss with respect to the state, against "
         "the number of steps before the loss: joint state (grey), h (blue) and c (orange). Median "
         f"and quartiles over {config.seeds} networks, each the mean over {config.batch} sequences. "
-        "A line ends where the gradient is exactly zero. Scales are shared within a family. Memories "
-        "that never forget have no constant rate: c grows with time, and the tanh behind it closes "
-        "the paths through h.",
+        "A line ends where the gradient is exactly zero. Scales are shared within a family. "
+        "Memories that never forget have no constant rate: c grows with time, and the tanh behind "
+        "it closes the paths through h.",
         alt="Gradients of most cells decay exponentially; those of cells with a carousel that "
         "never forgets do not.",
     )
@@ -464,7 +465,7 @@ def _draw_time_constants(
     )
     place = growth.forget_bias.to_numpy() + offset
     finite = median < top
-    look = {"color": color, "linestyle": ""}
+    look: dict[str, Any] = {"color": color, "linestyle": ""}
     errors = np.stack([median - low, high - median])[:, finite]
     ax.errorbar(
         place[finite], median[finite], errors, marker="o", markersize=4, label=label, **look

@@ -10,6 +10,7 @@ from rnnlab.cells import GRU, LSTM, Elman, GRUResetBefore, HiddenState
 from rnnlab.cells.base import Cell
 from rnnlab.combinators import Residual, Stack
 from rnnlab.unroll import unroll
+from tests import quick
 
 #: Cells whose gradients are compared with those of plain autodiff, for three inputs.
 CELLS = {
@@ -49,6 +50,11 @@ def network(cell, steps, batch=(2,), dtype=jnp.float64, seed=0):
     return params, xs, jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape), a.dtype), state)
 
 
+def measured(function, cell, params, xs, state=None, **settings):
+    """`function(cell, params, xs, state, **settings)`, compiled for a single short run."""
+    return quick.jit(lambda p, x, s: function(cell, p, x, s, **settings))(params, xs, state)
+
+
 def autodiff_jacobian(cell, params, xs, state):
     """`∂s_T/∂s_0 [B, N, N]` of each sequence of a batch, by `jax.jacobian` of `unroll`."""
     leaves, treedef = jax.tree.flatten(state)
@@ -59,4 +65,4 @@ def autodiff_jacobian(cell, params, xs, state):
         return jnp.concatenate(jax.tree.leaves(unroll(cell, params, xs, start)[0]))
 
     each = jax.vmap(jax.jacobian(final), in_axes=(0, 1))
-    return np.asarray(jax.jit(each)(jnp.concatenate(leaves, axis=-1), xs))
+    return np.asarray(quick.jit(each)(jnp.concatenate(leaves, axis=-1), xs))

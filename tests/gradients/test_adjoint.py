@@ -12,7 +12,8 @@ from rnnlab.cells.base import Cell
 from rnnlab.combinators import Stack, bidirectional
 from rnnlab.errors import UsageError
 from rnnlab.gradients import adjoint_profile
-from tests.gradients.networks import CELLS, network
+from tests import quick
+from tests.gradients.networks import CELLS, measured, network
 
 STEPS = 10_000
 
@@ -44,7 +45,7 @@ def perturbed_gradients(cell, params, xs, state, cotangents):
             total += jnp.sum(y * cotangents[t])
         return total
 
-    return jax.tree.leaves(jax.jit(jax.grad(loss))(zeros))
+    return jax.tree.leaves(quick.jit(jax.grad(loss))(zeros))
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru_reset_before", "stack", "residual"])
@@ -53,7 +54,7 @@ def test_profile_is_that_of_autodiff(name):
     params, xs, state = network(cell, steps=4)
     rng = np.random.default_rng(1)
     cotangents = jnp.asarray(rng.normal(size=(4, 2, cell.features_out)))
-    profile = adjoint_profile(cell, params, xs, state, loss=cotangents)
+    profile = measured(adjoint_profile, cell, params, xs, state, loss=cotangents)
     leaves = perturbed_gradients(cell, params, xs, state, cotangents)
     joint = log10(np.linalg.norm(np.concatenate(leaves, axis=-1), axis=-1))
     np.testing.assert_allclose(profile.log10_joint, joint, atol=1e-12)
@@ -69,11 +70,11 @@ def test_profile_is_that_of_autodiff(name):
 def test_losses_are_cotangents():
     cell = CELLS["lstm"]
     params, xs, state = network(cell, steps=4)
-    last = adjoint_profile(cell, params, xs, state, loss="last")
-    every = adjoint_profile(cell, params, xs, state, loss="every")
+    last = measured(adjoint_profile, cell, params, xs, state, loss="last")
+    every = measured(adjoint_profile, cell, params, xs, state, loss="every")
     w = jnp.full((4, 2, 4), 0.5)  # the unit vector of a cell with four units
     for named, weights in ((last, w.at[:-1].set(0)), (every, w)):
-        given = adjoint_profile(cell, params, xs, state, loss=weights)
+        given = measured(adjoint_profile, cell, params, xs, state, loss=weights)
         np.testing.assert_allclose(named.log10_joint, given.log10_joint, atol=1e-14)
     np.testing.assert_allclose(last.log10_parts["h"][-1], 0, atol=1e-15)
     np.testing.assert_array_equal(last.log10_parts["c"][-1], -np.inf)
@@ -96,7 +97,7 @@ def test_orthogonal_network_over_10000_steps(dtype, tolerance):
 def test_additive_identity_never_vanishes():
     cell = AdditiveIdentity(8)
     params, xs, state = network(cell, steps=STEPS, dtype=jnp.float32)
-    profile = adjoint_profile(cell, params, xs, state)
+    profile = measured(adjoint_profile, cell, params, xs, state)
     np.testing.assert_allclose(profile.log10_joint, 0, atol=1e-6)
 
 
@@ -104,7 +105,7 @@ def test_dead_units_give_minus_infinity():
     cell = Elman(4, activation="relu")
     params, xs, _ = network(cell, steps=3)
     params |= {"b": jnp.full(4, -100.0)}
-    profile = adjoint_profile(cell, params, xs)
+    profile = measured(adjoint_profile, cell, params, xs)
     np.testing.assert_array_equal(profile.log10_joint[:-1], -np.inf)
 
 
@@ -112,7 +113,7 @@ def test_slow_layer_is_not_lost_behind_a_fast_one():
     """The lower layer's adjoint grows by 3 a step, the upper one's shrinks by 3: 2000 steps."""
     cell = Stack((linear(3.0), linear(1 / 3)))
     params, xs, _ = network(cell, steps=2000, dtype=jnp.float32)
-    profile = adjoint_profile(cell, params, xs)
+    profile = measured(adjoint_profile, cell, params, xs)
     back = 2000 - np.arange(2001)[:, None]
     upper = profile.log10_parts["1.h"]
     np.testing.assert_allclose(upper, np.repeat(-back * np.log10(3), 2, 1), atol=1e-3)
@@ -124,9 +125,9 @@ def test_vmap_over_parameters_and_inputs_is_the_loop():
     cell = CELLS["tanh"]
     points = [network(cell, steps=20, batch=(), seed=seed)[:2] for seed in range(3)]
     params, xs = jax.tree.map(lambda *a: jnp.stack(a), *points)
-    together = jax.jit(jax.vmap(lambda p, x: adjoint_profile(cell, p, x)))(params, xs)
+    together = quick.jit(jax.vmap(lambda p, x: adjoint_profile(cell, p, x)))(params, xs)
     for i, point in enumerate(points):
-        alone = adjoint_profile(cell, *point)
+        alone = measured(adjoint_profile, cell, *point)
         np.testing.assert_allclose(together.log10_joint[i], alone.log10_joint, atol=1e-12)
 
 
@@ -167,7 +168,7 @@ class Reading(Cell):
 def test_output_that_reads_the_old_state():
     cell = Reading(4)
     params, xs, state = network(cell, steps=6)
-    profile = adjoint_profile(cell, params, xs, state, loss="every")
+    profile = measured(adjoint_profile, cell, params, xs, state, loss="every")
     remaining = 6 - np.arange(7)
     expected = np.repeat(log10(2 * remaining)[:, None], 2, axis=1)
     np.testing.assert_allclose(profile.log10_parts["c"], expected, atol=1e-12)

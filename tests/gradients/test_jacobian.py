@@ -8,7 +8,8 @@ from rnnlab.cells import LSTM, Elman
 from rnnlab.combinators import Stack, bidirectional
 from rnnlab.errors import UsageError
 from rnnlab.gradients import one_step_jacobian, state_jacobian
-from tests.gradients.networks import CELLS, Matrices, autodiff_jacobian, network
+from tests import quick
+from tests.gradients.networks import CELLS, Matrices, autodiff_jacobian, measured, network
 
 LENGTHS = [10_000, 0, 1, 300]
 
@@ -44,7 +45,7 @@ def linear_network(wh, dtype):
 def test_blocks_are_those_of_autodiff(name, of, wrt, rows, columns):
     cell = CELLS[name]
     params, xs, state = network(cell, steps=5)
-    got = state_jacobian(cell, params, xs, state, lengths=[5, 2], of=of, wrt=wrt)
+    got = measured(state_jacobian, cell, params, xs, state, lengths=[5, 2], of=of, wrt=wrt)
     for i, length in enumerate(got.lengths.tolist()):
         blocks = autodiff_jacobian(cell, params, xs[:length], state)[:, rows, columns]
         values = np.log10(np.linalg.svd(blocks, compute_uv=False))
@@ -116,7 +117,7 @@ def test_random_products_against_high_precision():
     cell = Matrices(5)
     for matrices in (plain, graded):
         xs = jnp.asarray(matrices.reshape(200, 25))
-        got = state_jacobian(cell, {}, xs, lengths=[200])
+        got = measured(state_jacobian, cell, {}, xs, lengths=[200])
         logs, log10_det = precise_logs(matrices)
         assert logs[0] - logs[-1] > 80
         np.testing.assert_allclose(got.log10_singular_values[0], logs, rtol=0, atol=1e-10)
@@ -128,7 +129,7 @@ def test_carousel_without_recurrence_forgets_at_its_gates():
     cell = LSTM(4)
     params, xs, _ = network(cell, steps=3000, batch=())
     params |= {"wh": jnp.zeros_like(params["wh"])}
-    got = state_jacobian(cell, params, xs, lengths=[3000], of="c", wrt="c")
+    got = measured(state_jacobian, cell, params, xs, lengths=[3000], of="c", wrt="c")
     z = np.asarray(xs) @ np.asarray(params["wx"])[:, 4:8] + np.asarray(params["b"])[4:8]
     logs = -np.log1p(np.exp(-z)).sum(axis=0) / np.log(10)
     np.testing.assert_allclose(got.log10_singular_values[0], np.sort(logs)[::-1], atol=1e-9)
@@ -138,7 +139,8 @@ def test_carousel_without_recurrence_forgets_at_its_gates():
 def test_dead_units_are_exact_zeros():
     matrices = np.random.default_rng(2).normal(size=(200, 5, 5))
     matrices[7, :, 1] = matrices[90, :, 3] = matrices[90, :, 0] = 0
-    got = state_jacobian(Matrices(5), {}, jnp.asarray(matrices.reshape(200, 25)), lengths=[200])
+    xs = jnp.asarray(matrices.reshape(200, 25))
+    got = measured(state_jacobian, Matrices(5), {}, xs, lengths=[200])
     logs, _ = precise_logs(matrices)
     np.testing.assert_allclose(got.log10_singular_values[0, :3], logs[:3], atol=1e-10)
     assert np.all(np.isneginf(got.log10_singular_values[0, 3:]))
@@ -152,7 +154,7 @@ def test_block_of_a_slow_layer_below_a_fast_one():
     params, xs, _ = network(cell, steps=500, batch=())
     for layer, gain in zip(params, (1 / 3, 3.0), strict=True):
         layer["wh"] = gain * layer["wh"]
-    got = state_jacobian(cell, params, xs, lengths=[500], of="0", wrt="0")
+    got = measured(state_jacobian, cell, params, xs, lengths=[500], of="0", wrt="0")
     np.testing.assert_allclose(got.log10_singular_values[0], -500 * np.log10(3), atol=1e-9)
 
 
@@ -160,9 +162,10 @@ def test_vmap_and_batch_are_the_loop():
     cell = CELLS["tanh"]
     points = [network(cell, steps=30, batch=(), seed=seed) for seed in range(2)]
     stacked = jax.tree.map(lambda *a: jnp.stack(a), *points)
-    together = jax.vmap(lambda p, x, s: state_jacobian(cell, p, x, s, lengths=[30, 7]))(*stacked)
+    mapped = jax.vmap(lambda p, x, s: state_jacobian(cell, p, x, s, lengths=[30, 7]))
+    together = quick.jit(mapped)(*stacked)
     for i, point in enumerate(points):
-        alone = state_jacobian(cell, *point, lengths=[30, 7])
+        alone = measured(state_jacobian, cell, *point, lengths=[30, 7])
         np.testing.assert_allclose(
             together.log10_singular_values[i], alone.log10_singular_values, atol=1e-10
         )

@@ -6,7 +6,7 @@ import pytest
 from rnnlab.cells import Elman
 from rnnlab.errors import UsageError
 from rnnlab.gradients import lyapunov_exponents, state_jacobian
-from tests.gradients.networks import CELLS, network
+from tests.gradients.networks import CELLS, measured, network
 
 
 def benettin(wh, h, steps, discard, count):
@@ -31,7 +31,7 @@ def test_random_tanh_network_against_a_plain_loop():
     params = cell.init(jax.random.key(0), 1, jnp.float64) | {"wh": jnp.asarray(wh)}
     state = cell.initial_state((), jnp.float64)._replace(h=jnp.asarray(h))
     xs = jnp.zeros((steps, 1))
-    got = lyapunov_exponents(cell, params, xs, state, count=4, discard=discard)
+    got = measured(lyapunov_exponents, cell, params, xs, state, count=4, discard=discard)
     expected = benettin(wh, h, steps, discard, 4)
     assert expected[0] > 0.1
     np.testing.assert_allclose(got.exponents, expected, atol=0.02)
@@ -46,7 +46,7 @@ def test_linear_network_has_the_logarithms_of_its_eigenvalues(dtype, tolerance):
     params = cell.init(jax.random.key(0), 1, dtype)
     params |= {"wh": jnp.asarray((basis * eigenvalues) @ np.linalg.inv(basis), dtype)}
     xs = jnp.zeros((4000, 1), dtype)
-    got = lyapunov_exponents(cell, params, xs, discard=200, records=[4000, 400])
+    got = measured(lyapunov_exponents, cell, params, xs, discard=200, records=[4000, 400])
     assert got.exponents.dtype == dtype
     np.testing.assert_allclose(got.exponents, np.log(np.abs(eigenvalues)), atol=tolerance)
     np.testing.assert_array_equal(got.steps, [4000, 400])
@@ -57,8 +57,8 @@ def test_linear_network_has_the_logarithms_of_its_eigenvalues(dtype, tolerance):
 def test_whole_spectrum_adds_up_to_the_determinant():
     cell = CELLS["lstm"]
     params, xs, state = network(cell, steps=5)
-    got = lyapunov_exponents(cell, params, xs, state)
-    jacobian = state_jacobian(cell, params, xs, state, lengths=[5, 2])
+    got = measured(lyapunov_exponents, cell, params, xs, state)
+    jacobian = measured(state_jacobian, cell, params, xs, state, lengths=[5, 2])
     assert got.exponents.shape == (2, 8) and got.running.shape == (5, 2, 8)
     sums = got.exponents.sum(axis=-1) * 5 / np.log(10)
     np.testing.assert_allclose(sums, jacobian.log10_det[0], atol=1e-12)
@@ -69,8 +69,8 @@ def test_whole_spectrum_adds_up_to_the_determinant():
 def test_fewer_exponents_and_rarer_factorisation():
     cell = Elman(4)
     params, xs, state = network(cell, steps=30)
-    whole = lyapunov_exponents(cell, params, xs, state, records=[30])
-    few = lyapunov_exponents(cell, params, xs, state, records=[30], count=2, every=4)
+    whole = measured(lyapunov_exponents, cell, params, xs, state, records=[30])
+    few = measured(lyapunov_exponents, cell, params, xs, state, records=[30], count=2, every=4)
     assert few.exponents.shape == (2, 2)
     np.testing.assert_allclose(few.exponents, whole.exponents[:, :2], atol=1e-10)
 

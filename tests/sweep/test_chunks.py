@@ -2,13 +2,13 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 
 from rnnlab.sweep import chunks
 from rnnlab.sweep.draws import Corpora
 from rnnlab.sweep.grid import Grid
+from tests import quick
 
 GRID = Grid(
     cells=("tanh", "gru"),
@@ -54,7 +54,7 @@ def test_much_memory_gives_one_chunk_for_each_program():
 
 
 @pytest.mark.parametrize(
-    ("cell", "lengths"), [("tanh", (10, 500)), ("gru", (10, 500)), ("lstm", tuple(range(1, 80)))]
+    ("cell", "lengths"), [("tanh", (500,)), ("gru", (500,)), ("lstm", tuple(range(1, 80, 2)))]
 )
 def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
     grid = dataclasses.replace(
@@ -66,7 +66,7 @@ def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
         arguments.extend((cell, steps, mesh, per_point, shared))
         return {"state": np.zeros((len(per_point[0]), len(steps)))}
 
-    measure = jax.jit(chunks._measure.__wrapped__, static_argnums=(0, 1, 2))
+    measure = quick.jit(chunks._measure.__wrapped__, static_argnums=(0, 1, 2))
     monkeypatch.setattr(chunks, "_measure", record)
     (chunk,) = chunks.cut(grid, 1e12, Corpora())
     chunks.measure(grid, chunk, Corpora())

@@ -39,7 +39,8 @@ def test_refused_in_one_line(field, value, message):
 
 
 def test_axes_may_be_lists_and_arrays():
-    grid = Grid(cells=["gru"], scales=np.linspace(0.5, 1.5, 3), lengths=np.array([30, 10]))
+    axes = {"cells": ["gru"], "scales": np.linspace(0.5, 1.5, 3), "lengths": np.array([30, 10])}
+    grid = Grid(**axes)
     assert grid == Grid(cells=("gru",), scales=(0.5, 1.0, 1.5), lengths=(30, 10))
     assert all(type(value) is float for value in grid.scales)
     hash(grid)

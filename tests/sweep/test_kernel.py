@@ -11,24 +11,25 @@ import numpy as np
 import pytest
 
 from rnnlab import cells, gradients
-from rnnlab.initializers import Orthogonal, Rescaled
-from rnnlab.sweep import gradient_norms
+from rnnlab.sweep import gradient_norms, kernel
 from rnnlab.unroll import unroll
 from tests import quick
 
 BATCH, FEATURES, HIDDEN = 2, 2, 3
 
 
-def problem(name: str, steps: int, *, hidden: int = HIDDEN, dtype: Any = jnp.float64) -> Any:
-    """A cell with weights away from special values, inputs and unit readouts."""
-    cell = cells.by_name(name, hidden)
-    keys = jax.random.split(jax.random.key(7), 4)
-    params = cell.init(keys[0], FEATURES, dtype)
-    noise = jax.tree.map(lambda a: 0.3 * jax.random.normal(keys[1], a.shape, a.dtype), params)
-    params = jax.tree.map(jnp.add, params, noise)
-    xs = jax.random.normal(keys[2], (steps, BATCH, FEATURES), dtype)
-    readout = jax.random.normal(keys[3], (BATCH, hidden), dtype)
-    return cell, params, xs, readout / jnp.linalg.norm(readout, axis=-1, keepdims=True)
+def problem(name: str, steps: int) -> Any:
+    """A cell with weights drawn by NumPy, which compiles nothing, inputs and unit readouts."""
+    cell, rng = cells.by_name(name, HIDDEN), np.random.default_rng(7)
+    shapes = jax.eval_shape(lambda key: cell.init(key, FEATURES, jnp.float64), jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.asarray(0.6 * rng.normal(size=leaf.shape)), shapes)
+    xs = jnp.asarray(rng.normal(size=(steps, BATCH, FEATURES)))
+    readout = rng.normal(size=(BATCH, HIDDEN))
+    return cell, params, xs, jnp.asarray(readout / np.linalg.norm(readout, axis=-1, keepdims=True))
+
+
+def orthogonal(size: int) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(1).normal(size=(size, size)))[0]
 
 
 def by_autodiff(
@@ -61,7 +62,8 @@ def run(function: Any, name: str, lengths: tuple[int, ...]) -> dict[str, np.ndar
 
 
 @pytest.mark.parametrize("name", cells.CELLS)
-def test_every_cell_agrees_with_autodiff(name):
+def test_every_cell_agrees_with_autodiff(name, monkeypatch):
+    monkeypatch.setattr(kernel, "MAX_SEGMENTS", 1)  # each takes its time to compile
     lengths = (2, 9)
     found, expected = run(gradient_norms, name, lengths), run(by_autodiff, name, lengths)
     assert set(found) == set(expected)
@@ -82,7 +84,7 @@ def all_lengths():
 )
 def test_lengths_wherever_they_lie(lengths, all_lengths):
     cell, params, xs, readout = problem("tanh", 100)
-    found = quick.jit(lambda *arrays: gradient_norms(cell, *arrays, lengths))(params, xs, readout)
+    found = quick.jit(lambda p, x, r: gradient_norms(cell, p, x, r, lengths))(params, xs, readout)
     for key, value in found.items():
         expected = all_lengths[key][np.array(lengths) - 1]
         np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12, err_msg=key)
@@ -90,36 +92,40 @@ def test_lengths_wherever_they_lie(lengths, all_lengths):
 
 @pytest.mark.parametrize(("name", "factor", "strength"), [("tanh", 0.2, 1), ("linear", 5, 1e-30)])
 def test_float32_where_the_gradient_is_zero_or_infinite(name, factor, strength):
-    cell, params, xs, _ = problem(name, 90)
-    params |= {"wh": factor * Orthogonal()(jax.random.key(1), (HIDDEN, HIDDEN), xs.dtype)}
+    """The same in another way: the log-domain adjoints of `rnnlab.gradients`, in float64."""
+    cell, params, xs, readout = problem(name, 90)
+    params["wh"] = jnp.asarray(factor * orthogonal(HIDDEN))
     params["b"], xs = strength * params["b"], strength * xs
-    readout = jnp.zeros((BATCH, HIDDEN)).at[:, 0].set(1)
-    narrow = jax.tree.map(lambda a: a.astype(jnp.float32), (params, xs, readout))
-    found = jax.jit(lambda *arrays: gradient_norms(cell, *arrays, (60, 90)))(*narrow)
 
-    # The same in another way: the log-domain adjoint of rnnlab.gradients, in float64.
-    for i, steps in enumerate((60, 90)):
-        loss = jnp.zeros((steps, BATCH, HIDDEN)).at[-1].set(readout)
-        adjoint = gradients.adjoint_profile(cell, params, xs[:steps], loss=loss)
-        weights = gradients.parameter_gradients(cell, params, xs[:steps], loss=loss)
-        exponent = float(jnp.mean(adjoint.log10_joint[0]))
-        assert not -38 < exponent < 38
-        assert found["state"][i] == pytest.approx(exponent, abs=1e-4)
-        expected = weights.log10_norm["wh"] - np.log10(BATCH)
-        assert found["wh"][i] == pytest.approx(float(expected), abs=1e-4)
+    @quick.jit
+    def by_adjoints(params: Any, xs: jax.Array, readout: jax.Array) -> Any:
+        loss = jnp.zeros((90, BATCH, HIDDEN)).at[-1].set(readout)
+        adjoint = gradients.adjoint_profile(cell, params, xs, loss=loss)
+        total = gradients.parameter_gradients(cell, params, xs, loss=loss).log10_norm["wh"]
+        return jnp.mean(adjoint.log10_joint[0]), total - np.log10(BATCH)
+
+    narrow = jax.tree.map(lambda a: a.astype(jnp.float32), (params, xs, readout))
+    found = quick.jit(lambda p, x, r: gradient_norms(cell, p, x, r, (90,)))(*narrow)
+    state, wh = by_adjoints(params, xs, readout)
+    assert abs(state) > 46  # the least positive float32 is 1e-45, the largest 3e38
     assert found["state"].dtype == jnp.float32
+    assert found["state"][0] == pytest.approx(float(state), abs=1e-4)
+    assert found["wh"][0] == pytest.approx(float(wh), abs=1e-4)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-3), (jnp.float64, 1e-9)])
-@pytest.mark.parametrize("radius", [0.9, 1.1])
-def test_exponent_of_an_orthogonal_linear_network_after_10000_steps(radius, dtype, tolerance):
-    cell, lengths = cells.by_name("linear", 16), (1, 1000, 10_000)
-    params = cell.init(jax.random.key(0), 1, dtype)
-    params["wh"] = Rescaled(Orthogonal(), radius)(jax.random.key(1), (16, 16), dtype)
+def test_exponent_of_an_orthogonal_linear_network_after_10000_steps(dtype, tolerance):
+    cell, lengths, radii = cells.by_name("linear", 16), (1000, 10_000), (0.9, 1.1)
+    wx, b = jnp.zeros((1, 16), dtype), jnp.zeros(16, dtype)
+    wh = jnp.asarray([radius * orthogonal(16) for radius in radii], dtype)
     xs = jnp.zeros((10_000, 1, 1), dtype)
     readout = jnp.full((1, 16), 0.25, dtype)
-    found = jax.jit(lambda *arrays: gradient_norms(cell, *arrays, lengths))(params, xs, readout)
-    exact = np.array(lengths) * np.log10(radius)
+
+    def norms(wh: jax.Array) -> dict[str, jax.Array]:
+        return gradient_norms(cell, {"wx": wx, "wh": wh, "b": b}, xs, readout, lengths)
+
+    found = quick.jit(jax.vmap(norms))(wh)
+    exact = np.log10(radii)[:, None] * np.array(lengths)
     np.testing.assert_allclose(found["state"], exact, rtol=tolerance)
     assert np.all(found["wh"] == -np.inf)  # the state stays at zero
 

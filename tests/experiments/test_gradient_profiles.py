@@ -1,0 +1,153 @@
+"""Profiles against `jax.grad` and closed forms, the files of a run, and what a second run does."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import gradient_profiles
+from rnnlab import cells, results
+from rnnlab.errors import UsageError
+from rnnlab.gradients import theory
+from rnnlab.unroll import unroll
+from rnnlab.workdir import open_workdir
+
+CONFIG = gradient_profiles.Config(
+    cells=("linear", "lstm"),
+    hidden=5,
+    length=12,
+    batch=2,
+    seeds=3,
+    radius=0.9,
+    forget_cells=("lstm", "lstm_coupled"),
+    forget_biases=(-1.0, 2.0),
+    forget_radii=(0.0, 0.5),
+    forget_input_scale=0.0,
+)
+
+
+def run(folder, config=CONFIG):
+    with open_workdir(folder, "gradient_profiles", config) as workdir:
+        gradient_profiles.run(config, workdir)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("profiles") / "w"
+    run(folder)
+    return folder
+
+
+@pytest.fixture
+def data(folder):
+    return results.load_dataset(folder / "results.nc")
+
+
+def test_an_orthogonal_linear_network_loses_its_radius_at_every_step(data):
+    exact = np.log10(0.9) * np.arange(13)
+    for part in ("h", "joint"):
+        profile = data.log10_norm.sel(cell="linear", part=part)
+        assert np.allclose(profile.transpose("seed", ...), exact, atol=1e-12)
+    assert np.allclose(data.growth.sel(cell="linear", part="h"), np.log10(0.9), atol=1e-12)
+    assert np.isnan(data.log10_norm.sel(cell="linear", part="c")).all()
+
+
+def test_an_lstm_is_differentiated_as_jax_does(data):
+    cell = gradient_profiles.make_cell(CONFIG, "lstm")
+    params, xs = gradient_profiles.draw(CONFIG, cell)
+    seed, time = 1, 7
+    params, xs = jax.tree.map(lambda a: a[seed], params), xs[seed]
+    state, _ = unroll(cell, params, xs[:time])
+
+    def loss(state):
+        return jnp.sum(unroll(cell, params, xs[time:], state)[1][-1]) / 5**0.5
+
+    gradient = jax.grad(loss)(state)
+    logs = {part: np.log10(np.linalg.norm(a, axis=-1)) for part, a in gradient._asdict().items()}
+    logs["joint"] = np.log10(np.hypot(10 ** logs["h"], 10 ** logs["c"]))
+    for part, expected in logs.items():
+        point = {"cell": "lstm", "part": part, "seed": seed, "steps_before_loss": 12 - time}
+        assert float(data.log10_norm.sel(point)) == pytest.approx(expected.mean(), abs=1e-10)
+
+
+def test_without_recurrence_only_the_forget_gate_forgets(data):
+    growth = data.forget_growth.sel(forget_radius=0.0).transpose(..., "forget_bias")
+    exact = np.log10(1 / (1 + np.exp([1.0, -2.0])))
+    assert np.allclose(growth, exact, atol=1e-12)
+    assert np.allclose(gradient_profiles.time_constant(exact), data.forget_theory, rtol=1e-12)
+
+
+def test_with_recurrence_an_lstm_at_rest_keeps_more(data):
+    growth = data.forget_growth.sel(forget_radius=0.5, forget_cell="lstm")
+    alone = np.log10(1 / (1 + np.exp([1.0, -2.0])))
+    most = np.log10(1 / (1 + np.exp([1.0, -2.0])) + 0.5 / 4)
+    assert (growth.transpose("seed", ...) > alone).all()
+    assert (growth.transpose("seed", ...) < most + 0.02).all()  # 6 steps, not yet one direction
+
+
+@pytest.mark.parametrize("name", [*filter(gradient_profiles.has_forget_gate, cells.CELLS)])
+def test_forget_bias_is_that_of_the_cell(name):
+    cell = cells.by_name(name, 3)
+    expected = cells.by_name(name, 3, forget_bias=2.5).init(jax.random.key(0), 1, jnp.float64)
+    b = cell.init(jax.random.key(0), 1, jnp.float64)["b"]
+    changed = gradient_profiles.set_forget_bias(cell, b[None], 2.5)
+    assert np.array_equal(changed[0], expected["b"])
+
+
+def test_growth_is_the_slope_far_from_the_loss():
+    steps = np.arange(21.0)
+    line = np.where(steps < 8, 5.0, -0.25 * steps)
+    assert gradient_profiles.growth_per_step(line) == pytest.approx(-0.25)
+    assert np.isnan(gradient_profiles.growth_per_step(np.where(steps < 15, line, -np.inf)))
+    assert gradient_profiles.half_life(-np.log10(2) / 3) == "3"
+    assert gradient_profiles.half_life(np.log10(2) / 3) == "doubles in 3"
+    assert gradient_profiles.half_life(1e-17) == "constant"
+    assert gradient_profiles.half_life(float("nan")) == "exactly zero"
+    tau = gradient_profiles.time_constant(np.log10(np.exp(-1 / 7.0)))
+    assert tau == pytest.approx(7)
+    assert gradient_profiles.time_constant(0.1) == np.inf
+    assert theory.forget_time_constant(0.0) == pytest.approx(1 / np.log(2))
+
+
+def test_every_cell_has_a_family():
+    named = [name for names in gradient_profiles.FAMILIES.values() for name in names]
+    assert sorted(named) == sorted(cells.CELLS)
+    assert gradient_profiles.Config().cells == tuple(cells.CELLS)
+
+
+def test_everything_is_labelled_and_reported(folder, data):
+    assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {
+        *("config.json", "status.json", "results.nc", "report.html"),
+        *("profiles.png", "forget_bias.png"),
+    }
+    assert all("units" in data[name].attrs for name in data.data_vars)
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png") == 2 and "http" not in page
+
+
+def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):
+    monkeypatch.setattr(gradient_profiles, "measure_cell", None)
+    run(folder)
+    assert "growth of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cells": ("tan",)}, "cells=tan: no such cell; did you mean tanh"),
+        ({"cells": ()}, r"cells=\(\): must have"),
+        ({"forget_cells": ("gru",)}, "forget_cells=gru: has no forget gate; those that have: lstm"),
+        ({"hidden": 0}, "hidden=0: must be at least 1"),
+        ({"length": 0}, "length=0: must be at least 4"),
+        ({"radius": 0.0}, "radius=0.0: must be positive"),
+        ({"input_scale": float("inf")}, "input_scale=inf: must be finite"),
+        ({"forget_radii": (-1.0,)}, r"forget_radii=\(-1.0,\): must be"),
+        ({"forget_biases": (float("nan"),)}, r"forget_biases=\(nan,\): must be finite"),
+        ({"init": "orthogonl"}, "init=orthogonl: no such initialiser; did you mean orthogonal"),
+        ({"dtype": "bfloat16"}, "dtype=bfloat16: must be"),
+    ],
+)
+def test_bad_configurations(changes, message):
+    with pytest.raises(UsageError, match=message) as error:
+        gradient_profiles.Config(**changes)
+    assert "\n" not in str(error.value)
