@@ -62,10 +62,13 @@ def check(cell: Any, params: Any, xs: Array, state: State | None) -> State:
 def check_finite(name: str, tree: Any) -> None:
     """Raises UsageError if a concrete leaf holds NaN or inf, naming the leaf and the first one."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if isinstance(leaf, Tracer) or bool(jnp.all(jnp.isfinite(leaf))):
+        if isinstance(leaf, Tracer):
             continue
-        values = np.asarray(leaf)
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        values = np.asarray(leaf)  # in NumPy: within a jit, JAX would trace constants as well
+        finite = np.isfinite(values)
+        if finite.all():
+            continue
+        index = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise UsageError(
             f"{name}{jax.tree_util.keystr(path)} holds {values[index]} at {list(index)}: "
             "must be finite"
