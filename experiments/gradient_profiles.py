@@ -111,9 +111,15 @@ class Config:
                 raise UsageError(
                     f"forget_cells={name}: has no forget gate; those that have: {known}"
                 )
-        for name in ("cells", "forget_biases", "forget_radii"):
-            if not getattr(self, name):
-                raise UsageError(f"{name}=(): must have at least one value")
+        for name in ("cells", "forget_cells"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise UsageError(f"{name}={getattr(self, name)}: must name each cell once")
+        if not self.cells:
+            raise UsageError("cells=(): must name at least one cell")
+        for name in ("forget_biases", "forget_radii"):
+            values = getattr(self, name)
+            if not values or list(values) != sorted(set(values)):
+                raise UsageError(f"{name}={values}: must be at least one value, increasing")
         for name, least in {"hidden": 1, "length": 4, "batch": 1, "seeds": 1}.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name}={getattr(self, name)}: must be at least {least}")

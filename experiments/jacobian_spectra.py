@@ -83,14 +83,16 @@ class Config:
         for name in ("lengths", "widths"):
             if min(getattr(self, name), default=0) < 1:
                 raise UsageError(f"{name}={getattr(self, name)}: must be integers of at least 1")
-        if sorted(set(self.lengths)) != list(self.lengths):
-            raise UsageError(f"lengths={self.lengths}: must increase")
+            if sorted(set(getattr(self, name))) != list(getattr(self, name)):
+                raise UsageError(f"{name}={getattr(self, name)}: must increase")
         for name in ("hidden", "seeds"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)}: must be at least 1")
         for name in self.cells:
             if name not in cells.CELLS:
                 raise registry.unknown(f"cells={name}", "cell", name, cells.CELLS)
+        if len(set(self.cells)) < len(self.cells):
+            raise UsageError(f"cells={self.cells}: must name each cell once")
         if not 0 < self.gain < math.inf:
             raise UsageError(f"gain={self.gain}: must be positive and finite")
         if not 0 <= self.input_scale < math.inf:

@@ -84,8 +84,9 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field."""
         for name in ("gains", "widths", "input_stds", "spectrum_gains"):
-            if not getattr(self, name):
-                raise UsageError(f"{name}=(): must have at least one value")
+            values = getattr(self, name)
+            if not values or list(values) != sorted(set(values)):
+                raise UsageError(f"{name}={values}: must be at least one value, increasing")
         for name in ("gains", "spectrum_gains"):
             if not all(0 < gain < math.inf for gain in getattr(self, name)):
                 raise UsageError(f"{name}={getattr(self, name)}: must be positive and finite")
@@ -109,6 +110,8 @@ class Config:
         for name in self.spectrum_cells:
             if name not in cells.CELLS:
                 raise registry.unknown(f"spectrum_cells={name}", "cell", name, cells.CELLS)
+        if len(set(self.spectrum_cells)) < len(self.spectrum_cells):
+            raise UsageError(f"spectrum_cells={self.spectrum_cells}: must name each cell once")
         if self.dtype not in ("float32", "float64"):
             raise UsageError(f"dtype={self.dtype}: must be float64 or float32")
 

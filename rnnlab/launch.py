@@ -8,6 +8,7 @@
 Only an error of the program itself shows a traceback.
 """
 
+import contextlib
 import os
 import pathlib
 import shlex
@@ -91,7 +92,8 @@ def _set_up_jax() -> None:
     import jax
 
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+        with contextlib.suppress(RuntimeError):  # where JAX is in use already, it keeps its devices
+            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -103,7 +103,7 @@ def test_distance_is_that_of_kolmogorov_and_smirnov():
 def test_wide_products_follow_the_law():
     config = jacobian_spectra.Config(lengths=(4,), seeds=1)
     for kind in jacobian_spectra.KINDS:
-        values = jacobian_spectra.measure_linear(config, kind, 64).log10_sigma.to_numpy()
+        values = jacobian_spectra.measure_linear(config, kind, 128).log10_sigma.to_numpy()
         assert jacobian_spectra.kolmogorov_smirnov(values.ravel(), 4, 1.0) < 0.04
 
 
@@ -119,7 +119,7 @@ def test_everything_is_labelled_and_reported(folder, data):
 
 
 def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):
-    monkeypatch.setattr(jacobian_spectra, "measure_linear", None)
+    monkeypatch.setattr(jacobian_spectra, "measure_linear", lambda *_: pytest.fail("measured again"))
     run(folder)
     assert "distance from Fuss-Catalan" in capsys.readouterr().out
 
@@ -130,6 +130,8 @@ def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):
         ({"lengths": (0, 1)}, r"lengths=\(0, 1\): must be integers of at least 1"),
         ({"lengths": (4, 2)}, r"lengths=\(4, 2\): must increase"),
         ({"widths": ()}, r"widths=\(\): must be"),
+        ({"widths": (8, 8)}, r"widths=\(8, 8\): must increase"),
+        ({"cells": ("gru", "gru")}, "must name each cell once"),
         ({"hidden": 0}, "hidden=0: must be at least 1"),
         ({"cells": ("gruu",)}, "cells=gruu: no such cell; did you mean gru"),
         ({"gain": -1.0}, "gain=-1.0: must be positive"),

@@ -103,7 +103,7 @@ def test_everything_is_labelled_and_reported(folder):
 
 
 def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):
-    monkeypatch.setattr(lyapunov, "measure_width", None)
+    monkeypatch.setattr(lyapunov, "measure_width", lambda *_: pytest.fail("measured again"))
     run(folder)
     assert "largest Lyapunov exponent" in capsys.readouterr().out
 
@@ -119,7 +119,9 @@ def test_a_damaged_result_is_named(folder, tmp_path):
     ("changes", "message"),
     [
         ({"gains": (0.5, 0.0)}, r"gains=\(0.5, 0.0\): must be positive"),
-        ({"gains": ()}, r"gains=\(\): must have"),
+        ({"gains": ()}, r"gains=\(\): must be at least one value"),
+        ({"widths": (8, 8)}, r"widths=\(8, 8\): must be at least one value, increasing"),
+        ({"spectrum_cells": ("gru", "gru")}, "must name each cell once"),
         ({"widths": (0,)}, r"widths=\(0,\): must be positive integers"),
         ({"input_stds": (-1.0,)}, r"input_stds=\(-1.0,\): must be"),
         ({"spectrum_input_std": float("nan")}, "spectrum_input_std=nan: must be"),
