@@ -119,7 +119,9 @@ def test_everything_is_labelled_and_reported(folder, data):
 
 
 def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):
-    monkeypatch.setattr(jacobian_spectra, "measure_linear", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(
+        jacobian_spectra, "measure_linear", lambda *_: pytest.fail("measured again")
+    )
     run(folder)
     assert "distance from Fuss-Catalan" in capsys.readouterr().out
 

@@ -118,7 +118,7 @@ def test_a_damaged_result_is_named(folder, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gains": (0.5, 0.0)}, r"gains=\(0.5, 0.0\): must be positive"),
+        ({"gains": (0.0, 0.5)}, r"gains=\(0.0, 0.5\): must be positive"),
         ({"gains": ()}, r"gains=\(\): must be at least one value"),
         ({"widths": (8, 8)}, r"widths=\(8, 8\): must be at least one value, increasing"),
         ({"spectrum_cells": ("gru", "gru")}, "must name each cell once"),
