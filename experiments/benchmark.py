@@ -7,7 +7,7 @@ loops return a number other than 0 and inf; the points where they do not are cou
 take turns; medians over the rounds, the first call (with compilation) apart. `memory`: peak memory
 of a gradient through 100,000 steps with rematerialisation. `stream`: microseconds of a single step.
 
-Command: `python run.py --experiment=benchmark`. Expected: the sweep at least twice as fast as the
+Command: `python run.py --experiment=benchmark`. Aimed at: the sweep at least twice as fast as the
 JAX loop once compiled, no slower with compilation, eight times as fast as PyTorch, ten times as
 fast as the JAX loop with 100 lengths. Takes about 10 minutes on two cores; let nothing else run.
 """
