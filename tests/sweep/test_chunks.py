@@ -42,9 +42,8 @@ def test_chunks_hold_every_point_once_and_fit_in_memory(points):
         assert len(shapes) == 1  # one compiled program
         ((seeds, width),) = shapes
         assert seeds * width == 1 or seeds * width * per_point[program] <= memory
-        found = np.concatenate([np.stack(chunk.indices(GRID), axis=1) for chunk in own])
-        expected = np.stack(np.indices((2, 3, 5)).reshape(3, -1), axis=1)
-        assert sorted(map(tuple, found)) == sorted(map(tuple, expected))
+        found = [point for chunk in own for point in zip(*chunk.indices(GRID), strict=True)]
+        assert sorted(found) == sorted(np.ndindex(2, 3, 5))
     assert sum(chunk.size(GRID) for chunk in cut) == GRID.size == 60
     assert len({chunk.name for chunk in cut}) == len(cut)
 
@@ -53,9 +52,7 @@ def test_much_memory_gives_one_chunk_for_each_program():
     assert len(chunks.cut(GRID, 1e12, Corpora())) == 2
 
 
-@pytest.mark.parametrize(
-    ("cell", "lengths"), [("tanh", (500,)), ("gru", (500,)), ("lstm", tuple(range(1, 80, 2)))]
-)
+@pytest.mark.parametrize(("cell", "lengths"), [("tanh", (500,)), ("lstm", tuple(range(1, 80, 2)))])
 def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
     grid = dataclasses.replace(
         GRID, cells=(cell,), lengths=lengths, input_scales=(1.0,), hidden=(16,), seeds=2

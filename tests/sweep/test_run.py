@@ -20,6 +20,7 @@ from rnnlab import cells, results, sweep
 from rnnlab.errors import RunError, UsageError
 from rnnlab.sweep import chunks, folder
 from rnnlab.sweep.draws import Corpora
+from tests import quick
 from tests.sweep import small
 from tests.sweep.small import CHUNKS, GRID, LITTLE
 
@@ -68,7 +69,7 @@ def test_a_point_is_what_the_kernel_measures(expected):
     xs = 0.5 * jax.random.normal(keys[1], (6, 2, 4), "float64")
     readout = np.array(jax.random.normal(keys[2], (2, 4), "float64"))
     readout /= np.linalg.norm(readout, axis=-1, keepdims=True)
-    norms = jax.jit(lambda p, x, r: sweep.gradient_norms(cell, p, x, r, (3, 6)))(
+    norms = quick.jit(lambda p, x, r: sweep.gradient_norms(cell, p, x, r, (3, 6)))(
         params, xs, readout
     )
     for key in ("state", "h", "wh"):
