@@ -91,7 +91,7 @@ class Config:
     manual_dir: str = ""
     #: MiB for the trajectories of the points computed at once; the whole process takes two to three
     #: times as much.
-    memory_mib: int = 480
+    memory_mib: int = 512
 
     def __post_init__(self) -> None:
         """Checks every field."""

@@ -115,10 +115,14 @@ class Cell:
 
     def step(self, params: Params, u: Any, state: State) -> tuple[State, Array]:
         """One step from the projected input `u`: returns the next state and the output `y`."""
+        return self.gate(params, u, self.products(params, u, state), state)
+
+    def products(self, params: Params, u: Any, state: State) -> Any:
+        """What `gate` receives as `v`: the product with the state, or the pair `(v, w)`."""
         v = self.recur(params, state)
         if self.reset_first:
             v = (v, self.recur_operand(params, self.operand(params, u, v, state)))
-        return self.gate(params, u, v, state)
+        return v
 
     def gate(self, params: Params, u: Any, v: Any, state: State) -> tuple[State, Array]:
         """The elementwise rest of the step."""

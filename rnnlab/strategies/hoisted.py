@@ -51,9 +51,7 @@ def _forward(cell: Cell, params: Params, us: Any, state: State, control: Control
     def body(state: State, inputs: tuple[Any, Control]) -> Any:
         u, now = inputs
         before = enter(cell, state, now)
-        v = cell.recur(params, before)
-        if cell.reset_first:
-            v = (v, cell.recur_operand(params, cell.operand(params, u, v, before)))
+        v = cell.products(params, u, before)
         after, y = cell.gate(params, u, v, before)
         after, y = leave(before, after, y, now)
         return after, (y, before, v)

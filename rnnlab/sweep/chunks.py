@@ -9,6 +9,7 @@ do: a sweep that continues runs the same programs on the same numbers, and ends 
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -22,13 +23,13 @@ from rnnlab.cells.base import Array, Cell, Params
 from rnnlab.sweep import quick
 from rnnlab.sweep.draws import Corpora, Draws, draw, features_in
 from rnnlab.sweep.grid import Grid, Program
-from rnnlab.sweep.kernel import gradient_norms
+from rnnlab.sweep.kernel import BLOCK, gradient_norms
 
 #: Name of the axis over which points are spread.
 AXIS = "points"
 
 #: Points that run side by side on one CPU device: more of them fall out of its caches.
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 2
 
 #: What was measured of the points of a chunk, by name; the first axis is that of the points.
 Values = dict[str, np.ndarray]
@@ -103,9 +104,9 @@ def _even(total: int, most: int) -> int:
 def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
     """Memory that XLA takes for a point while it is measured, to within a half.
 
-    That is the inputs and the states of all steps, once as they are made and once as they are read
-    in blocks; their projection, which several gates copy as they part it; and for each length the
-    adjoint and the gradient of the recurrent weights, as they were and as they become.
+    That is the inputs and the states of all steps; for each length the adjoint and the gradient of
+    the recurrent weights, as they were and as they become, and a block of the adjoints of the
+    products; and what a block of steps takes besides.
     """
     cell = cells.by_name(program.cell, program.hidden)
     dtype = jnp.dtype(grid.dtype)
@@ -114,18 +115,15 @@ def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
     def shapes(key: Array) -> Any:
         params = cell.init(key, features, dtype)
         xs = jnp.zeros((steps, batch, features), dtype)
-        weights = [params["wh"]] * lengths if "wh" in params else []
-        read_twice = (
-            xs,
-            cell.initial_state((steps, batch), dtype),
-            cell.initial_state((lengths, batch), dtype),
-            weights,
-        )
-        return read_twice, cell.project(params, xs)
+        us = cell.project(params, xs[:1])
+        state = cell.initial_state((1, batch), dtype)
+        weights = [params["wh"]] if "wh" in params else []
+        products = cell.products(params, us, state)
+        every_step = (xs, cell.initial_state((steps, batch), dtype))
+        return every_step, (state, weights), products, (us, products, state)
 
-    read_twice, projection = jax.eval_shape(shapes, jax.random.key(0))
-    copies = 1 if len(cell.blocks) == 1 else 3
-    return 2 * _bytes(read_twice) + copies * _bytes(projection)
+    every_step, twice, products, block = map(_bytes, jax.eval_shape(shapes, jax.random.key(0)))
+    return every_step + lengths * (2 * twice + BLOCK * products) + 2 * BLOCK * block
 
 
 def _bytes(tree: Any) -> int:
@@ -142,13 +140,17 @@ def measure(grid: Grid, chunk: Chunk, corpora: Corpora) -> Values:
     """
     input_index, scale_index, seed = chunk.indices(grid)
     first = chunk.seeds[0]
+    compiling = _start_compiling(grid, chunk, corpora)  # while the networks are drawn
     draws = draw(grid, chunk.program, np.array(chunk.seeds), corpora)
     input_scale = np.asarray(grid.input_scales, float)[input_index]
     factor = np.asarray(grid.scales, float)[scale_index, None]
     if grid.scale == "radius":
         factor = factor / draws.spectral_radius[seed - first]
     factor = np.broadcast_to(factor, (len(seed), draws.spectral_radius.shape[-1]))
-    norms = _spread(grid, chunk, draws, (seed - first, factor, input_scale))
+    arguments = _spread(chunk, draws, (seed - first, factor, input_scale))
+    compiling.result()
+    norms = _measure(*_program(grid, chunk), *arguments)
+    norms = {name: np.asarray(value)[: len(seed)] for name, value in norms.items()}
     return _without_overflow(norms) | {
         "spectral_radius": factor * draws.spectral_radius[seed - first],
         "sigma_max": factor * draws.sigma_max[seed - first],
@@ -165,31 +167,69 @@ def _without_overflow(norms: Values) -> Values:
     return {name: np.where(lost, np.nan, value) for name, value in norms.items()}
 
 
+def _program(grid: Grid, chunk: Chunk) -> tuple[Cell, tuple[int, ...], Mesh]:
+    """What `_measure` is compiled for, shapes aside."""
+    cell = cells.by_name(chunk.program.cell, chunk.program.hidden)
+    return cell, grid.steps, Mesh(np.array(jax.local_devices()), (AXIS,))
+
+
+def _start_compiling(grid: Grid, chunk: Chunk, corpora: Corpora) -> Future[Any]:
+    """Compiles `_measure` for a chunk in a thread of its own."""
+    cell, steps, mesh = _program(grid, chunk)
+    dtype = jnp.dtype(grid.dtype)
+    features = features_in(grid, chunk.program, corpora)
+
+    def drawn() -> tuple[Params, Array, Array]:
+        params = cell.init(jax.random.key(0), features, dtype)
+        xs = jnp.zeros((steps[-1], grid.batch, features), dtype)
+        one = (params, xs, jnp.zeros((grid.batch, cell.features_out), dtype))
+        return jax.tree.map(lambda a: jnp.stack([a] * len(chunk.seeds)), one)
+
+    shared = jax.eval_shape(drawn)
+    points = _padded(chunk, mesh.size)
+    gates = len(cell.recurrent_blocks)
+    per_point = (
+        jax.ShapeDtypeStruct((points,), np.int32),
+        jax.ShapeDtypeStruct((points, gates), dtype),
+        jax.ShapeDtypeStruct((points,), dtype),
+    )
+    arguments = tuple(
+        jax.tree.map(
+            lambda a, place=place: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=place), tree
+        )
+        for tree, place in zip((per_point, shared), _places(mesh), strict=True)
+    )
+    lowered = _measure.lower(cell, steps, mesh, *arguments)
+    executor = ThreadPoolExecutor(max_workers=1)
+    future = executor.submit(lowered.compile)
+    executor.shutdown(wait=False)
+    return future
+
+
+def _places(mesh: Mesh) -> tuple[NamedSharding, NamedSharding]:
+    """Where what belongs to points lies, and what all points share."""
+    return NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
+
+
 def _spread(
-    grid: Grid, chunk: Chunk, draws: Draws, per_point: tuple[np.ndarray, np.ndarray, np.ndarray]
-) -> Values:
-    """Runs the kernel for points, each a seed's place in `draws` and factors of `wh` and inputs."""
-    devices = np.array(jax.local_devices())
-    mesh = Mesh(devices, (AXIS,))
-    spread = NamedSharding(mesh, PartitionSpec(AXIS))
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    count = len(per_point[0])
-    full = len(chunk.seeds) * len(chunk.points)
-    padded = len(devices) * _rounds(full, len(devices)) * _group(full, len(devices))
+    chunk: Chunk, draws: Draws, per_point: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> tuple[Any, Any]:
+    """The arrays of `_measure` on all devices, from each point's place in `draws` and factors."""
+    mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+    padded = _padded(chunk, mesh.size)
     types = (np.dtype(np.int32), draws.xs.dtype, draws.xs.dtype)
-    columns = [
+    columns = tuple(
         np.resize(a, (padded, *a.shape[1:])).astype(dtype)
         for a, dtype in zip(per_point, types, strict=True)
-    ]
-    cell = cells.by_name(chunk.program.cell, chunk.program.hidden)
-    norms = _measure(
-        cell,
-        grid.steps,
-        mesh,
-        jax.device_put(tuple(columns), spread),
-        jax.device_put((draws.params, draws.xs, draws.readout), everywhere),
     )
-    return {name: np.asarray(value)[:count] for name, value in norms.items()}
+    shared = (draws.params, draws.xs, draws.readout)
+    return tuple(map(jax.device_put, (columns, shared), _places(mesh)))
+
+
+def _padded(chunk: Chunk, devices: int) -> int:
+    """Points of a full chunk, and as many more as make equal groups for all devices."""
+    full = len(chunk.seeds) * len(chunk.points)
+    return devices * _rounds(full, devices) * _group(full, devices)
 
 
 def _group(points: int, devices: int) -> int:

@@ -25,7 +25,7 @@ class Draws(NamedTuple):
     """All that points of one program are made of; `S` seeds, `k` gates.
 
     Attributes:
-      params: parameters of the cell as drawn, leaves `[S, ...]`.
+      params: parameters of the cell as drawn, leaves `[S, ...]`, in host memory like all others.
       xs: inputs before scaling, `[S, T, B, D]`.
       readout: random unit vectors, `[S, B, H]`.
       spectral_radius: measured for each gate's recurrent matrix as drawn, `[S, k]`.
@@ -34,8 +34,8 @@ class Draws(NamedTuple):
     """
 
     params: Params
-    xs: Array
-    readout: Array
+    xs: np.ndarray
+    readout: np.ndarray
     spectral_radius: np.ndarray
     sigma_max: np.ndarray
     input_std: np.ndarray
@@ -94,61 +94,55 @@ def draw(grid: Grid, program: Program, seeds: np.ndarray, corpora: Corpora) -> D
     """
     dtype = jnp.dtype(grid.dtype)
     cell = cells.by_name(program.cell, program.hidden, wh_init=initializers.by_name(program.init))
-    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds, jnp.uint32))
-    key_params, key_inputs, key_readout = (
-        jax.vmap(lambda key, i=i: jax.random.fold_in(key, i))(keys) for i in range(3)
-    )
     features = features_in(grid, program, corpora)
-    xs = _inputs(grid, program, features, key_inputs, corpora)
-    params = _params(cell, features, dtype, key_params)
+    shape = (grid.steps[-1], grid.batch, features)
+    # One seed after the other: mapped over the seeds, the QR decompositions of several gates would
+    # be batches that run at the same time, and in JAX 0.10 such batches can wait for each other's
+    # threads for ever.
+    drawn = []
+    for seed in seeds:
+        given = _given_inputs(program.inputs, shape, dtype, seed, corpora)
+        drawn.append(jax.tree.map(np.asarray, _draw(cell, shape, dtype, np.uint32(seed), given)))
+    params, xs, readout, input_std = jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
     radius, sigma_max = _measure(params, len(seeds))
     if grid.scale == "radius" and np.any(radius == 0):
         raise UsageError(
             f"init={program.init!r}: drew a recurrent matrix of spectral radius 0, which cannot be "
             "rescaled; choose another, or scale='gain'"
         )
-    readout = _readout((grid.batch, cell.features_out), dtype, key_readout)
-    input_std = np.asarray(_input_std(params["wx"], xs), np.float64)
-    return Draws(params, xs, readout, radius, sigma_max, input_std)
+    return Draws(params, xs, readout, radius, sigma_max, input_std.astype(np.float64))
 
 
-def _inputs(grid: Grid, program: Program, features: int, keys: Array, corpora: Corpora) -> Array:
-    """Inputs `[S, T, B, D]` before scaling."""
-    dtype = jnp.dtype(grid.dtype)
-    steps, batch = grid.steps[-1], grid.batch
-    if program.inputs == "zeros":
-        return jnp.zeros((len(keys), steps, batch, features), dtype)
-    if program.inputs == "gaussian":
-        return _gaussian((steps, batch, features), dtype, keys)
-    text, vocabulary = corpora.read(program.inputs)
-    return jax.vmap(lambda key: one_hot_windows(text, key, steps, batch, vocabulary, dtype))(keys)
+def _keys(seed: Array) -> tuple[Array, Array, Array]:
+    """For parameters, inputs and readout."""
+    key = jax.random.key(seed)
+    return tuple(jax.random.fold_in(key, i) for i in range(3))
 
 
-def _params(cell: Cell, features: int, dtype: np.dtype, keys: Array) -> Params:
-    """Parameters of each seed, leaves `[S, ...]`, drawn one after the other.
-
-    Mapped over the seeds, the QR decompositions of several gates would be batches that run at the
-    same time, and in JAX 0.10 such batches can wait for each other's threads for ever.
-    """
-    return jax.tree.map(
-        lambda *leaves: jnp.stack(leaves), *(_init(cell, features, dtype, key) for key in keys)
-    )
+def _given_inputs(
+    inputs: str, shape: tuple[int, int, int], dtype: np.dtype, seed: int, corpora: Corpora
+) -> Array | None:
+    """Inputs `[T, B, D]` of a seed that are not drawn from a distribution."""
+    if inputs == "gaussian":
+        return None
+    if inputs == "zeros":
+        return jnp.zeros(shape, dtype)
+    text, vocabulary = corpora.read(inputs)
+    steps, batch, _ = shape
+    return one_hot_windows(text, _keys(seed)[1], steps, batch, vocabulary, dtype)
 
 
 @partial(quick.jit, static_argnums=(0, 1, 2))
-def _init(cell: Cell, features: int, dtype: np.dtype, key: Array) -> Params:
-    return cell.init(key, features, dtype)
-
-
-@partial(quick.jit, static_argnums=(0, 1))
-def _gaussian(shape: tuple[int, ...], dtype: np.dtype, keys: Array) -> Array:
-    return jax.vmap(lambda key: jax.random.normal(key, shape, dtype))(keys)
-
-
-@partial(quick.jit, static_argnums=(0, 1))
-def _readout(shape: tuple[int, ...], dtype: np.dtype, keys: Array) -> Array:
-    vectors = jax.vmap(lambda key: jax.random.normal(key, shape, dtype))(keys)
-    return vectors / jnp.linalg.norm(vectors, axis=-1, keepdims=True)
+def _draw(
+    cell: Cell, shape: tuple[int, int, int], dtype: np.dtype, seed: Array, given: Array | None
+) -> tuple[Params, Array, Array, Array]:
+    """Parameters, inputs `[T, B, D]`, readout `[B, H]` and `input_std` of a seed."""
+    key_params, key_inputs, key_readout = _keys(seed)
+    params = cell.init(key_params, shape[-1], dtype)
+    xs = jax.random.normal(key_inputs, shape, dtype) if given is None else given
+    readout = jax.random.normal(key_readout, (shape[1], cell.features_out), dtype)
+    readout /= jnp.linalg.norm(readout, axis=-1, keepdims=True)
+    return params, xs, readout, _input_std(params["wx"], xs)
 
 
 def _measure(params: Params, seeds: int) -> tuple[np.ndarray, np.ndarray]:
@@ -160,16 +154,14 @@ def _measure(params: Params, seeds: int) -> tuple[np.ndarray, np.ndarray]:
     return radius, np.linalg.norm(blocks, 2, axis=(-2, -1))
 
 
-@quick.jit
 def _input_std(wx: Array, xs: Array) -> Array:
-    """Standard deviation over time, batch and units, `[S]`, without forming all of `x @ wx`.
+    """Standard deviation over time, batch and units, without forming all of `x @ wx`.
 
     Each unit has a mean of its own: what varies between units only is a bias, not an input.
     """
     with jax.default_matmul_precision("highest"):
-        flat = xs.reshape(xs.shape[0], -1, xs.shape[-1])
-        second = jnp.einsum("snd,sne->sde", flat, flat) / flat.shape[1]
-        square = jnp.einsum("sdk,sde,sek->sk", wx, second, wx)
-        mean = jnp.einsum("sd,sdk->sk", jnp.mean(flat, axis=1), wx)
-        variance = jnp.maximum(square - mean**2, 0)  # rounding may leave a constant input below 0
-        return jnp.sqrt(jnp.mean(variance, axis=-1))
+        flat = xs.reshape(-1, xs.shape[-1])
+        second = flat.T @ flat / len(flat)
+        mean = jnp.mean(flat, axis=0) @ wx
+        variance = jnp.sum(wx * (second @ wx), axis=0) - mean**2
+        return jnp.sqrt(jnp.mean(jnp.maximum(variance, 0)))  # rounding may leave one below 0

@@ -1,31 +1,46 @@
 """Gradient norms of one network for a loss at each of many lengths, from one run.
 
 The forward pass to the longest length is shared: its states are those of every shorter one. The
-adjoints of all losses travel backwards together as the columns of one product,
+adjoints of all losses travel backwards together as the rows of one product,
 
     λ_n(t) = (∂s_{t+1}/∂s_t)ᵀ λ_n(t+1),    λ_n enters at the end of its own length,
 
-so that a step costs one matrix product with `n B` rows however many lengths there are. Only the
+so that a step costs one matrix product with `B n` rows however many lengths there are. Only the
 lengths still active take part: time is cut into segments with a fixed number of them. Adjoints are
 renormalised by exact powers of two every few steps and the exponents summed as integers, so that
-neither 0 nor inf can appear. The recurrent weights' gradient is one product for those few steps.
+neither 0 nor inf can appear. The recurrent weights' gradient is one product for a block of steps.
+
+Loops carry whole arrays and read and write their blocks and steps in place. A `scan` would say so
+more briefly, but mapped over points it puts time before the points, and copies to get there.
 """
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rnnlab.cells.base import Array, Cell, Params, State
-from rnnlab.gradients.scaled import ZERO_EXPONENT, Scaled, hypot, log10, norm, normalise, shift
+from rnnlab.gradients.scaled import (
+    ZERO_EXPONENT,
+    Scaled,
+    hypot,
+    log10,
+    norm,
+    normalise,
+    shift,
+)
+from rnnlab.sweep.in_place import read, read_one, write_one
 
 #: Steps between two renormalisations; one step may scale a float32 adjoint by 1e-9 to 1e9.
 STEPS_BETWEEN = 4
+#: Steps whose contributions to the recurrent weights' gradient are summed in one product.
+BLOCK = 16
 #: Segments of time at most; each compiles a scan of its own.
-MAX_SEGMENTS = 4
+MAX_SEGMENTS = 3
 
 
 def gradient_norms(
@@ -49,58 +64,105 @@ def gradient_norms(
       sequence, averaged over the batch, `[len(lengths)]`; `wh`: `log10 ‖∂L_T/∂wh‖`, if the cell
       has recurrent weights.
     """
-    size = STEPS_BETWEEN
-    blocks = -(-lengths[-1] // size)
+    blocks = -(-lengths[-1] // BLOCK)
     xs = xs[: lengths[-1]]
-    xs = jnp.pad(xs, ((0, blocks * size - lengths[-1]), (0, 0), (0, 0)))
-    us = cell.project(params, xs)
+    xs = jnp.pad(xs, ((0, blocks * BLOCK - lengths[-1]), (0, 0), (0, 0)))
     start = cell.initial_state(xs.shape[1:2], xs.dtype)
+    befores = _forward(cell, params, xs, start, lengths[-1])
 
-    def forward(state: State, u: Any) -> tuple[State, State]:
-        return cell.step(params, u, state)[0], state
-
-    _, befores = jax.lax.scan(forward, start, us)
-    history = jax.tree.map(lambda a: a.reshape(blocks, size, *a.shape[1:]), (us, befores))
-
+    params = _Transposed.of(params)
     carry = _Adjoints.none(params, start)
-    for low, high, count in _segments(lengths, size):
+    for low, high, count in _segments(lengths):
         carry = carry.widen(count)
-        steps = jnp.array(lengths[len(lengths) - count :][::-1], jnp.int32)
-        inputs = jax.tree.map(lambda a: a[low:high], history)  # noqa: B023
-        body = partial(_backward_block, cell, params, readout, steps)
-        index = jnp.arange(low, high, dtype=jnp.int32)
-        carry, _ = jax.lax.scan(body, carry, (index, inputs), reverse=True)
+        ends = jnp.array(lengths[len(lengths) - count :][::-1], jnp.int32)
+        backward = partial(_backward_block, cell, params, (xs, befores), readout, ends, high)
+        carry = jax.lax.fori_loop(0, high - low, backward, carry)
     return carry.log10_norms(batch=xs.shape[1])
 
 
-def _segments(lengths: tuple[int, ...], size: int) -> list[tuple[int, int, int]]:
-    """Cuts time into `(first block, end block, active lengths)`, from the end to the start."""
-    groups = min(MAX_SEGMENTS, len(lengths))
-    firsts = [round(g * len(lengths) / groups) for g in range(groups)]  # shortest of each group
-    ends = [-(-lengths[-1] // size)]
-    ends += [-(-lengths[i - 1] // size) for i in reversed(firsts[1:])] + [0]
-    counts = [len(lengths) - i for i in reversed(firsts)]
-    cuts = zip(ends[1:], ends[:-1], counts, strict=True)
-    return [(low, high, count) for low, high, count in cuts if low < high or low == 0]
+def _forward(cell: Cell, params: Params, xs: Array, start: State, steps: int) -> State:
+    """The states before each step, leaves `[T, B, H]`.
 
-
-class _Adjoints:
-    """Adjoints of the active lengths and the gradients of the weights, each with its exponent.
-
-    `state` leaves `[n, B, H]` times `2 ** exponent[n, B]`; `wh [n, H, kH]` times
-    `2 ** wh_exponent[n]`. The longest length comes first.
+    The state stands still after `steps`, where the padding begins: what it might overflow to there
+    would meet a zero adjoint and make NaN of it.
     """
 
-    def __init__(self, state: Any, exponent: Array, wh: Any, wh_exponent: Array) -> None:
-        self.state, self.exponent, self.wh, self.wh_exponent = state, exponent, wh, wh_exponent
+    def block(index: Array, carry: Any) -> Any:
+        us = cell.project(params, read(xs, index * BLOCK, BLOCK))
+
+        def step(k: Array, carry: Any) -> Any:
+            state, befores = carry
+            t = index * BLOCK + k
+            after, _ = cell.step(params, read_one(us, k), state)
+            after = jax.tree.map(lambda a, b: jnp.where(t < steps, a, b), after, state)
+            return after, write_one(befores, state, t)
+
+        return jax.lax.fori_loop(0, BLOCK, step, carry)
+
+    room = jax.tree.map(lambda a: jnp.zeros((len(xs), *a.shape), a.dtype), start)
+    _, befores = jax.lax.fori_loop(0, len(xs) // BLOCK, block, (start, room))
+    return befores
+
+
+class _Transposed(NamedTuple):
+    """Parameters with `wh` stored by columns, which is how the backward pass reads it."""
+
+    rest: Params
+    columns: tuple[Array, ...]
 
     @classmethod
-    def none(cls, params: Params, start: State) -> _Adjoints:
+    def of(cls, params: Params) -> _Transposed:
+        rest = {name: value for name, value in params.items() if name != "wh"}
+        return cls(rest, (params["wh"].T,) if "wh" in params else ())
+
+    @property
+    def params(self) -> Params:
+        """As the cell takes them."""
+        return self.rest | ({"wh": self.columns[0].T} if self.columns else {})
+
+
+def _segments(lengths: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """Cuts time into `(first block, end block, active lengths)`, from the end to the start.
+
+    Of all ways to cut behind the end of a length, the one with the least steps times lengths.
+    """
+    ends = [-(-length // BLOCK) for length in lengths]
+
+    def segments(cuts: tuple[int, ...]) -> list[tuple[int, int, int]]:
+        edges = [0, *(ends[i] for i in cuts), ends[-1]]
+        counts = [len(lengths), *(len(lengths) - 1 - i for i in cuts)]
+        return [
+            (low, high, count)
+            for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
+            if low < high
+        ][::-1]
+
+    number = min(MAX_SEGMENTS, len(lengths)) - 1
+    return min(
+        map(segments, itertools.combinations(range(len(lengths) - 1), number)),
+        key=lambda cut: sum((high - low) * count for low, high, count in cut),
+    )
+
+
+class _Adjoints(NamedTuple):
+    """Adjoints of the active lengths and the gradients of the weights, each with its exponent.
+
+    `state` leaves `[n, B, H]` times `2 ** exponent[n, B]`; `wh [n, kH, H]`, if there are recurrent
+    weights, times `2 ** wh_exponent[n]`. The longest length comes first.
+    """
+
+    state: Any
+    exponent: Array
+    wh: tuple[Array, ...]
+    wh_exponent: Array
+
+    @classmethod
+    def none(cls, params: _Transposed, start: State) -> _Adjoints:
         """Of no length yet."""
-        state = jax.tree.map(lambda a: jnp.zeros((0, *a.shape), a.dtype), start)
+        state, wh = jax.tree.map(
+            lambda a: jnp.zeros((0, *a.shape), a.dtype), (start, params.columns)
+        )
         batch = jax.tree.leaves(start)[0].shape[0]
-        recurrent = {name: value for name, value in params.items() if name == "wh"}
-        wh = {name: jnp.zeros((0, *w.shape), w.dtype) for name, w in recurrent.items()}
         return cls(state, jnp.zeros((0, batch), jnp.int32), wh, jnp.zeros((0,), jnp.int32))
 
     def widen(self, count: int) -> _Adjoints:
@@ -123,64 +185,80 @@ class _Adjoints:
         norms = {name: norm(Scaled(part, self.exponent)) for name, part in parts.items()}
         norms = {"state": hypot(*norms.values())} | norms
         result = {name: jnp.mean(log10(value), axis=-1)[::-1] for name, value in norms.items()}
-        if self.wh:
-            total = log10(norm(Scaled(self.wh["wh"], self.wh_exponent)))[::-1]
+        for wh in self.wh:
+            total = log10(norm(Scaled(wh, self.wh_exponent)))[::-1]
             result["wh"] = total - jnp.log10(jnp.asarray(batch, total.dtype))
         return result
 
 
-jax.tree_util.register_pytree_node(
-    _Adjoints,
-    lambda a: ((a.state, a.exponent, a.wh, a.wh_exponent), None),
-    lambda _, children: _Adjoints(*children),
-)
-
-
 def _backward_block(
-    cell: Cell, params: Params, readout: Array, lengths: Array, carry: _Adjoints, inputs: Any
-) -> tuple[_Adjoints, None]:
-    """A few steps backwards, then the weights' gradient of these steps and a renormalisation."""
-    index, (us, befores) = inputs
-    ends = index * STEPS_BETWEEN + 1 + jnp.arange(STEPS_BETWEEN, dtype=jnp.int32)
+    cell: Cell,
+    weights: _Transposed,
+    path: tuple[Array, State],
+    readout: Array,
+    lengths: Array,
+    high: int,
+    index: Array,
+    carry: _Adjoints,
+) -> _Adjoints:
+    """The `index`-th block of steps before block `high`: adjoints, then the weights' gradient."""
+    index = high - 1 - index
+    params = weights.params
+    xs, befores = read(path, index * BLOCK, BLOCK)
+    us = cell.project(params, xs)
+    vs = cell.products(params, us, befores)
+    groups = BLOCK // STEPS_BETWEEN
 
-    def body(carry: Any, inputs: Any) -> Any:
-        state, exponent = carry
-        u, before, end = inputs
-        ends_here = lengths == end
-        exponent = jnp.where(ends_here[:, None], 0, exponent)
-        dy = jnp.where(ends_here[:, None, None], readout, jnp.zeros_like(readout))
-        state, d_products = _backward_step(cell, params, u, before, state, dy)
-        return (state, exponent), d_products
+    def step(k: Array, carry: Any) -> Any:
+        state, exponent, d_products = carry
+        ends = lengths == index * BLOCK + k + 1
+        exponent = jnp.where(ends[:, None], 0, exponent)
+        dy = jnp.where(ends[:, None, None], readout, jnp.zeros_like(readout))
+        state, d_product = _backward_step(
+            cell, weights.params, *read_one((us, vs, befores), k), state, dy
+        )
+        return state, exponent, write_one(d_products, d_product, k, axis=1)
 
-    start = (carry.state, carry.exponent)
-    (state, exponent), d_vs = jax.lax.scan(body, start, (us, befores, ends), reverse=True)
+    def group(g: Array, carry: Any) -> Any:
+        state, exponent, d_products, exponents = carry
+        last = BLOCK - 1 - g * STEPS_BETWEEN
+        state, exponent, d_products = jax.lax.fori_loop(
+            0, STEPS_BETWEEN, lambda i, c: step(last - i, c), (state, exponent, d_products)
+        )
+        exponents = write_one(exponents, exponent, groups - 1 - g, axis=1)
+        return *normalise(state, exponent), d_products, exponents
 
-    wh, wh_exponent = carry.wh, carry.wh_exponent
-    if wh:
-        top = jnp.maximum(wh_exponent, jnp.max(exponent, axis=-1))
-        relative = jnp.broadcast_to(exponent - top[:, None], (STEPS_BETWEEN, *exponent.shape))
-        d_vs = shift(d_vs, relative)
-        new = _weight_gradient(cell, params, us, befores, d_vs)
-        wh = {"wh": shift(wh["wh"], wh_exponent - top) + new}
-        wh_exponent = top
-    state, exponent = normalise(state, exponent)
-    return _Adjoints(state, exponent, wh, wh_exponent), None
+    count = len(lengths)
+    room = jax.tree.map(lambda a: jnp.zeros((count, *a.shape), a.dtype), vs)
+    exponents = jnp.zeros((count, groups, readout.shape[0]), jnp.int32)
+    state, exponent, d_products, exponents = jax.lax.fori_loop(
+        0, groups, group, (carry.state, carry.exponent, room, exponents)
+    )
+    if not carry.wh:
+        return carry._replace(state=state, exponent=exponent)
+    top = jnp.maximum(carry.wh_exponent, jnp.max(exponents, axis=(1, 2)))
+    relative = jnp.repeat(exponents - top[:, None, None], STEPS_BETWEEN, axis=1)
+
+    def add(n: Array, total: Array) -> Array:
+        d_product, each, old = read_one((d_products, relative, carry.wh_exponent - top), n)
+        new = _weight_gradient(cell, weights.params, us, vs, befores, shift(d_product, each))
+        return write_one(total, shift(read_one(total, n), old) + new.T, n)
+
+    wh = (jax.lax.fori_loop(0, count, add, carry.wh[0]),)
+    return _Adjoints(state, exponent, wh, top)
 
 
 def _backward_step(
-    cell: Cell, params: Params, u: Any, before: State, d_after: Any, dy: Array
+    cell: Cell, params: Params, u: Any, v: Any, before: State, d_after: Any, dy: Array
 ) -> tuple[Any, Any]:
     """The adjoints before a step, leaves `[n, B, H]`, and those of its recurrent products."""
-    v = cell.recur(params, before)
-    if not cell.reset_first:
-        _, pull = jax.vjp(lambda v, s: cell.gate(params, u, v, s), v, before)
-        d_v, d_before = jax.vmap(pull)((d_after, dy))
-        d_products = d_v
-    else:
-        operand, pull_operand = jax.vjp(lambda v, s: cell.operand(params, u, v, s), v, before)
-        w, pull_product = jax.vjp(lambda a: cell.recur_operand(params, a), operand)
-        _, pull = jax.vjp(lambda v, w, s: cell.gate(params, u, (v, w), s), v, w, before)
-        d_v, d_w, d_before = jax.vmap(pull)((d_after, dy))
+    _, pull = jax.vjp(lambda v, s: cell.gate(params, u, v, s), v, before)
+    d_products, d_before = jax.vmap(pull)((d_after, dy))
+    d_v = d_products
+    if cell.reset_first:
+        d_v, d_w = d_products
+        operand, pull_operand = jax.vjp(lambda v, s: cell.operand(params, u, v, s), v[0], before)
+        _, pull_product = jax.vjp(lambda a: cell.recur_operand(params, a), operand)
         more_v, more_before = jax.vmap(lambda d: pull_operand(pull_product(d)[0]))(d_w)
         d_v, d_before = jax.tree.map(jnp.add, (d_v, d_before), (more_v, more_before))
         d_products = (d_v, d_w)
@@ -191,17 +269,20 @@ def _backward_step(
     return jax.tree.map(jnp.add, d_before, through), d_products
 
 
-def _weight_gradient(cell: Cell, params: Params, us: Any, befores: State, d_products: Any) -> Array:
-    """`∂L/∂wh [n, H, kH]` of a few steps, from the adjoints `[steps, n, B, ·]` of the products."""
-    rest = {name: value for name, value in params.items() if name != "wh"}
+def _weight_gradient(
+    cell: Cell, params: Params, us: Any, vs: Any, befores: State, d_products: Any
+) -> Array:
+    """`∂L/∂wh [H, kH]` of a block, from the adjoints `[BLOCK, B, ·]` of its products."""
+    us, vs, befores, d_products = jax.tree.map(  # rows of one product
+        lambda a: a.reshape(-1, a.shape[-1]), (us, vs, befores, d_products)
+    )
 
     def products(wh: Array) -> Any:
-        params = rest | {"wh": wh}
-        v = cell.recur(params, befores)
+        changed = params | {"wh": wh}
+        v = cell.recur(changed, befores)
         if not cell.reset_first:
             return v
-        operand = jax.lax.stop_gradient(cell.operand(params, us, v, befores))
-        return v, cell.recur_operand(params, operand)
+        operand = cell.operand(params, us, vs[0], befores)
+        return v, cell.recur_operand(changed, operand)
 
-    _, pull = jax.vjp(products, params["wh"])
-    return jax.vmap(lambda d: pull(d)[0], in_axes=1)(d_products)
+    return jax.vjp(products, params["wh"])[1](d_products)[0]

@@ -8,7 +8,6 @@ import pytest
 from rnnlab.sweep import chunks
 from rnnlab.sweep.draws import Corpora
 from rnnlab.sweep.grid import Grid
-from tests import quick
 
 GRID = Grid(
     cells=("tanh", "gru"),
@@ -53,20 +52,12 @@ def test_much_memory_gives_one_chunk_for_each_program():
 
 
 @pytest.mark.parametrize(("cell", "lengths"), [("tanh", (500,)), ("lstm", tuple(range(1, 80, 2)))])
-def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
+def test_estimate_is_close_to_what_xla_allocates(cell, lengths):
     grid = dataclasses.replace(
         GRID, cells=(cell,), lengths=lengths, input_scales=(1.0,), hidden=(16,), seeds=2
     )
-    arguments = []
-
-    def record(cell, steps, mesh, per_point, shared):
-        arguments.extend((cell, steps, mesh, per_point, shared))
-        return {"state": np.zeros((len(per_point[0]), len(steps)))}
-
-    measure = quick.jit(chunks._measure.__wrapped__, static_argnums=(0, 1, 2))
-    monkeypatch.setattr(chunks, "_measure", record)
     (chunk,) = chunks.cut(grid, 1e12, Corpora())
-    chunks.measure(grid, chunk, Corpora())
-    allocated = measure.lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+    program = chunks._start_compiling(grid, chunk, Corpora()).result()
+    allocated = program.memory_analysis().temp_size_in_bytes
     estimate = chunk.size(grid) * sizes(grid)[chunk.program]
     assert 1 / 1.5 < allocated / estimate < 1.5

@@ -1,0 +1,33 @@
+"""A layer over a sequence in Flax's conventions: batch first by default, outputs before state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from rnnlab.cells.base import Array, State
+from rnnlab.unroll import unroll
+
+
+def run_sequence(
+    cell: Any,
+    params: Any,
+    inputs: Array,
+    *,
+    time_major: bool,
+    seq_lengths: ArrayLike | None,
+    resets: Array | None,
+    **settings: Any,
+) -> tuple[State, Array]:
+    """`unroll` over `inputs [*batch, T, D]`, or `[T, *batch, D]` if `time_major`.
+
+    Returns:
+      The final state, and the outputs with the axes of the inputs.
+    """
+    if not time_major:
+        inputs = jnp.moveaxis(inputs, -2, 0)
+        resets = None if resets is None else jnp.moveaxis(resets, -1, 0)
+    state, ys = unroll(cell, params, inputs, lengths=seq_lengths, resets=resets, **settings)
+    return state, ys if time_major else jnp.moveaxis(ys, 0, -2)
