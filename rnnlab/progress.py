@@ -19,12 +19,16 @@ from rich.progress import Progress as RichProgress
 class Progress:
     """Progress of `total` steps, on standard error, for the length of a `with` block.
 
+    Within the block of another one it says nothing: the outer one is the run's.
+
     Args:
         title: what is being done.
         total: number of steps.
         done: steps that an earlier run has already made.
         interval: seconds between lines where there is no terminal.
     """
+
+    _outermost: "Progress | None" = None
 
     def __init__(self, title: str, total: int, *, done: int = 0, interval: float = 5.0):
         self._title = title
@@ -36,6 +40,9 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()
+        if Progress._outermost is not None:
+            return self
+        Progress._outermost = self
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self._bar = bar = _bar()
             self._task = bar.add_task(
@@ -47,6 +54,9 @@ class Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if Progress._outermost is not self:
+            return
+        Progress._outermost = None
         if self._bar is not None:
             self._bar.stop()
         elif self._printed != (self._done, self._numbers):
@@ -61,6 +71,8 @@ class Progress:
         """
         self._done += steps
         self._numbers = numbers
+        if Progress._outermost is not self:
+            return
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, numbers=numbers)
         elif time.monotonic() - self._last >= self._interval:

@@ -44,3 +44,14 @@ def test_a_bar_in_a_terminal(monkeypatch, capsys):
 
 def test_hours():
     assert progress._clock(3 * 3600 + 62) == "3:01:02"
+
+
+def test_within_another_it_says_nothing(capsys):
+    with Progress("outer", total=2, interval=0.0) as outer:
+        with Progress("inner", total=3, interval=0.0) as inner:
+            inner.advance(3)
+        outer.advance(2)
+    with Progress("later", total=1):
+        pass
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["outer", "outer", "later"]

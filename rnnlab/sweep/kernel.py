@@ -16,7 +16,6 @@ more briefly, but mapped over points it puts time before the points, and copies 
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -39,8 +38,8 @@ from rnnlab.sweep.in_place import read, read_one, write_one
 STEPS_BETWEEN = 4
 #: Steps whose contributions to the recurrent weights' gradient are summed in one product.
 BLOCK = 16
-#: Segments of time at most; each compiles a scan of its own.
-MAX_SEGMENTS = 3
+#: Segments of time at most, and one more for each so many lengths; each compiles loops of its own.
+MAX_SEGMENTS, LENGTHS_PER_SEGMENT = 3, 16
 
 
 def gradient_norms(
@@ -76,7 +75,8 @@ def gradient_norms(
         carry = carry.widen(count)
         ends = jnp.array(lengths[len(lengths) - count :][::-1], jnp.int32)
         backward = partial(_backward_block, cell, params, (xs, befores), readout, ends, high)
-        carry = jax.lax.fori_loop(0, high - low, backward, carry)
+        room = _room(cell, params.params, xs, start, count)
+        carry, _ = jax.lax.fori_loop(0, high - low, backward, (carry, room))
     return carry.log10_norms(batch=xs.shape[1])
 
 
@@ -124,24 +124,28 @@ class _Transposed(NamedTuple):
 def _segments(lengths: tuple[int, ...]) -> list[tuple[int, int, int]]:
     """Cuts time into `(first block, end block, active lengths)`, from the end to the start.
 
-    Of all ways to cut behind the end of a length, the one with the least steps times lengths.
+    Of all ways to cut behind the end of a length, the one with the least blocks times lengths.
     """
     ends = [-(-length // BLOCK) for length in lengths]
-
-    def segments(cuts: tuple[int, ...]) -> list[tuple[int, int, int]]:
-        edges = [0, *(ends[i] for i in cuts), ends[-1]]
-        counts = [len(lengths), *(len(lengths) - 1 - i for i in cuts)]
-        return [
-            (low, high, count)
-            for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
-            if low < high
-        ][::-1]
-
-    number = min(MAX_SEGMENTS, len(lengths)) - 1
-    return min(
-        map(segments, itertools.combinations(range(len(lengths) - 1), number)),
-        key=lambda cut: sum((high - low) * count for low, high, count in cut),
-    )
+    most = min(MAX_SEGMENTS + len(lengths) // LENGTHS_PER_SEGMENT, len(lengths))
+    # best[i]: work and segments of the time up to the end of length i, with one more each round.
+    best = [(ends[i] * len(lengths), ((0, ends[i], len(lengths)),)) for i in range(len(lengths))]
+    for _ in range(most - 1):
+        best = [
+            min(
+                [best[i]]
+                + [
+                    (
+                        work + (ends[i] - ends[j]) * (len(lengths) - 1 - j),
+                        (*cut, (ends[j], ends[i], len(lengths) - 1 - j)),
+                    )
+                    for j, (work, cut) in enumerate(best[:i])
+                    if ends[j] < ends[i]
+                ]
+            )
+            for i in range(len(lengths))
+        ]
+    return list(best[-1][1])[::-1]
 
 
 class _Adjoints(NamedTuple):
@@ -191,6 +195,16 @@ class _Adjoints(NamedTuple):
         return result
 
 
+def _room(cell: Cell, params: Params, xs: Array, start: State, count: int) -> Any:
+    """Where the adjoints of the products of a block are put, `[count, BLOCK, B, ·]`.
+
+    Every block overwrites all of it, so that it need not be cleared.
+    """
+    us = jax.eval_shape(lambda: cell.project(params, xs[0]))
+    products = jax.eval_shape(lambda us: cell.products(params, us, start), us)
+    return jax.tree.map(lambda a: jnp.zeros((count, BLOCK, *a.shape), a.dtype), products)
+
+
 def _backward_block(
     cell: Cell,
     weights: _Transposed,
@@ -199,9 +213,10 @@ def _backward_block(
     lengths: Array,
     high: int,
     index: Array,
-    carry: _Adjoints,
-) -> _Adjoints:
+    carry: tuple[_Adjoints, Any],
+) -> tuple[_Adjoints, Any]:
     """The `index`-th block of steps before block `high`: adjoints, then the weights' gradient."""
+    adjoints, room = carry
     index = high - 1 - index
     params = weights.params
     xs, befores = read(path, index * BLOCK, BLOCK)
@@ -228,24 +243,22 @@ def _backward_block(
         exponents = write_one(exponents, exponent, groups - 1 - g, axis=1)
         return *normalise(state, exponent), d_products, exponents
 
-    count = len(lengths)
-    room = jax.tree.map(lambda a: jnp.zeros((count, *a.shape), a.dtype), vs)
-    exponents = jnp.zeros((count, groups, readout.shape[0]), jnp.int32)
+    exponents = jnp.zeros((len(lengths), groups, readout.shape[0]), jnp.int32)
     state, exponent, d_products, exponents = jax.lax.fori_loop(
-        0, groups, group, (carry.state, carry.exponent, room, exponents)
+        0, groups, group, (adjoints.state, adjoints.exponent, room, exponents)
     )
-    if not carry.wh:
-        return carry._replace(state=state, exponent=exponent)
-    top = jnp.maximum(carry.wh_exponent, jnp.max(exponents, axis=(1, 2)))
+    if not adjoints.wh:
+        return adjoints._replace(state=state, exponent=exponent), d_products
+    top = jnp.maximum(adjoints.wh_exponent, jnp.max(exponents, axis=(1, 2)))
     relative = jnp.repeat(exponents - top[:, None, None], STEPS_BETWEEN, axis=1)
 
     def add(n: Array, total: Array) -> Array:
-        d_product, each, old = read_one((d_products, relative, carry.wh_exponent - top), n)
+        d_product, each, old = read_one((d_products, relative, adjoints.wh_exponent - top), n)
         new = _weight_gradient(cell, weights.params, us, vs, befores, shift(d_product, each))
         return write_one(total, shift(read_one(total, n), old) + new.T, n)
 
-    wh = (jax.lax.fori_loop(0, count, add, carry.wh[0]),)
-    return _Adjoints(state, exponent, wh, top)
+    wh = (jax.lax.fori_loop(0, len(lengths), add, adjoints.wh[0]),)
+    return _Adjoints(state, exponent, wh, top), d_products
 
 
 def _backward_step(
