@@ -60,9 +60,10 @@ def measure(cell_name: str, strategy: str, steps: int) -> dict[str, float]:
     peak = _peak() - before
     start = time.perf_counter()
     jax.block_until_ready(compiled(params, xs))
+    temporaries: Any = compiled.memory_analysis()
     return {
         "gradient (MiB)": round(peak),
-        "XLA temporaries (MiB)": round(compiled.memory_analysis().temp_size_in_bytes / 2**20),
+        "XLA temporaries (MiB)": round(temporaries.temp_size_in_bytes / 2**20),
         "time (s)": round(time.perf_counter() - start, 2),
     }
 

@@ -174,7 +174,7 @@ class Networks:
         points = [
             jax.tree.map(lambda a: torch.from_numpy(np.array(a)), point) for point in self.points
         ]
-        network = torch.nn.RNN(self.points[0][1].shape[-1], self.cell.hidden)
+        network: Any = torch.nn.RNN(self.points[0][1].shape[-1], self.cell.hidden)
 
         def norms(params: Any, xs: Any, readout: Any) -> list[float]:
             with torch.no_grad():

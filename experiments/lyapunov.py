@@ -16,7 +16,7 @@ Source: Sompolinsky, Crisanti and Sommers 1988; Molgedey, Schuchhardt and Schust
 in discrete time, with input); Engelken, Wolf and Abbott 2023 (spectra of recurrent networks).
 Command: python run.py --experiment=lyapunov --config.widths=64,512
 Expected: at gain 2 without input 0.148 ± 0.002 at N = 256, where mean field has 0.155; the critical
-gain is 1 without input and 1.55 with input_std 0.5. Takes about 60 s on two cores.
+gain is 1 without input and 1.55 with input_std 0.5. Takes about 45 s on two cores.
 """
 
 import dataclasses

@@ -113,10 +113,10 @@ def draw(grid: Grid, program: Program, seeds: np.ndarray, corpora: Corpora) -> D
     return Draws(params, xs, readout, radius, sigma_max, input_std.astype(np.float64))
 
 
-def _keys(seed: Array) -> tuple[Array, Array, Array]:
+def _keys(seed: Array | int) -> list[Array]:
     """For parameters, inputs and readout."""
     key = jax.random.key(seed)
-    return tuple(jax.random.fold_in(key, i) for i in range(3))
+    return [jax.random.fold_in(key, i) for i in range(3)]
 
 
 def _given_inputs(

@@ -69,13 +69,13 @@ def gradient_norms(
     start = cell.initial_state(xs.shape[1:2], xs.dtype)
     befores = _forward(cell, params, xs, start, lengths[-1])
 
-    params = _Transposed.of(params)
-    carry = _Adjoints.none(params, start)
+    weights = _Transposed.of(params)
+    carry = _Adjoints.none(weights, start)
     for low, high, count in _segments(lengths):
         carry = carry.widen(count)
         ends = jnp.array(lengths[len(lengths) - count :][::-1], jnp.int32)
-        backward = partial(_backward_block, cell, params, (xs, befores), readout, ends, high)
-        room = _room(cell, params.params, xs, start, count)
+        backward = partial(_backward_block, cell, weights, (xs, befores), readout, ends, high)
+        room = _room(cell, params, xs, start, count)
         carry, _ = jax.lax.fori_loop(0, high - low, backward, (carry, room))
     return carry.log10_norms(batch=xs.shape[1])
 
@@ -229,9 +229,8 @@ def _backward_block(
         ends = lengths == index * BLOCK + k + 1
         exponent = jnp.where(ends[:, None], 0, exponent)
         dy = jnp.where(ends[:, None, None], readout, jnp.zeros_like(readout))
-        state, d_product = _backward_step(
-            cell, weights.params, *read_one((us, vs, befores), k), state, dy
-        )
+        u, v, before = read_one((us, vs, befores), k)
+        state, d_product = _backward_step(cell, weights.params, u, v, before, state, dy)
         return state, exponent, write_one(d_products, d_product, k, axis=1)
 
     def group(g: Array, carry: Any) -> Any:

@@ -77,7 +77,7 @@ def run(
 
 
 def _check(grid: Grid, folder: pathlib.Path | str | None, memory: float) -> None:
-    if grid.dtype == "float64" and not jax.config.jax_enable_x64:
+    if grid.dtype == "float64" and not jax.config.read("jax_enable_x64"):
         raise UsageError(
             "dtype='float64': JAX computes in 32 bits; call jax.config.update('jax_enable_x64', "
             "True) first, or take dtype='float32'"

@@ -77,10 +77,20 @@ def test_without_recurrence_only_the_forget_gate_forgets(data):
     assert np.allclose(gradient_profiles.time_constant(exact), data.forget_theory, rtol=1e-12)
 
 
-def test_with_recurrence_an_lstm_at_rest_keeps_at_most_the_gate_and_the_product(data):
-    growth = data.forget_growth.sel(forget_radius=0.5, forget_cell="lstm")
-    most = np.log10(1 / (1 + np.exp([1.0, -2.0])) + 0.5 / 4)
-    assert (growth.transpose("seed", ...) < most + 0.02).all()  # 6 steps, not yet one direction
+def test_an_lstm_at_rest_multiplies_by_its_gate_and_its_candidate(data):
+    # Where h = c = 0, f and the candidate alone move c: λ_t = (f + i o W_g) λ_{t+1}, i = o = ½.
+    cell = gradient_profiles.make_cell(CONFIG, "lstm")
+    params, _ = gradient_profiles.draw(CONFIG, cell)
+    for seed in range(3):
+        candidate = 0.5 / 0.9 * np.asarray(params["wh"])[seed, :, 10:15]
+        for bias in (-1.0, 2.0):
+            matrix = np.eye(5) / (1 + np.exp(-bias)) + candidate / 4
+            norms = [
+                np.linalg.norm(np.linalg.matrix_power(matrix, t) @ np.ones(5)) for t in range(13)
+            ]
+            slope = np.polyfit(np.arange(7), np.log10(norms[6:]), 1)[0]
+            point = {"forget_radius": 0.5, "forget_cell": "lstm", "forget_bias": bias, "seed": seed}
+            assert float(data.forget_growth.sel(point)) == pytest.approx(slope, abs=1e-10)
 
 
 @pytest.mark.parametrize("name", [*filter(gradient_profiles.has_forget_gate, cells.CELLS)])
