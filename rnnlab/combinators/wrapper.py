@@ -114,6 +114,10 @@ class CellWrapper:
         """The cell's elementwise part."""
         return self.cell.gate(params, u, v, state)
 
+    def products(self, params: Params, u: Any, state: State) -> Any:
+        """What `gate` receives as `v`, composed of the methods above."""
+        return Cell.products(self, params, u, state)  # pyright: ignore[reportArgumentType]
+
     def step(self, params: Params, u: Any, state: State) -> tuple[State, Array]:
         """One step from `u`, composed of the methods above."""
         return Cell.step(self, params, u, state)  # pyright: ignore[reportArgumentType]

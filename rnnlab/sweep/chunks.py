@@ -104,9 +104,9 @@ def _even(total: int, most: int) -> int:
 def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
     """Memory that XLA takes for a point while it is measured, to within a half.
 
-    That is the inputs and the states of all steps; for each length the adjoint and the gradient of
-    the recurrent weights, as they were and as they become, and a block of the adjoints of the
-    products; and what a block of steps takes besides.
+    That is the inputs and the states of all steps; and, as they were and as they become, for each
+    length the adjoint, the gradient of the recurrent weights and a block of the adjoints of the
+    products, and what a block of steps takes besides.
     """
     cell = cells.by_name(program.cell, program.hidden)
     dtype = jnp.dtype(grid.dtype)
@@ -123,7 +123,7 @@ def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
         return every_step, (state, weights), products, (us, products, state)
 
     every_step, twice, products, block = map(_bytes, jax.eval_shape(shapes, jax.random.key(0)))
-    return every_step + lengths * (2 * twice + BLOCK * products) + 2 * BLOCK * block
+    return every_step + 2 * (lengths * (twice + BLOCK * products) + BLOCK * block)
 
 
 def _bytes(tree: Any) -> int:
