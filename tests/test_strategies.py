@@ -260,7 +260,7 @@ def test_hoisted_refuses_forward_mode():
 @dataclasses.dataclass(frozen=True)
 class NoSplit(cells.Elman):
     def step(self, params, u, state):
-        h = jnp.tanh(u + state.h @ params["wh"])
+        h = jnp.tanh(u[0] + state.h @ params["wh"])
         return cells.HiddenState(h), h
 
 

@@ -83,8 +83,8 @@ class AdditiveIdentity(Cell):
         return ()
 
     def gate(
-        self, params: Params, u: Array, v: tuple[()], state: HiddenState
+        self, params: Params, u: tuple[Array], v: tuple[()], state: HiddenState
     ) -> tuple[HiddenState, Array]:
         del params, v
-        h = state.h + activation_by_name(self.activation)(u)
+        h = state.h + activation_by_name(self.activation)(u[0])
         return HiddenState(h), h

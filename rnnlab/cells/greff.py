@@ -7,14 +7,14 @@ search space odyssey", IEEE Transactions on Neural Networks and Learning Systems
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab import initializers
-from rnnlab.cells.base import Array, CarouselState, Initializer, Params, set_block
+from rnnlab.cells.base import Array, CarouselState, Initializer, Params, add, set_block, times
 from rnnlab.cells.biases import check_forget_bias
 from rnnlab.cells.carousel import CarouselCell
 from rnnlab.cells.lstm_peephole import draw_peepholes
@@ -118,20 +118,20 @@ class GreffLSTM(CarouselCell):
         i, f, o = (jnp.zeros_like(state.h) for _ in "ifo")
         return GateRecurrentState(*state, i=i, f=f, o=o)
 
-    def recur(self, params: Params, state: CarouselState | GateRecurrentState) -> Array:
-        """`v = h @ wh`; in FGR `(i, f, o) @ wg` is added to the columns of the gates."""
-        v = state.h @ params["wh"]
+    def recur(self, params: Params, state: CarouselState | GateRecurrentState) -> tuple[Array, ...]:
+        """`v = h @ wh`; in FGR `(i, f, o) @ wg` is added to the gates."""
+        v = super().recur(params, state)
         if not isinstance(state, GateRecurrentState):
             return v
-        w = jnp.concatenate([state.i, state.f, state.o], axis=-1) @ params["wg"]
-        v_i_f, v_g, v_o = jnp.split(v, [2 * self.hidden, 3 * self.hidden], axis=-1)
-        w_i_f, w_o = jnp.split(w, [2 * self.hidden], axis=-1)
-        return jnp.concatenate([v_i_f + w_i_f, v_g, v_o + w_o], axis=-1)
+        v_i, v_f, v_g, v_o = v
+        gates = jnp.concatenate([state.i, state.f, state.o], axis=-1)
+        w_i, w_f, w_o = times(gates, params["wg"], 3)
+        return v_i + w_i, v_f + w_f, v_g, v_o + w_o
 
     def gate(
-        self, params: Params, u: Array, v: Array, state: CarouselState | GateRecurrentState
+        self, params: Params, u: Any, v: Any, state: CarouselState | GateRecurrentState
     ) -> tuple[CarouselState | GateRecurrentState, Array]:
-        z = dict(zip(self.blocks, jnp.split(u + v, len(self.blocks), axis=-1), strict=True))
+        z = dict(zip(self.blocks, add(u, v), strict=True))
         p = dict(zip(self.peepholes, params.get("p", ()), strict=True))
 
         def open_gate(name: str, c: Array) -> Array:

@@ -10,12 +10,13 @@ old state. Cho et al. and other texts that write `(1 - z) * h + z * n` swap `z` 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Cell, HiddenState, Params, set_block
+from rnnlab.cells.base import Array, Cell, HiddenState, Params, set_block, times
 from rnnlab.cells.biases import check_chrono, draw_chrono
 
 
@@ -62,11 +63,9 @@ class GRU(_UpdateGateCell):
         """Draws `wx [D, 3H]`, `wh [H, 3H]`, `b [3H]` and `bh [H]`."""
         return super().init(key, features_in, dtype) | {"bh": jnp.zeros((self.hidden,), dtype)}
 
-    def gate(
-        self, params: Params, u: Array, v: Array, state: HiddenState
-    ) -> tuple[HiddenState, Array]:
-        u_r, u_z, u_n = jnp.split(u, 3, axis=-1)
-        v_r, v_z, v_n = jnp.split(v, 3, axis=-1)
+    def gate(self, params: Params, u: Any, v: Any, state: HiddenState) -> tuple[HiddenState, Array]:
+        u_r, u_z, u_n = u
+        v_r, v_z, v_n = v
         r = jax.nn.sigmoid(u_r + v_r)
         z = jax.nn.sigmoid(u_z + v_z)
         n = jnp.tanh(u_n + r * (v_n + params["bh"]))
@@ -88,24 +87,21 @@ class GRUResetBefore(_UpdateGateCell):
 
     reset_first = True
 
-    def recur(self, params: Params, state: HiddenState) -> Array:
-        return state.h @ params["wh"][:, : 2 * self.hidden]
+    def recur(self, params: Params, state: HiddenState) -> tuple[Array, ...]:
+        return times(state.h, params["wh"][:, : 2 * self.hidden], 2)
 
-    def operand(self, params: Params, u: Array, v: Array, state: HiddenState) -> Array:
+    def operand(self, params: Params, u: Any, v: Any, state: HiddenState) -> Array:
         del params
-        r = jax.nn.sigmoid(u[..., : self.hidden] + v[..., : self.hidden])
-        return r * state.h
+        return jax.nn.sigmoid(u[0] + v[0]) * state.h
 
     def recur_operand(self, params: Params, operand: Array) -> Array:
         return operand @ params["wh"][:, 2 * self.hidden :]
 
-    def gate(
-        self, params: Params, u: Array, v: tuple[Array, Array], state: HiddenState
-    ) -> tuple[HiddenState, Array]:
+    def gate(self, params: Params, u: Any, v: Any, state: HiddenState) -> tuple[HiddenState, Array]:
         del params
-        v_rz, v_n = v
-        _, u_z, u_n = jnp.split(u, 3, axis=-1)
-        z = jax.nn.sigmoid(u_z + v_rz[..., self.hidden :])
+        (_, v_z), v_n = v
+        _, u_z, u_n = u
+        z = jax.nn.sigmoid(u_z + v_z)
         n = jnp.tanh(u_n + v_n)
         h = (1 - z) * n + z * state.h
         return HiddenState(h), h

@@ -8,12 +8,13 @@ supplement: the last of the three normalisations in its LSTM. The other two, of 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, CarouselState, Params
+from rnnlab.cells.base import Array, CarouselState, Params, add
 from rnnlab.cells.carousel import ForgetGateCell
 
 
@@ -48,9 +49,9 @@ class CellNormLSTM(ForgetGateCell):
         }
 
     def gate(
-        self, params: Params, u: Array, v: Array, state: CarouselState
+        self, params: Params, u: Any, v: Any, state: CarouselState
     ) -> tuple[CarouselState, Array]:
-        z_i, z_f, z_g, z_o = jnp.split(u + v, 4, axis=-1)
+        z_i, z_f, z_g, z_o = add(u, v)
         c = jax.nn.sigmoid(z_f) * state.c + jax.nn.sigmoid(z_i) * jnp.tanh(z_g)
         shown = params["c_gain"] * layer_norm(c) + params["c_bias"]
         h = jax.nn.sigmoid(z_o) * jnp.tanh(shown)

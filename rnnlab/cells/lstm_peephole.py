@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab import initializers
-from rnnlab.cells.base import Array, CarouselState, GatedCell, Initializer, Params, set_block
+from rnnlab.cells.base import Array, CarouselState, GatedCell, Initializer, Params, add, set_block
 from rnnlab.cells.biases import check_forget_bias
 from rnnlab.cells.carousel import CarouselCell, ForgetGateCell
 
@@ -56,10 +57,10 @@ class PeepholeLSTM(ForgetGateCell):
         return super().init(key, features_in, dtype) | {"p": p}
 
     def gate(
-        self, params: Params, u: Array, v: Array, state: CarouselState
+        self, params: Params, u: Any, v: Any, state: CarouselState
     ) -> tuple[CarouselState, Array]:
         p_i, p_f, p_o = params["p"]
-        z_i, z_f, z_g, z_o = jnp.split(u + v, 4, axis=-1)
+        z_i, z_f, z_g, z_o = add(u, v)
         i = jax.nn.sigmoid(z_i + p_i * state.c)
         f = jax.nn.sigmoid(z_f + p_f * state.c)
         c = f * state.c + i * jnp.tanh(z_g)

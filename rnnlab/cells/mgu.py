@@ -7,6 +7,7 @@ networks", International Journal of Automation and Computing 13 (2016).
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,19 +36,19 @@ class MGU(Cell):
     def recur(self, params: Params, state: HiddenState) -> Array:
         return state.h @ params["wh"][:, : self.hidden]
 
-    def operand(self, params: Params, u: Array, v: Array, state: HiddenState) -> Array:
+    def operand(self, params: Params, u: Any, v: Array, state: HiddenState) -> Array:
         del params
-        return jax.nn.sigmoid(u[..., : self.hidden] + v) * state.h
+        return jax.nn.sigmoid(u[0] + v) * state.h
 
     def recur_operand(self, params: Params, operand: Array) -> Array:
         return operand @ params["wh"][:, self.hidden :]
 
     def gate(
-        self, params: Params, u: Array, v: tuple[Array, Array], state: HiddenState
+        self, params: Params, u: Any, v: tuple[Array, Array], state: HiddenState
     ) -> tuple[HiddenState, Array]:
         del params
         v_f, v_n = v
-        u_f, u_n = jnp.split(u, 2, axis=-1)
+        u_f, u_n = u
         f = jax.nn.sigmoid(u_f + v_f)
         n = jnp.tanh(u_n + v_n)
         h = (1 - f) * state.h + f * n

@@ -49,10 +49,11 @@ class MinimalRNN(Cell):
         return e, e @ params["we"] + params["bh"]
 
     def gate(
-        self, params: Params, u: tuple[Array, Array], v: Array, state: HiddenState
+        self, params: Params, u: tuple[Array, Array], v: tuple[Array], state: HiddenState
     ) -> tuple[HiddenState, Array]:
         del params
         e, u_k = u
-        k = jax.nn.sigmoid(u_k + v)
+        (v_k,) = v
+        k = jax.nn.sigmoid(u_k + v_k)
         h = k * state.h + (1 - k) * e
         return HiddenState(h), h

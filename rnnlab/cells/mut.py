@@ -11,19 +11,28 @@ goes through a learned matrix `wp [D, H]` first, which exists in that case only.
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab import initializers
-from rnnlab.cells.base import Array, Cell, HiddenState, Params, check_positive
+from rnnlab.cells.base import (
+    Array,
+    Cell,
+    HiddenState,
+    Params,
+    add,
+    by_gate,
+    check_positive,
+    times,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Mutation(Cell):
-    """What the three share: `u [..., 3H]` in the order `r, z, n`, and the update from it."""
+    """What the three share: `u` in the order `r, z, n`, and the update from it."""
 
     reset_first = True
 
@@ -52,28 +61,26 @@ class _Mutation(Cell):
             params["wp"] = self.wx_init(key_wp, (features_in, self.hidden), dtype)
         return params
 
-    def recur(self, params: Params, state: HiddenState) -> Array:
+    def recur(self, params: Params, state: HiddenState) -> tuple[Array, ...]:
         """`v = h @ wh` for the gates before the reset."""
-        return state.h @ params["wh"][:, : -self.hidden]
+        before = len(self.recurrent_blocks) - 1
+        return times(state.h, params["wh"][:, : -self.hidden], before)
 
-    def operand(self, params: Params, u: Array, v: Array, state: HiddenState) -> Array:
+    def operand(self, params: Params, u: Any, v: Any, state: HiddenState) -> Array:
         """`r * h`."""
         del params
-        return jax.nn.sigmoid(u[..., : self.hidden] + v[..., : self.hidden]) * state.h
+        return jax.nn.sigmoid(u[0] + v[0]) * state.h
 
     def recur_operand(self, params: Params, operand: Array) -> Array:
         """`(r * h) @ wh` for the candidate."""
         return operand @ params["wh"][:, -self.hidden :]
 
-    def gate(
-        self, params: Params, u: Array, v: tuple[Array, Array], state: HiddenState
-    ) -> tuple[HiddenState, Array]:
+    def gate(self, params: Params, u: Any, v: Any, state: HiddenState) -> tuple[HiddenState, Array]:
         """`h' = z * n + (1 - z) * h`."""
         del params
         v_rz, v_n = v
-        _, u_z, u_n = jnp.split(u, 3, axis=-1)
-        has_v_z = "z" in self.recurrent_blocks
-        z = jax.nn.sigmoid(u_z + v_rz[..., self.hidden :] if has_v_z else u_z)
+        _, u_z, u_n = u
+        z = jax.nn.sigmoid(u_z + v_rz[1] if "z" in self.recurrent_blocks else u_z)
         n = jnp.tanh(u_n + v_n)
         h = z * n + (1 - z) * state.h
         return HiddenState(h), h
@@ -101,9 +108,9 @@ class MUT1(_Mutation):
     def recurrent_blocks(self) -> tuple[str, ...]:
         return ("r", "n")
 
-    def project(self, params: Params, x: Array) -> Array:
+    def project(self, params: Params, x: Array) -> tuple[Array, ...]:
         u_n = jnp.tanh(_input_itself(params, x))
-        return jnp.concatenate([x @ params["wx"], u_n], axis=-1) + params["b"]
+        return add((*times(x, params["wx"], 2), u_n), by_gate(params["b"], 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,9 +127,9 @@ class MUT2(_Mutation):
 
     input_blocks = ("z", "n")
 
-    def project(self, params: Params, x: Array) -> Array:
+    def project(self, params: Params, x: Array) -> tuple[Array, ...]:
         u_r = _input_itself(params, x)
-        return jnp.concatenate([u_r, x @ params["wx"]], axis=-1) + params["b"]
+        return add((u_r, *times(x, params["wx"], 2)), by_gate(params["b"], 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +146,6 @@ class MUT3(_Mutation):
 
     takes_input = False
 
-    def recur(self, params: Params, state: HiddenState) -> Array:
-        w_r, w_z, _ = jnp.split(params["wh"], 3, axis=-1)
-        return jnp.concatenate([state.h @ w_r, jnp.tanh(state.h) @ w_z], axis=-1)
+    def recur(self, params: Params, state: HiddenState) -> tuple[Array, ...]:
+        w_r, w_z, _ = by_gate(params["wh"], 3)
+        return state.h @ w_r, jnp.tanh(state.h) @ w_z

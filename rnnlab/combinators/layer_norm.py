@@ -30,7 +30,8 @@ class LayerNorm(CellWrapper):
     `reset_first` cell has both of its products normalised, and `gain_v` is a pair. The paper also
     normalises the LSTM's `c` on its way to `h`: wrap `CellNormLSTM` for that.
 
-    Parameters are those of the cell and `gain_u`, `gain_v`, ones in the shapes of one `u` and `v`.
+    Parameters are those of the cell and `gain_u`, `gain_v`, ones in the shapes of one `u` and `v`,
+    an array `[H]` for each gate.
 
     Attributes:
       cell: a cell with the split.
@@ -69,13 +70,12 @@ class LayerNorm(CellWrapper):
         return self.cell.gate(params, u, self._normalise(params["gain_v"], v), state)
 
     def _normalise(self, gains: Any, products: Any) -> Any:
-        """`gain * norm(z)`, gate by gate, for a tree of gains `[kH]` and products `[..., kH]`."""
+        """`gain * norm(z)` for a tree of gains `[H]` and products `[..., H]` of each gate."""
 
         def leaf(gain: Array, z: Array) -> Array:
-            gates = z.reshape(*z.shape[:-1], -1, self.hidden)
-            centred = gates - gates.mean(axis=-1, keepdims=True)
+            centred = z - z.mean(axis=-1, keepdims=True)
             variance = jnp.square(centred).mean(axis=-1, keepdims=True)
-            return gain * (centred * jax.lax.rsqrt(variance + self.epsilon)).reshape(z.shape)
+            return gain * centred * jax.lax.rsqrt(variance + self.epsilon)
 
         return jax.tree.map(leaf, gains, products)
 

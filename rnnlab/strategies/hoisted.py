@@ -28,8 +28,8 @@ from jax.extend.core import Var
 
 from rnnlab.cells.base import Array, Cell, Params, State
 from rnnlab.errors import UsageError
+from rnnlab.strategies.autodiff import autodiff
 from rnnlab.strategies.control import Control, enter, leave, select, zeros_like
-from rnnlab.strategies.one_tanh import fast_gate
 
 #: Steps in a block, the first of these that divides the length; if none does, the length is padded
 #: to a multiple of the first.
@@ -85,26 +85,19 @@ def _steps(tree: Any) -> Any:
 def _run(
     cell: Cell, size: int, params: Params, xs: Any, state: State, control: Control
 ) -> tuple[State, Array]:
-    return _scan(cell, size, params, xs, state, control, keep=False)[0]
+    del size
+    return autodiff(cell, params, xs, state, control)
 
 
 def _forward(cell: Cell, size: int, params: Params, xs: Any, state: State, control: Control) -> Any:
-    outputs, befores = _scan(cell, size, params, xs, state, control, keep=True)
-    return outputs, (params, xs, befores, control)
-
-
-def _scan(
-    cell: Cell, size: int, params: Params, xs: Any, state: State, control: Control, *, keep: bool
-) -> tuple[tuple[State, Array], Any]:
-    """Runs the cell; returns the final state and the outputs, and if asked the states entered."""
-    gate = fast_gate(cell, jax.tree.leaves(state)[0].dtype)
+    """Runs the cell block by block and keeps the states that the steps entered."""
 
     def step(state: State, inputs: tuple[Any, Control]) -> Any:
         u, now = inputs
         before = enter(cell, state, now)
-        after, y = gate(params, u, cell.products(params, u, before), before)
+        after, y = cell.gate(params, u, cell.products(params, u, before), before)
         after, y = leave(before, after, y, now)
-        return after, (y, before if keep else None)
+        return after, (y, before)
 
     def block(state: State, inputs: tuple[Any, Control]) -> Any:
         xs, control = inputs
@@ -112,7 +105,7 @@ def _scan(
         return jax.lax.scan(step, state, (us, control))
 
     state, (ys, befores) = jax.lax.scan(block, state, _blocks((xs, control), size))
-    return (state, _steps(ys)), befores
+    return (state, _steps(ys)), (params, xs, befores, control)
 
 
 def _backward(cell: Cell, size: int, residuals: Any, cotangents: tuple[State, Array]) -> Any:
@@ -150,8 +143,7 @@ def _step_back(cell: Cell, params: Params, inner: _GateParams, carry: Any, input
     d_frozen = None if now.valid is None else select(now.valid, zeros_like(d_after), d_after)
     dy = select(now.valid, dy, jnp.zeros_like(dy))
 
-    gate = fast_gate(cell, dy.dtype)
-    _, pull_gate = jax.vjp(partial(inner.call, gate), inner.values, u, v, before)
+    _, pull_gate = jax.vjp(partial(inner.call, cell.gate), inner.values, u, v, before)
     d_used, du, dv, d_before = pull_gate((d_new, dy))
     dv_first = dv
     if cell.reset_first:

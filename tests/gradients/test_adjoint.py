@@ -161,7 +161,7 @@ class Reading(Cell):
 
     def gate(self, params, u, v, state):
         del params
-        h = jnp.tanh(u + v)
+        h = jnp.tanh(u[0] + v[0])
         return CarouselState(h=h, c=state.c), h + 2 * state.c
 
 
