@@ -50,7 +50,8 @@ def hoisted(
     if steps % size:
         batch_shape = jax.tree.leaves(state)[0].shape[:-1]
         xs, control = _pad((xs, _with_valid(control, steps, batch_shape)), -steps % size)
-    final, ys = _run(cell, size, params, xs, state, control)
+    outputs: Any = _run(cell, size, params, xs, state, control)
+    final, ys = outputs
     return final, ys[:steps]
 
 
