@@ -7,8 +7,8 @@ depends on the state, because that split is what lets one engine run every cell 
     v = recur(params, s)                the matrix product with the state, inside the scan
     s', y = gate(params, u, v, s)       elementwise, so that its derivative is cheap
 
-`u` and `v` are tuples with an array `[..., H]` for each gate: XLA:CPU takes twice as long for gates
-that are slices of one wide array.
+`u` and `v` are tuples with an array `[..., H]` for each gate: where they are slices of one wide
+array, the forward pass of LSTM and GRU takes XLA:CPU about twice as long.
 
 `step` puts the three together. A cell whose reset gate acts before the product (`reset_first`)
 has a second product: `operand` is what enters it, `recur_operand` is the product, and `gate`

@@ -82,8 +82,5 @@ class LayerNorm(CellWrapper):
     def _products(self, params: Params, x: Array) -> tuple[Any, Any]:
         """`u` and `v` of one step, for their shapes."""
         state = self.cell.initial_state((), x.dtype)
-        u, v = self.cell.project(params, x), self.cell.recur(params, state)
-        if self.reset_first:
-            operand = self.cell.operand(params, u, v, state)
-            v = (v, self.cell.recur_operand(params, operand))
-        return u, v
+        u = self.cell.project(params, x)
+        return u, self.cell.products(params, u, state)

@@ -10,9 +10,8 @@ and the weights, which enter `recur` linearly, get their gradient from a block o
 the few parameters inside `gate` (peepholes, gains) are summed step by step.
 
 The forward pass keeps the states and nothing else. The products of a block, `u` and `v`, are
-computed again when the backward pass reaches it: as one product each they cost less than keeping
-them does, which on a CPU is above all the page faults of fresh memory; and a block stays in the
-caches.
+computed again when the backward pass reaches it, as large products rather than one for each step.
+That spares most of the memory, which on a CPU also means the page faults of fresh memory.
 
 Reverse mode only: JAX cannot differentiate a custom backward pass in forward mode.
 """
