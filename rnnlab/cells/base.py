@@ -72,6 +72,8 @@ class Cell:
 
     #: Whether a second product follows the reset gate; see the module's docstring.
     reset_first: ClassVar[bool] = False
+    #: Names of parameters of which `randomise` draws one for each sequence, `[*batch, H]`.
+    per_sequence: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         check_positive("hidden", self.hidden)

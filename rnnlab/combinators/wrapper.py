@@ -76,6 +76,11 @@ class CellWrapper:
         return self.cell.reset_first
 
     @property
+    def per_sequence(self) -> frozenset[str]:
+        """Names of the parameters of which every sequence has its own."""
+        return self.cell.per_sequence
+
+    @property
     def is_split(self) -> bool:
         """Whether `step` is the composition of `recur` and `gate`: always."""
         return True
