@@ -9,6 +9,7 @@ from rnnlab.strategies.autodiff import autodiff
 from rnnlab.strategies.control import Control, Strategy
 from rnnlab.strategies.hoisted import hoisted
 from rnnlab.strategies.rematerialised import Rematerialised, rematerialised
+from rnnlab.strategies.split import Split, split
 from rnnlab.strategies.truncated import Truncated
 
 #: Strategies that need no setting, by the name that flags use.
@@ -16,18 +17,21 @@ STRATEGIES: dict[str, Strategy] = {
     "autodiff": autodiff,
     "hoisted": hoisted,
     "rematerialised": rematerialised,
+    "split": split,
 }
 
 __all__ = [
     "STRATEGIES",
     "Control",
     "Rematerialised",
+    "Split",
     "Strategy",
     "Truncated",
     "autodiff",
     "by_name",
     "hoisted",
     "rematerialised",
+    "split",
 ]
 
 
@@ -38,6 +42,6 @@ def by_name(strategy: str | Strategy) -> Strategy:
     if not isinstance(strategy, str) or strategy not in STRATEGIES:
         raise UsageError(
             f"strategy={strategy!r}: unknown, choose one of {', '.join(STRATEGIES)}, "
-            "or pass Truncated(steps) or Rematerialised(chunk)"
+            "or pass Truncated(steps), Rematerialised(chunk) or Split(inner, devices)"
         )
     return STRATEGIES[strategy]
