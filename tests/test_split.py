@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 def test_on_three_devices():
     """JAX fixes the number of its devices when it starts, and other tests want one."""
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}
+    flags = "--xla_force_host_platform_device_count=3"
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(
         [*command, "tests/split_on_devices.py"],
