@@ -72,8 +72,6 @@ class Cell:
 
     #: Whether a second product follows the reset gate; see the module's docstring.
     reset_first: ClassVar[bool] = False
-    #: Names of parameters of which `randomise` draws one for each sequence, `[*batch, H]`.
-    per_sequence: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         check_positive("hidden", self.hidden)
@@ -92,6 +90,11 @@ class Cell:
     def recurrent_blocks(self) -> tuple[str, ...]:
         """Names of the column blocks of `wh`, where a cell has not all of them there."""
         return self.blocks
+
+    @property
+    def per_row(self) -> tuple[str, ...]:
+        """Names of parameters that `randomise` adds with a value for each row, `[*batch, ...]`."""
+        return ()
 
     def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `{"wx": [D, kH], "wh": [H, kH], "b": [kH]}` for `D = features_in` inputs."""

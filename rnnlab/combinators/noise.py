@@ -101,9 +101,9 @@ class VariationalDropout(CellWrapper):
         check_rate("state_rate", self.state_rate)
 
     @property
-    def per_sequence(self) -> frozenset[str]:
-        """The mask of `h`, and those of the cell."""
-        return self.cell.per_sequence | {"h_mask"}
+    def per_row(self) -> tuple[str, ...]:
+        """The cell's, and the mask of `h`."""
+        return (*self.cell.per_row, "h_mask")
 
     def randomise(self, key: Array, params: Params, xs: Array) -> tuple[Params, Any]:
         """Multiplies `xs [T, *batch, D]` by its mask and puts that of `h` among the parameters."""

@@ -76,9 +76,9 @@ class CellWrapper:
         return self.cell.reset_first
 
     @property
-    def per_sequence(self) -> frozenset[str]:
-        """Names of the parameters of which every sequence has its own."""
-        return self.cell.per_sequence
+    def per_row(self) -> tuple[str, ...]:
+        """Names of the cell's parameters that have a value for each row."""
+        return self.cell.per_row
 
     @property
     def is_split(self) -> bool:

@@ -49,11 +49,12 @@ def hoisted(
     size = block_size(steps, math.prod(batch_shape))
     if steps % size:
         xs, control = _pad((xs, _with_valid(control, steps, batch_shape)), -steps % size)
-    own = {name: params[name] for name in cell.per_sequence if name in params}
+    own = {name: params[name] for name in cell.per_row if name in params}
     shared = {name: value for name, value in params.items() if name not in own}
     xs, control = jax.tree.map(partial(_one_batch_axis, 1, len(batch_shape)), (xs, control))
     own, state = jax.tree.map(partial(_one_batch_axis, 0, len(batch_shape)), (own, state))
-    final, ys = _run(Blocks(cell, size, shared, own, xs, state), shared, own, xs, state, control)
+    results: Any = _run(Blocks(cell, size, shared, own, xs, state), shared, own, xs, state, control)
+    final, ys = results
     final = jax.tree.map(lambda a: a.reshape(*batch_shape, a.shape[-1]), final)
     return final, ys[:steps].reshape(steps, *batch_shape, ys.shape[-1])
 
@@ -100,7 +101,8 @@ def _run_forward(
 
 
 def _run_backward(blocks: Blocks, residuals: Any, cotangents: tuple[State, Array]) -> Any:
-    return blocks.backward(*residuals, *cotangents)
+    shared, own, xs, control, kept = residuals
+    return blocks.backward(shared, own, xs, control, kept, *cotangents)
 
 
 _run.defvjp(_run_forward, _run_backward)
