@@ -6,6 +6,7 @@ which `supported` tells those that run a layer on the device at hand.
 """
 
 from rnnlab.errors import UsageError
+from rnnlab.strategies.auto import auto
 from rnnlab.strategies.autodiff import autodiff
 from rnnlab.strategies.control import Control, Strategy
 from rnnlab.strategies.cudnn import CuDNN, cudnn
@@ -22,6 +23,7 @@ STRATEGIES: dict[str, Strategy] = {
     "rematerialised": rematerialised,
     "split": split,
     "cudnn": cudnn,
+    "auto": auto,
 }
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Split",
     "Strategy",
     "Truncated",
+    "auto",
     "autodiff",
     "by_name",
     "cudnn",

@@ -77,11 +77,14 @@ class Blocks:
 
     def columns_of_block(self, tree: Any) -> list[Array]:
         """Leaves `[K, N, n]` as `[n, K N]`."""
-        return [self._widen(a.reshape(-1, a.shape[-1]).T) for a in jax.tree.leaves(tree)]
+        return [
+            self._widen(a.reshape(a.shape[0] * a.shape[1], a.shape[2]).T)
+            for a in jax.tree.leaves(tree)
+        ]
 
     def steps_of_block(self, a: Array) -> Array:
         """`[n, K N]` as `[K, n, N]`, each step in one piece."""
-        steps = a.reshape(a.shape[0], self.size, -1).transpose(1, 0, 2)
+        steps = a.reshape(a.shape[0], self.size, a.shape[1] // self.size).transpose(1, 0, 2)
         return jax.lax.optimization_barrier(steps)
 
     def enter(self, state: list[Array], now: Control) -> list[Array]:
@@ -116,7 +119,7 @@ class Blocks:
         start = [self._widen(a).T for a in jax.tree.leaves(state)]
         last, (ys, kept) = jax.lax.scan(block, start, self.blocks((xs, control)))
         final = jax.tree.unflatten(self._state_tree, [a.T.astype(self.narrow) for a in last])
-        return (final, ys.reshape(-1, *ys.shape[2:])), kept
+        return (final, ys.reshape(ys.shape[0] * ys.shape[1], *ys.shape[2:])), kept
 
     def backward(
         self,
@@ -244,7 +247,7 @@ def _write(room: Array, parts: list[Array], place: Array) -> Array:
 
 def _rows(a: Array) -> Array:
     """`[K, n, N]` as `[K N, n]`."""
-    return a.transpose(0, 2, 1).reshape(-1, a.shape[1])
+    return a.transpose(0, 2, 1).reshape(a.shape[0] * a.shape[2], a.shape[1])
 
 
 def _where(flag: Array | None, yes: Any, no: Any) -> Any:

@@ -154,7 +154,7 @@ class Columns:
             shape_of(var) in ((), shape) for var in eqn.invars
         ):
             whole = [
-                value if moves else jnp.broadcast_to(value[..., None], (*shape, size))
+                jnp.broadcast_to(value if moves else value[..., None], (*shape, size))
                 for value, moves in zip(values, moving, strict=True)
             ]
             return _bind(eqn, whole)

@@ -32,6 +32,7 @@ CONDITIONS: dict[str, Callable[[Any], bool]] = {
     "rematerialised": lambda cell: True,
     "split": lambda cell: True,
     "cudnn": lambda cell: type(cell) is LSTM and on_cuda(),
+    "auto": lambda cell: True,
 }
 
 
