@@ -187,13 +187,9 @@ class Columns:
         return weight, contract[weight][0]
 
 
-def by_rows(a: Array, rows: Sequence[int]) -> list[Array]:
+def by_rows(a: Array, rows: Sequence[int]) -> Sequence[Array]:
     """Cuts `a` into blocks of so many rows."""
-    starts = [sum(rows[:index]) for index in range(len(rows))]
-    return [
-        jax.lax.slice_in_dim(a, start, start + count)
-        for start, count in zip(starts, rows, strict=True)
-    ]
+    return jax.lax.split(a, rows) if len(rows) > 1 else [a]
 
 
 def shape_of(var: Any) -> tuple[int, ...]:
