@@ -12,6 +12,8 @@ they are read. Length 0 returns the given state.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +28,10 @@ from rnnlab.cells.base import Array, State
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Control, Strategy
 from rnnlab.strategies.control import select
+from rnnlab.strategies.support import default_device
+
+#: Rows of a batch up to which both directions of a layer run in one scan.
+ROWS_OF_BOTH = 4
 
 
 def unroll(
@@ -69,20 +75,60 @@ def unroll(
     if control.valid is not None:  # so that not even NaN in the padding reaches a gradient
         xs = select(control.valid, xs, jnp.zeros_like(xs))
 
-    def run(
-        cell: Any, params: Any, xs: Any, state: State, reverse: bool, key: Array | None
+    return _Run(strategy, control)(cell, params, xs, state, reverse, key)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """Runs one layer after the other under the strategy and the flags of one call."""
+
+    strategy: Strategy
+    control: Control
+
+    def __call__(
+        self, cell: Any, params: Any, xs: Any, state: State, reverse: bool, key: Array | None
     ) -> tuple[State, Array]:
         if hasattr(cell, "compose"):
-            return cell.compose(run, params, xs, state, reverse, key)
+            return cell.compose(self, params, xs, state, reverse, key)
         if key is not None:
             params, xs = cell.randomise(key, params, xs)
         if not reverse:
-            return strategy(cell, params, xs, state, control)
-        turn = _turn(control, xs)
-        state, ys = strategy(cell, params, turn(xs), state, control)
+            return self.strategy(cell, params, xs, state, self.control)
+        turn = _turn(self.control, xs)
+        state, ys = self.strategy(cell, params, turn(xs), state, self.control)
         return state, turn(ys)
 
-    return run(cell, params, xs, state, reverse, key)
+    def takes_both(self, cell: Any, xs: Array) -> bool:
+        """Whether `both` is faster than one direction after the other: for few rows on a CPU.
+
+        There a step is too short to keep the cores busy. With many rows its products are large
+        enough, and XLA:CPU runs two of them more slowly as one batched product.
+        """
+        if hasattr(cell, "compose") or default_device().platform != "cpu":
+            return False
+        return math.prod(xs.shape[1:-1]) <= ROWS_OF_BOTH
+
+    def both(
+        self, cell: Any, params: Any, xs: Array, states: Any, reverse: bool, keys: Any
+    ) -> tuple[list[State], list[Array]]:
+        """Both directions of a cell in one scan; pairs of parameters, states, keys and results."""
+        inputs = [xs, xs]
+        params = list(params)
+        for place, key in enumerate(keys):
+            if key is not None:
+                params[place], inputs[place] = cell.randomise(key, params[place], xs)
+        turn = _turn(self.control, xs)
+        place = 0 if reverse else 1
+        inputs[place] = turn(inputs[place])
+        stacked = [
+            jax.tree.map(lambda a, b: jnp.stack([a, b]), *pair) for pair in (params, inputs, states)
+        ]
+        finals, ys = jax.vmap(
+            lambda params, xs, state: self.strategy(cell, params, xs, state, self.control)
+        )(*stacked)
+        outputs = [ys[0], ys[1]]
+        outputs[place] = turn(outputs[place])
+        return [jax.tree.map(lambda a, i=i: a[i], finals) for i in (0, 1)], outputs
 
 
 def step(cell: Any, params: Any, x: Array, state: State) -> tuple[State, Array]:

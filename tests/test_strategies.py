@@ -175,9 +175,17 @@ def plain_autodiff(name):
     return result
 
 
+def every_cell(quick_ones):
+    """All cells, those beside `quick_ones` marked as slow."""
+    return [
+        name if name in quick_ones else pytest.param(name, marks=pytest.mark.slow)
+        for name in cells.CELLS
+    ]
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 2e-5), (jnp.bfloat16, 0.15)])
-@pytest.mark.parametrize("strategy_name", ["hoisted", "rematerialised"])
-@pytest.mark.parametrize("name", ["tanh", "lstm_fgr", "gru_reset_before"])
+@pytest.mark.parametrize("strategy_name", ["autodiff", "hoisted", "rematerialised"])
+@pytest.mark.parametrize("name", every_cell(["tanh", "lstm_fgr", "gru_reset_before"]))
 def test_lower_precision_keeps_its_dtype_and_stays_near_float64(
     name, strategy_name, dtype, tolerance
 ):
@@ -198,6 +206,18 @@ def test_lower_precision_keeps_its_dtype_and_stays_near_float64(
 @cache
 def evaluate_float64(name):
     return compiled(cells.by_name(name, H), autodiff)
+
+
+def test_hoisted_sums_16_bit_floats_in_float32():
+    cell, steps = cells.Elman(H), 512  # bfloat16 alone stops to grow at 256 times a term
+    params = jax.tree.map(jnp.zeros_like, cell.init(jax.random.key(0), D, jnp.bfloat16))
+    xs = jnp.ones((steps, 1, D), jnp.bfloat16)
+
+    def total(params):
+        return unroll(cell, params, xs, strategy="hoisted")[1].sum(dtype=jnp.float32)
+
+    gradient = quick.jit(jax.grad(total))(params)
+    np.testing.assert_array_equal(gradient["b"], np.full(H, steps, gradient["b"].dtype))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])  # 4 leaves a rest

@@ -12,8 +12,8 @@ array, the forward pass of LSTM and GRU takes XLA:CPU about twice as long.
 
 `step` puts the three together. A cell whose reset gate acts before the product (`reset_first`)
 has a second product: `operand` is what enters it, `recur_operand` is the product, and `gate`
-receives the pair `(v, w)`. A cell may also override `step` alone; strategies that need the split
-then refuse it.
+receives the pair `(v, w)`. A cell may also override `step` alone; then
+no wrapper of a cell, such as `LayerNorm`, goes around it.
 """
 
 from __future__ import annotations

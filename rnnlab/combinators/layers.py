@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,25 @@ from rnnlab.cells.base import Array, Params, State
 from rnnlab.combinators.noise import Dropout
 from rnnlab.errors import UsageError
 
-#: Unrolls a layer: `(layer, params, xs, state, reverse, key)` to its final state and outputs.
-Run = Callable[[Any, Any, Array, State, bool, Array | None], tuple[State, Array]]
+
+class Run(Protocol):
+    """How `unroll` runs the layers of one call."""
+
+    def __call__(
+        self, cell: Any, params: Any, xs: Any, state: State, reverse: bool, key: Array | None
+    ) -> tuple[State, Array]:
+        """Unrolls a layer: returns its final state and outputs."""
+        ...
+
+    def takes_both(self, cell: Any, xs: Array) -> bool:
+        """Whether `both` suits the cell and the inputs."""
+        ...
+
+    def both(
+        self, cell: Any, params: Any, xs: Array, states: Any, reverse: bool, keys: Any
+    ) -> tuple[list[State], list[Array]]:
+        """Unrolls both directions of a cell in one scan: pairs of final states and outputs."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +181,10 @@ class Bidirectional:
     ) -> tuple[Directions, Array]:
         """Unrolls both directions and joins their outputs `[T, *batch, Hf + Hb]`."""
         keys = split_key(key, 2)
+        if self.forward == self.backward and run.takes_both(self.forward, xs):
+            pair = params["forward"], params["backward"]
+            finals, outputs = run.both(self.forward, pair, xs, state, reverse, keys)
+            return Directions(*finals), jnp.concatenate(outputs, axis=-1)
         ahead, ys = run(self.forward, params["forward"], xs, state.forward, reverse, keys[0])
         back, zs = run(self.backward, params["backward"], xs, state.backward, not reverse, keys[1])
         return Directions(ahead, back), jnp.concatenate([ys, zs], axis=-1)

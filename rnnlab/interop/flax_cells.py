@@ -1,7 +1,7 @@
 """Cells of Flax as cells of rnnlab, run by `unroll`.
 
-Their step is one function that JAX differentiates, so that only the strategies which need no split
-into `project / recur / gate` run them: `autodiff`, `Rematerialised` and `Truncated`.
+Their step is one function, not split into `project / recur / gate`, so that wrappers of a single
+cell refuse them. All strategies but `cudnn` run them; `hoisted` finds the products in the step.
 """
 
 from __future__ import annotations

@@ -22,7 +22,11 @@ class AllWeights(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What the forward pass keeps of a block: leaves `[K, n, N]`."""
+    """What the forward pass keeps of a block: leaves `[K, n, N]`.
+
+    The leaf of the state that is the output too is not among them, if there are no flags: the
+    outputs have it.
+    """
 
     state: list[Array]
     u: list[Array]
@@ -108,7 +112,9 @@ class Blocks:
             before = self.enter(state, now)
             after, y, sums = self.columns.forward(weights.step, each, u, before)
             after, y = _where(now.valid, (after, y), (before, jnp.zeros_like(y)))
-            kept = Kept(before, [u[place] for place in self.columns.kept], sums)
+            known = self._known(control)
+            states = [a for place, a in enumerate(before) if place != known]
+            kept = Kept(states, [u[place] for place in self.columns.kept], sums)
             return after, (y.T.astype(self.narrow), self._narrow(kept) if keep else None)
 
         def block(state: list[Array], inputs: Any) -> Any:
@@ -121,12 +127,18 @@ class Blocks:
         final = jax.tree.unflatten(self._state_tree, [a.T.astype(self.narrow) for a in last])
         return (final, ys.reshape(ys.shape[0] * ys.shape[1], *ys.shape[2:])), kept
 
+    def _known(self, control: Control) -> int | None:
+        """Place of the leaf of the state that is the output of the step before."""
+        return self.columns.output if control.valid is None and control.fresh is None else None
+
     def backward(
         self,
         shared: Params,
         own: Params,
         xs: Any,
+        state: State,
         control: Control,
+        ys: Array,
         kept: Kept,
         d_final: State,
         d_ys: Array,
@@ -140,7 +152,17 @@ class Blocks:
             lambda a: jnp.zeros(a.shape, self.columns.dtype), (weights, (each, tiled))
         )
         start = [self._widen(a).T for a in jax.tree.leaves(d_final)]
-        blocks = (self.blocks((xs, control, d_ys)), kept)
+        outputs = None
+        known = self._known(control)
+        if known is not None:
+            first = jax.tree.leaves(state)[known][None]
+            outputs = (
+                jnp.concatenate([first, ys[self.size - 1 : -1 : self.size]])[
+                    : len(ys) // self.size
+                ],
+                self.blocks(ys),
+            )
+        blocks = (self.blocks((xs, control, d_ys)), kept, outputs)
         (d_state, sums), d_xs = jax.lax.scan(run, (start, zeros), blocks, reverse=True)
         d_weights, d_own = sums
         (d_shared,) = pull_weights(jax.tree.map(lambda d, w: d.astype(w.dtype), d_weights, weights))
@@ -159,8 +181,14 @@ class Blocks:
     ) -> Any:
         """A block backwards: its steps, then the gradients of weights and inputs at once."""
         d_state, (d_weights, d_own) = carry
-        (xs, control, d_ys), kept = inputs
+        (xs, control, d_ys), kept, outputs = inputs
         count = d_ys.shape[1]
+        rows: dict[int, Array] = {}
+        known = self._known(control)
+        if known is not None:
+            last, ys = outputs
+            rows[known] = jnp.concatenate([last[None], ys[:-1]])
+            kept.state.insert(known, jax.lax.optimization_barrier(rows[known].transpose(0, 2, 1)))
         room = [self._room(w.shape[0], count) for w in weights.step.products]
         room_kept = [self._room(a.shape[1], count) for a in kept.u]
         d_ys = jax.lax.optimization_barrier(self._widen(d_ys).transpose(0, 2, 1))
@@ -171,9 +199,9 @@ class Blocks:
             step, carry, steps, reverse=True
         )
         d_products = [
-            d + dot(dz, _rows(x), self.columns.dtype)
+            d + dot(dz, x, self.columns.dtype)
             for d, dz, x in zip(
-                d_weights.step.products, room, self._vectors(kept, vectors), strict=True
+                d_weights.step.products, room, self._vectors(rows, kept, vectors), strict=True
             )
         ]
         us = self.columns.adjoints_of_u(room, room_kept)
@@ -226,11 +254,13 @@ class Blocks:
         """Where the adjoints `[n, N]` of the steps of a block are gathered, as `[n, K N]`."""
         return jnp.zeros((rows, self.size * count), self.columns.dtype)
 
-    def _vectors(self, kept: Kept, others: list[Array]) -> list[Array]:
-        """The vectors `[K, n, N]` of all products."""
+    def _vectors(self, rows: dict[int, Array], kept: Kept, others: list[Array]) -> list[Array]:
+        """The vectors of all products as rows `[K N, n]`."""
         rest = iter(others)
         return [
-            next(rest) if place is None else kept.state[place]
+            _rows((next(rest) if place is None else kept.state[place]).transpose(0, 2, 1))
+            if place not in rows
+            else _rows(rows[place])
             for place in self.columns.vectors_in_state()
         ]
 
@@ -246,8 +276,8 @@ def _write(room: Array, parts: list[Array], place: Array) -> Array:
 
 
 def _rows(a: Array) -> Array:
-    """`[K, n, N]` as `[K N, n]`."""
-    return a.transpose(0, 2, 1).reshape(a.shape[0] * a.shape[2], a.shape[1])
+    """`[K, N, n]` as `[K N, n]`."""
+    return a.reshape(a.shape[0] * a.shape[1], a.shape[2])
 
 
 def _where(flag: Array | None, yes: Any, no: Any) -> Any:

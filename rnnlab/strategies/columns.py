@@ -105,7 +105,7 @@ class Columns:
             results = _bind(eqn, [_read(env, var) for var in eqn.invars])
             env.update(zip(eqn.outvars, results, strict=True))
         weights = [
-            jnp.concatenate([jnp.moveaxis(env[w], axis, 1) for w, axis in product.weights])
+            jnp.concatenate([jnp.moveaxis(env[w], axis, 0) for w, axis in product.weights], 1).T
             for product in self.products
         ]
         return weights, [env[var] for var in self.constants]

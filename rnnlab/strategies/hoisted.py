@@ -11,8 +11,8 @@ product `[m, K N] @ [K N, n]` for the `K` steps and `N` sequences of a block. On
 the elementwise rest (peepholes, gains) are summed step by step.
 
 The forward pass keeps the state and the products of every step, and no activation: those are
-evaluated again. Where a projected input `u` and a product only ever appear as their sum `z`, as in
-most gates, the sum alone is kept.
+evaluated again. A part of the state that is the output as well is kept once. Where a projected
+input `u` and a product only ever appear as their sum `z`, as in most gates, the sum alone is kept.
 
 In 16-bit floats the products take their operands as they are and everything else, sums of products
 included, is float32; what is kept for the backward pass has 16 bits.
@@ -65,7 +65,7 @@ def block_size(steps: int, batch: int) -> int:
     best = min(max(COLUMNS // max(batch, 1), least), most)
     if steps <= best:
         return max(steps, 1)
-    near = [*range(best, best // 2, -1), *range(best + 1, 2 * best)]
+    near = sorted(range(best // 2 + 1, 2 * best), key=lambda size: abs(math.log(size / best)))
     even = -(-steps // -(-steps // best))  # blocks of equal size, with the least padding
     return next((size for size in near if steps % size == 0), even)
 
@@ -96,13 +96,12 @@ def _run(
 def _run_forward(
     blocks: Blocks, shared: Params, own: Params, xs: Any, state: State, control: Control
 ) -> Any:
-    results, kept = blocks.forward(True, shared, own, xs, state, control)
-    return results, (shared, own, xs, control, kept)
+    (final, ys), kept = blocks.forward(True, shared, own, xs, state, control)
+    return (final, ys), (shared, own, xs, state, control, ys, kept)
 
 
 def _run_backward(blocks: Blocks, residuals: Any, cotangents: tuple[State, Array]) -> Any:
-    shared, own, xs, control, kept = residuals
-    return blocks.backward(shared, own, xs, control, kept, *cotangents)
+    return blocks.backward(*residuals, *cotangents)  # pyright: ignore[reportCallIssue]
 
 
 _run.defvjp(_run_forward, _run_backward)

@@ -44,6 +44,7 @@ class StepColumns:
       step: `step` as columns.
       sums: what the forward pass keeps of the products.
       kept: places of the leaves of `u` that are in no sum, and kept themselves.
+      output: place of the leaf of the state that is the output of the step; None where none is.
     """
 
     def __init__(self, cell: Cell, shared: Params, own: Params, xs: Any, state: State) -> None:
@@ -82,6 +83,8 @@ class StepColumns:
         self.sums = find_sums(self.step, self._u)
         summed = {place for each in self.sums for place in each.inputs}
         self.kept = [place for place in range(counts[1]) if place not in summed]
+        *after, y = self.step.outputs
+        self.output = after.index(y) if y in after else None
         self._homes = {
             out: (index, sum(product.rows[:place]), product.rows[place])
             for index, product in enumerate(self.step.products)
