@@ -63,7 +63,7 @@ class Window(NamedTuple):
 
     xs: np.ndarray
     targets: np.ndarray
-    first: np.ndarray
+    first: Any
 
 
 class Stream:

@@ -22,7 +22,7 @@ def test_an_epoch_holds_every_row_once_and_the_next_in_another_order():
     for epoch, order in zip(epochs, orders, strict=True):
         assert sorted(order) == list(range(12))
         assert all(np.array_equal(batch["x"], batch["y"] * 10) for batch in epoch)
-    assert not np.array_equal(*orders) and not np.array_equal(orders[0], rows)
+    assert not np.array_equal(orders[0], orders[1]) and not np.array_equal(orders[0], rows)
     again: Any = pipelines.shuffled({"x": rows * 10, "y": rows}, 4, seed=1)
     other: Any = pipelines.shuffled({"x": rows * 10, "y": rows}, 4, seed=2)
     assert np.array_equal(again[4]["y"], epochs[1][1]["y"])
