@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -38,8 +39,17 @@ class Programs:
         """The state before the first step, in its place."""
         if self._sharding is None:
             return jax.jit(self._learner.start)(self._key)
-        starts = jax.jit(jax.vmap(self._learner.start), out_shardings=self._sharding)
-        return starts(self._key)
+        # One by one, and not by vmap: XLA:CPU can stop for ever in the QR of many matrices, which
+        # waits for threads that wait in another one.
+        start = jax.jit(self._learner.start)
+        members = [start(key) for key in self._key]
+        keys = jax.random.wrap_key_data(
+            jnp.stack([jax.random.key_data(member.key) for member in members]),
+            impl=jax.random.key_impl(self._key),
+        )
+        plain = [member._replace(key=None) for member in members]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *plain)
+        return jax.device_put(stacked._replace(key=keys), self._sharding)
 
     def steps(
         self, count: int, state: TrainState, batches: Any

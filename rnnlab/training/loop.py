@@ -101,6 +101,7 @@ def train(
     feed: Feed | None = None,
     stop: Callable[[dict[str, Any]], bool] | None = None,
     name: str = "",
+    record_divergence: bool = True,
 ) -> Outcome:
     """Trains to the end of the plan, or goes on with what a work directory holds.
 
@@ -117,6 +118,8 @@ def train(
         feed: batches, unless the learner generates them. All members of a population share them.
         stop: whether an evaluation ends the run before its time.
         name: of a folder within the work directory, where an experiment trains more than once.
+        record_divergence: whether the run's record says `diverged` where all members have; not
+            where that is one result among others.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint.
@@ -126,9 +129,14 @@ def train(
     with deferred() as signals:
         run = _Run(workdir, learner, plan, key, evaluate, feed, stop, name)
         try:
-            return run.go(signals)
+            outcome = run.go(signals)
         finally:
             run.close()
+    if record_divergence and np.all(outcome.diverged > 0):
+        where = f"{name}: " if name else ""
+        step = int(np.max(outcome.diverged))
+        workdir.set_state("diverged", f"{where}step {step}: the loss or its gradient is not finite")
+    return outcome
 
 
 class _Run:
@@ -147,7 +155,6 @@ class _Run:
     ):
         self._workdir, self._plan, self._feed = workdir.within(name), plan, feed
         self._evaluate, self._should_stop, self._name = evaluate, stop, name
-        self._owner = workdir
         self._programs = devices.Programs(learner, key)
         self._seconds: dict[str, float] = dict.fromkeys(SPENT, 0.0)
         self._checkpoints = Checkpoints(self._workdir.path(CHECKPOINTS))
@@ -179,7 +186,7 @@ class _Run:
     def go(self, signals: Deferred) -> Outcome:
         """Makes all chunks."""
         began, first = time.monotonic(), self._step
-        plan, title = self._plan, self._name or self._owner.experiment
+        plan, title = self._plan, self._name or self._workdir.experiment
         with Progress(title, plan.steps, done=self._step) as bar:
             if self._step == 0:
                 self._measure()
@@ -195,7 +202,6 @@ class _Run:
                 self._save()
             with self._timed("checkpoint"):
                 self._checkpoints.wait()
-        self._say_diverged()
         if self._step > first:
             self._record_times(time.monotonic() - began)
         signals.obey()
@@ -272,14 +278,6 @@ class _Run:
     def _diverged(self) -> bool:
         """Whether there is nothing left that learns."""
         return bool(np.all(np.asarray(self._state.diverged) > 0))
-
-    def _say_diverged(self) -> None:
-        if self._diverged():
-            step = int(np.max(np.asarray(self._state.diverged)))
-            where = f"{self._name}: " if self._name else ""
-            self._owner.set_state(
-                "diverged", f"{where}step {step}: the loss or its gradient is not finite"
-            )
 
     def _record_times(self, total: float) -> None:
         """Writes seconds by what they were spent on; `share_outside` is what training waited."""

@@ -11,7 +11,7 @@ from rnnlab.data import tasks
 from rnnlab.data.tasks import Batch
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Control
-from rnnlab.training import model, optimisers
+from rnnlab.training import devices, model, optimisers
 from rnnlab.training.model import Reader
 from rnnlab.training.penalty import gradient_norm_penalty
 from rnnlab.training.step import train_steps
@@ -237,3 +237,20 @@ def test_the_batch_is_what_the_task_draws():
     assert learner.sample is not None
     batch = learner.sample(KEY)
     assert isinstance(batch, Batch) and batch.xs.shape == (7, 3, 2)
+
+
+def test_a_population_starts_as_its_members_do():
+    """Orthogonal matrices of four gates, drawn for many members."""
+    learner = model.task_learner(
+        Reader(cells.by_name("lstm", 5), 1),
+        tasks.Adding(),
+        batch=2,
+        length=4,
+        optimiser=optimisers.optimiser("adam", 0.1),
+    )
+    keys = jax.random.split(KEY, 4)
+    many = devices.Programs(learner, keys).start()
+    one = devices.Programs(learner, keys[3]).start()
+    for a, b in zip(jax.tree.leaves(many.params), jax.tree.leaves(one.params), strict=True):
+        np.testing.assert_array_equal(a[3], b)
+    assert many.step.shape == (4,) and many.key[3] == one.key
