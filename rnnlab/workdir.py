@@ -51,6 +51,18 @@ class Workdir:
         """The path of a file in the work directory."""
         return self.root / name
 
+    def within(self, name: str) -> "Workdir":
+        """A folder of the work directory, made if need be, to write into as into the whole one.
+
+        It shares the record of the run. With an empty name it is the work directory itself.
+        """
+        if not name:
+            return self
+        part = Workdir(self.path(name), self.experiment, self.config)
+        part.root.mkdir(parents=True, exist_ok=True)
+        part.status = self.status
+        return part
+
     def write(self, name: str, data: bytes | str) -> pathlib.Path:
         """Writes a file as a whole or not at all, and returns its path."""
         return atomic_write(self.path(name), data)

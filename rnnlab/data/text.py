@@ -1,5 +1,6 @@
 """Text as the input of a network: corpora, vocabularies and one-hot windows of characters."""
 
+import importlib
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,6 +14,11 @@ from jax.typing import DTypeLike
 from rnnlab.errors import RunError, UsageError
 
 SPLITS = ("train", "validation", "test")
+#: Corpora that have a builder: its module in `rnnlab.data`, and its class.
+NAMED = {
+    "tiny_shakespeare": ("tiny_shakespeare", "TinyShakespeareText"),
+    "penn_treebank": ("penn_treebank", "PennTreebankText"),
+}
 
 
 def load_text(
@@ -21,27 +27,30 @@ def load_text(
     manual_dir: str | PathLike[str] | None = None,
     split: str = "train",
 ) -> str:
-    """Returns one split of a corpus: "tiny_shakespeare", or any UTF-8 text file by its path.
+    """Returns one split of a corpus: one of `NAMED`, or any UTF-8 text file by its path.
 
-    Both are split by `split_text`. Line ends are kept as they are; a leading byte order mark is
-    not part of the text.
+    A file and Tiny Shakespeare are split by `split_text`, the Penn Treebank has its own splits.
+    Line ends are kept as they are; a leading byte order mark is not part of the text.
 
     Args:
-        name_or_path: "tiny_shakespeare" or a path (`./tiny_shakespeare` for a file of that name).
+        name_or_path: "tiny_shakespeare", "penn_treebank" or a path (`./tiny_shakespeare` for a file
+            of that name).
         data_dir: where TFDS keeps downloads and prepared data; its own default if None. Files
             given by path do not use it.
-        manual_dir: a folder that holds Tiny Shakespeare's `input.txt`, read instead of the network.
+        manual_dir: a folder that holds the original files (Tiny Shakespeare: `input.txt`; Penn
+            Treebank: `ptb.train.txt`, `ptb.valid.txt`, `ptb.test.txt`), as they are or packed as
+            `NAME.gz`, read instead of the network.
         split: "train", "validation" or "test".
 
     Raises:
         UsageError: unknown split, no such file, a folder, an empty file or split, or bytes that
             are not UTF-8.
-        RunError: the file cannot be read; Tiny Shakespeare is neither here nor to be had.
+        RunError: the file cannot be read; the named corpus is neither here nor to be had.
     """
     if split not in SPLITS:
         raise UsageError(f"split={split!r}: must be one of {', '.join(SPLITS)}")
-    if name_or_path == "tiny_shakespeare":
-        return _load_tiny_shakespeare(data_dir, manual_dir, split)
+    if name_or_path in NAMED:
+        return _load_named(str(name_or_path), data_dir, manual_dir, split)
     text = _read_file(Path(name_or_path).expanduser())
     part = split_text(text)[split]
     if not part:
@@ -170,24 +179,30 @@ def one_hot_windows(
     return jax.nn.one_hot(codes[positions], vocabulary.size, dtype=dtype)
 
 
-def _load_tiny_shakespeare(
-    data_dir: str | PathLike[str] | None, manual_dir: str | PathLike[str] | None, split: str
+def _load_named(
+    name: str,
+    data_dir: str | PathLike[str] | None,
+    manual_dir: str | PathLike[str] | None,
+    split: str,
 ) -> str:
     # Imported here because it takes TFDS along, which costs half a second and may be absent.
+    module, builder_name = NAMED[name]
     try:
-        from rnnlab.data import tiny_shakespeare
+        from rnnlab.data import builder
+
+        builder_cls = getattr(importlib.import_module(f"rnnlab.data.{module}"), builder_name)
     except ModuleNotFoundError as error:
         raise RunError(
-            f"tiny_shakespeare: the package {error.name} is missing; install tensorflow-datasets "
+            f"{name}: the package {error.name} is missing; install tensorflow-datasets "
             "and importlib_resources, or give the path of a text file instead"
         ) from error
-    return tiny_shakespeare.load(data_dir, manual_dir, split)
+    return builder.load_text(builder_cls, data_dir, manual_dir, split)
 
 
 def _read_file(path: Path) -> str:
     if not path.exists():
         raise UsageError(
-            f"text {str(path)!r}: no such file; give a text file's path or tiny_shakespeare"
+            f"text {str(path)!r}: no such file; give a text file's path or {' or '.join(NAMED)}"
         )
     if path.is_dir():
         raise UsageError(f"text {str(path)!r}: is a folder; give the path of a text file in it")

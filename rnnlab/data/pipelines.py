@@ -1,0 +1,146 @@
+"""Input pipelines of grain: shuffled batches and contiguous streams; `buckets` has one more.
+
+Each function returns a `grain.MapDataset`, in which batch number i is a pure function of i and the
+seed. So an iterator's state is the number of the next batch, and a run that continues reads what an
+uninterrupted one would have read. `Feed` iterates in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import grain
+import jax
+import numpy as np
+
+from rnnlab.errors import UsageError
+
+#: Batches that are made ahead of use.
+AHEAD = 8
+
+
+def shuffled(
+    arrays: Any, batch: int, seed: int, collate: Callable[[Any], Any] = lambda rows: rows
+) -> grain.MapDataset:
+    """Batches of rows in an order that is new in every epoch, without end.
+
+    A batch holds no row twice, and the rows of an epoch that fill no batch are left out, others in
+    each epoch.
+
+    Args:
+        arrays: a tree of arrays with the same number of rows N.
+        batch: rows of a batch B.
+        seed: of the order.
+        collate: what to make of the chosen rows, a tree of arrays `[B, ...]`.
+
+    Raises:
+        UsageError: a batch that is not within 1 .. N, or arrays that differ in N.
+    """
+    counts = {len(array) for array in jax.tree.leaves(arrays)}
+    if len(counts) != 1:
+        raise UsageError(f"arrays: have {sorted(counts)} rows; they must have as many each")
+    (count,) = counts
+    _check_batch(batch, count, "rows")
+
+    def gather(rows: np.ndarray) -> Any:
+        return collate(jax.tree.map(lambda array: array[rows], arrays))
+
+    order = grain.MapDataset.range(count).seed(seed).shuffle()
+    return order.batch(batch, drop_remainder=True).map(gather).repeat()
+
+
+class Window(NamedTuple):
+    """A part of a stream: `T` steps of `B` places in a text.
+
+    Attributes:
+        xs: codes, int32 `[T, B]`.
+        targets: the code that follows each, int32 `[T, B]`.
+        first: whether this is the first window of an epoch, before which the state is the initial
+            one; else it continues from the window before.
+    """
+
+    xs: np.ndarray
+    targets: np.ndarray
+    first: Any
+
+
+class Stream:
+    """The windows of one epoch over a corpus, as a grain source.
+
+    The corpus is cut into B contiguous parts of equal length, which are read side by side, `steps`
+    at a time: `xs[t + 1, b]` follows `xs[t, b]`, and the first step of a window follows the last of
+    the window before. Fewer than `B · steps + B` codes at the ends of the parts are left out. This
+    is the batching of Zaremba, Sutskever and Vinyals (2014).
+
+    Args:
+        codes: the corpus, integers `[N]`.
+        batch: B.
+        steps: T of a window.
+
+    Raises:
+        UsageError: fewer codes than B windows need.
+    """
+
+    def __init__(self, codes: np.ndarray, batch: int, steps: int):
+        for name, value in (("batch", batch), ("steps", steps)):
+            if value < 1:
+                raise UsageError(f"{name}={value}: must be a positive integer")
+        self._part = len(codes) // batch
+        self._steps = steps
+        if (self._part - 1) // steps < 1:
+            raise UsageError(
+                f"batch={batch}, steps={steps}: a window needs {batch * (steps + 1)} codes and the "
+                f"corpus has {len(codes)}; take a smaller batch, fewer steps or a longer text"
+            )
+        rows = np.asarray(codes[: self._part * batch], np.int32).reshape(batch, self._part)
+        self._columns = np.ascontiguousarray(rows.T)
+
+    def __len__(self) -> int:
+        return (self._part - 1) // self._steps
+
+    def __getitem__(self, index: Any) -> Window:
+        start = int(index) * self._steps
+        window = self._columns[start : start + self._steps + 1]
+        return Window(window[:-1], window[1:], np.bool_(index == 0))
+
+
+def stream(codes: np.ndarray, batch: int, steps: int) -> grain.MapDataset:
+    """The windows of `Stream`, epoch after epoch without end; arguments and errors as there."""
+    source: Any = Stream(codes, batch, steps)
+    return grain.MapDataset.source(source).repeat()
+
+
+class Feed:
+    """An iterator over a data set that can stop anywhere and go on from there.
+
+    Attributes:
+        waited: seconds spent in `take`, for the share of time that training waits for data.
+    """
+
+    def __init__(self, dataset: grain.MapDataset):
+        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
+        self._iterator = iter(dataset.to_iter_dataset(options))
+        self.waited = 0.0
+
+    def take(self, count: int) -> Any:
+        """The next `count` batches, stacked: a tree of arrays `[count, ...]`."""
+        start = time.monotonic()
+        batches = [next(self._iterator) for _ in range(count)]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
+        self.waited += time.monotonic() - start
+        return stacked
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs, as JSON values."""
+        return dict(self._iterator.get_state())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes to where `state` was taken."""
+        self._iterator.set_state(dict(state))
+
+
+def _check_batch(batch: int, count: int, what: str) -> None:
+    if not 1 <= batch <= count:
+        raise UsageError(f"batch={batch}: must be within 1 .. {count}, the number of {what}")

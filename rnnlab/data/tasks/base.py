@@ -1,0 +1,117 @@
+"""What a generated task is: a pure sampler on the device, and what its targets are.
+
+A task is a frozen dataclass. `sample(key, batch, length)` is pure and can be compiled (with `batch`
+and `length` static), mapped over keys with `vmap`, and called inside a scan of training steps.
+
+The baseline of a task is the expected loss of the best answer that does not look at the inputs, or
+at nothing but the time. It is exact, and a network that has learned something is below it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from rnnlab.errors import UsageError
+
+Array = jax.Array
+
+
+class Batch(NamedTuple):
+    """`B` sequences of a task, time first.
+
+    Attributes:
+        xs: inputs `[S, B, D]` for the `S = task.steps(length)` steps of a padded sequence.
+        targets: classes, int32 `[B]` where the last step answers and `[S, B]` where every step
+            does; or numbers `[B]`.
+        lengths: steps of each sequence, int32 `[B]`.
+    """
+
+    xs: Array
+    targets: Array
+    lengths: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A task; a subclass says which, with its source.
+
+    Attributes:
+        features_in: inputs D of a step.
+        classes: number of classes of an answer, or 0 where the answer is a number.
+        every_step: whether every step answers, or only the last of each sequence.
+        shortest: smallest `length` for which the task is defined.
+    """
+
+    features_in: ClassVar[int]
+    shortest: ClassVar[int]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of an answer, or 0 where it is a number."""
+        raise NotImplementedError
+
+    @property
+    def features_out(self) -> int:
+        """Outputs that a network needs for an answer."""
+        return max(self.classes, 1)
+
+    @property
+    def every_step(self) -> bool:
+        """Whether every step answers, or only the last of each sequence."""
+        return False
+
+    def steps(self, length: int) -> int:
+        """Steps S of a sequence with the parameter `length`, as the literature counts T."""
+        self.check(length)
+        return length
+
+    def baseline(self, length: int) -> float:
+        """Loss of the best answer without learning: nats of a class, or a mean squared error."""
+        self.check(length)
+        return math.log(self.classes)
+
+    def sample(self, key: Array, batch: int, length: int, dtype: DTypeLike = jnp.float32) -> Batch:
+        """Draws `batch` independent sequences; the same key gives the same ones.
+
+        Args:
+            key: random key.
+            batch: number of sequences B.
+            length: T of the task.
+            dtype: floating type of the inputs, and of targets that are numbers.
+
+        Raises:
+            UsageError: a length for which the task is not defined, or a batch below 1.
+        """
+        self.check(length)
+        if batch < 1:
+            raise UsageError(f"batch={batch}: must be a positive integer")
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise UsageError(f"dtype={jnp.dtype(dtype)}: must be a floating type, such as float32")
+        return self._draw(key, batch, length, jnp.dtype(dtype))
+
+    def check(self, length: int) -> None:
+        """Raises UsageError for a length for which the task is not defined."""
+        if isinstance(length, bool) or not isinstance(length, int) or length < self.shortest:
+            raise UsageError(
+                f"length={length!r}: {type(self).__name__} needs an integer of at least "
+                f"{self.shortest}"
+            )
+
+    def _draw(self, key: Array, batch: int, length: int, dtype: jnp.dtype) -> Batch:
+        raise NotImplementedError
+
+
+def full(steps: int, batch: int) -> Array:
+    """The lengths of sequences that all have `steps` steps, int32 `[B]`."""
+    return jnp.full((batch,), steps, jnp.int32)
+
+
+def integers(key: Array, shape: tuple[int, ...], low: int, high: int) -> Array:
+    """Independent uniform integers from `low` to `high - 1`, int32."""
+    return jax.random.randint(key, shape, low, high, jnp.int32)

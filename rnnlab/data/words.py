@@ -1,0 +1,110 @@
+"""Words as the input of a network: tokens of a text, and the vocabulary of a corpus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnnlab.errors import UsageError
+
+#: What ends a line, and what stands for a word that the vocabulary lacks.
+END, UNKNOWN = "<eos>", "<unk>"
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text, which white space separates, with `<eos>` at the end of each line.
+
+    A last line without a line end counts as a line. That is how perplexities of the Penn Treebank
+    are counted: its ends of sentences are predicted too.
+    """
+    words = []
+    for line in text.splitlines():
+        words += line.split()
+        words.append(END)
+    return words
+
+
+@dataclass(frozen=True)
+class WordVocabulary:
+    """The words of a corpus; a code is an index into them.
+
+    Attributes:
+        words: every word once.
+
+    Raises:
+        UsageError: `words` is empty, or has one twice.
+    """
+
+    words: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Checks that there are words and that they differ."""
+        if not self.words or len(set(self.words)) != len(self.words):
+            raise UsageError(
+                f"words: {len(self.words)} of which {len(set(self.words))} differ; they must be "
+                "distinct and at least one"
+            )
+
+    @classmethod
+    def of(cls, words: Sequence[str], most: int | None = None) -> WordVocabulary:
+        """The vocabulary of a corpus, frequent words first and equally frequent ones in order.
+
+        Args:
+            words: the corpus.
+            most: keep that many of the most frequent words, `<unk>` among them; None keeps all.
+
+        Raises:
+            UsageError: no words, or `most` below 2.
+        """
+        counts = Counter(words)
+        if most is not None and len(counts) > most:
+            if most < 2:
+                raise UsageError(f"most={most}: must be at least 2, a word and {UNKNOWN}")
+            counts.pop(UNKNOWN, None)
+            kept = sorted(counts, key=lambda word: (-counts[word], word))[: most - 1]
+            return cls((*kept, UNKNOWN))
+        return cls(tuple(sorted(counts, key=lambda word: (-counts[word], word))))
+
+    @property
+    def size(self) -> int:
+        """The number of words, V."""
+        return len(self.words)
+
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {word: code for code, word in enumerate(self.words)}
+
+    def encode(self, words: Sequence[str]) -> np.ndarray:
+        """The codes of N words, int32 `[N]`; a strange word is `<unk>` where that is a word.
+
+        Raises:
+            UsageError: a word that the vocabulary lacks, with its position, where it has no
+                `<unk>`.
+        """
+        unknown = self._codes.get(UNKNOWN, -1)
+        codes = np.fromiter((self._codes.get(word, unknown) for word in words), np.int32)
+        strange = np.flatnonzero(codes < 0)
+        if strange.size:
+            at = int(strange[0])
+            raise UsageError(
+                f"words: {words[at]!r} at position {at} is not among the {self.size} of the "
+                f"vocabulary, which has no {UNKNOWN}; build it over the whole corpus"
+            )
+        return codes
+
+    def decode(self, codes: np.ndarray) -> list[str]:
+        """The words of codes `[N]`.
+
+        Raises:
+            UsageError: a code outside 0 .. V - 1.
+        """
+        codes = np.asarray(codes)
+        if np.any((codes < 0) | (codes >= self.size)):
+            raise UsageError(
+                f"codes: {codes.min()} .. {codes.max()} leaves the vocabulary, 0 .. {self.size - 1}"
+            )
+        return [self.words[code] for code in codes]

@@ -1,0 +1,183 @@
+"""Checkpoints by orbax: written beside the training, checked when read, never a half one used.
+
+A checkpoint holds the training state and a note of JSON values: the position in the data, the rows
+of metrics so far, and what describes the arrays. The last two are kept, and the one with the best
+value. A checksum over all arrays tells damage that the storage format does not notice.
+"""
+
+from __future__ import annotations
+
+import math
+import pathlib
+import shutil
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
+
+from rnnlab.errors import RunError, UsageError
+from rnnlab.training.step import TrainState
+
+KEEP = 2
+#: What orbax calls a checkpoint that it is still writing.
+UNFINISHED = ".orbax-checkpoint-tmp"
+
+
+def tell(message: str) -> None:
+    """Tells the user a line on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+class Checkpoints:
+    """The checkpoints of a run, in a folder of their own.
+
+    Args:
+        folder: made if it does not exist.
+        tell: is given a line where a checkpoint cannot be used.
+    """
+
+    def __init__(self, folder: pathlib.Path, tell: Callable[[str], None] = tell):
+        self._folder = folder.absolute()
+        self._tell = tell
+        for path in sorted(self._folder.glob(f"*{UNFINISHED}*")):
+            step = path.name.partition(".")[0]
+            tell(f"{self._folder}: the checkpoint of step {step} was not finished and is dropped")
+            shutil.rmtree(path, ignore_errors=True)
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(
+                    [
+                        policies.LatestN(KEEP),
+                        policies.BestN(get_metric_fn=lambda m: m["value"], reverse=True, n=1),
+                    ]
+                ),
+            ),
+        )
+
+    def save(self, state: TrainState, note: dict[str, Any], value: float | None = None) -> None:
+        """Begins to write a checkpoint; the arrays may be overwritten as soon as this returns.
+
+        Args:
+            state: what to keep; its `step` names the checkpoint.
+            note: JSON values to keep with it.
+            value: of the best checkpoint the lowest; None where it has not been measured.
+
+        Raises:
+            RunError: this one or the one before cannot be written; older ones are whole.
+        """
+        arrays = jax.tree.map(np.asarray, _as_arrays(state))
+        step = int(np.max(arrays["step"]))  # members of a population make their steps together
+        if step in self._manager.all_steps():
+            return
+        value = math.inf if value is None or math.isnan(value) else value
+        contents = {"note": note, "arrays": _describe(arrays), "checksum": _checksum(arrays)}
+        self._carefully(
+            lambda: self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(_as_arrays(state)),
+                    contents=ocp.args.JsonSave(contents),
+                ),
+                metrics={"value": value},
+            )
+        )
+
+    def wait(self) -> None:
+        """Waits until all is written.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        self._carefully(self._manager.wait_until_finished)
+
+    def latest(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
+        """The newest checkpoint that is whole, with its note; damaged ones are told and removed.
+
+        Args:
+            like: a state of the same structure, whose shapes, types and devices it gets.
+
+        Raises:
+            UsageError: it is of another architecture or optimiser.
+        """
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                return self.restore(step, like)
+            except UsageError:
+                raise
+            except Exception as error:  # what orbax raises depends on where the damage is
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                self._tell(
+                    f"{self._folder}: the checkpoint of step {step} is damaged ({reason[:120]}); "
+                    "the one before it is used"
+                )
+                shutil.rmtree(self._folder / str(step), ignore_errors=True)
+                self._manager.reload()
+        return None
+
+    def restore(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """The checkpoint of a step with its note; errors of orbax where it is damaged."""
+        read = self._manager.restore(step, args=ocp.args.Composite(contents=ocp.args.JsonRestore()))
+        contents = read["contents"]
+        wanted = _as_arrays(like)
+        _check_same(step, _describe(wanted), contents["arrays"])
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+        arrays = self._manager.restore(step, args=args)["state"]
+        if _checksum(arrays) != contents["checksum"]:
+            raise ValueError("its checksum is another one")
+        return _as_state(arrays, like), contents["note"]
+
+    def close(self) -> None:
+        """Ends the threads of orbax."""
+        self._manager.close()
+
+    def _carefully(self, write: Callable[[], Any]) -> None:
+        try:
+            write()
+        except Exception as error:  # a full disk shows as OSError, ValueError or others
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise RunError(
+                f"{self._folder}: a checkpoint cannot be written ({reason}); once that is mended, "
+                "the same command continues from the one before"
+            ) from error
+
+
+def _as_arrays(state: TrainState) -> dict[str, Any]:
+    """The state with its key as plain integers."""
+    return state._asdict() | {"key": jax.random.key_data(state.key)}
+
+
+def _as_state(arrays: dict[str, Any], like: TrainState) -> TrainState:
+    key = jax.random.wrap_key_data(arrays["key"], impl=jax.random.key_impl(like.key))
+    return TrainState(**(arrays | {"key": key}))
+
+
+def _describe(arrays: Any) -> dict[str, str]:
+    """Type and shape of every array by its path."""
+    leaves = jax.tree_util.tree_leaves_with_path(arrays)
+    return {jax.tree_util.keystr(path): f"{a.dtype}{list(a.shape)}" for path, a in leaves}
+
+
+def _checksum(arrays: Any) -> int:
+    """CRC-32 over the bytes of all arrays in order."""
+    checksum = 0
+    for leaf in jax.tree.leaves(arrays):
+        checksum = zlib.crc32(np.asarray(leaf).tobytes(), checksum)
+    return checksum
+
+
+def _check_same(step: int, here: dict[str, str], there: dict[str, str]) -> None:
+    differ = [name for name in here | there if here.get(name) != there.get(name)]
+    if differ:
+        name = min(differ, key=lambda name: "'params'" not in name)  # others follow from these
+        raise UsageError(
+            f"checkpoint of step {step}: is of another network or optimiser ({name} is "
+            f"{there.get(name, 'absent')} there and {here.get(name, 'absent')} here); choose "
+            "another work directory"
+        )

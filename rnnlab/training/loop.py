@@ -1,0 +1,342 @@
+"""The training loop of all experiments: many steps in a dispatch, and a run that can be continued.
+
+Steps are made in chunks, whose ends are multiples of `Plan.chunk` and the steps of evaluations, of
+checkpoints and the last one. They depend on the plan alone, so that a run which was interrupted
+runs the same programs as one which was not, and ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from rnnlab.data.pipelines import Feed
+from rnnlab.errors import UsageError
+from rnnlab.progress import Progress
+from rnnlab.training import devices
+from rnnlab.training.checkpoints import Checkpoints
+from rnnlab.training.log import Log
+from rnnlab.training.signals import Deferred, deferred
+from rnnlab.training.step import Learner, TrainState
+from rnnlab.workdir import Workdir
+
+CHECKPOINTS = "checkpoints"
+TIMES = "times.json"
+SPENT = ("program", "compile", "evaluate", "checkpoint", "data")
+
+#: `(params, step)` to numbers by name, or arrays `[members]` of them.
+Evaluate = Callable[[Any, int], dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How long a run is, and what happens when.
+
+    Attributes:
+        steps: steps of the whole run.
+        chunk: steps of a dispatch, and of a row of metrics.
+        evaluate_every: steps between evaluations; there is one before the first step and one after
+            the last in any case.
+        checkpoint_every: steps between checkpoints; there is one after the last in any case.
+        best: name of the number, in what an evaluation returns, of which the lowest is best; empty
+            where none is.
+        unit: what a step consumes, for the speed, such as "tokens".
+        units: how many of them.
+    """
+
+    steps: int
+    chunk: int = 50
+    evaluate_every: int = 500
+    checkpoint_every: int = 500
+    best: str = ""
+    unit: str = "steps"
+    units: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks that all counts are positive."""
+        for name in ("steps", "chunk", "evaluate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}={getattr(self, name)}: must be a positive integer")
+
+    def next_stop(self, step: int) -> int:
+        """The end of the chunk that begins after `step` steps."""
+        every = (self.chunk, self.evaluate_every, self.checkpoint_every)
+        return min(self.steps, *(step - step % period + period for period in every))
+
+
+class Outcome(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        state: after the last step, or the last good one.
+        step: steps made.
+        diverged: the step that was not finite, 0 for none; `[members]` in a population.
+        evaluations: what each evaluation returned, with its `step`, as JSON values.
+        best: step of the best checkpoint, or None.
+        restore: gives the state of the checkpoint of a step.
+    """
+
+    state: TrainState
+    step: int
+    diverged: Any
+    evaluations: list[dict[str, Any]]
+    best: int | None
+    restore: Callable[[int], TrainState]
+
+
+def train(
+    workdir: Workdir,
+    learner: Learner,
+    plan: Plan,
+    key: jax.Array,
+    *,
+    evaluate: Evaluate | None = None,
+    feed: Feed | None = None,
+    stop: Callable[[dict[str, Any]], bool] | None = None,
+    name: str = "",
+    record_divergence: bool = True,
+) -> Outcome:
+    """Trains to the end of the plan, or goes on with what a work directory holds.
+
+    Written are `metrics.jsonl`, TensorBoard's events, checkpoints and `times.json`, the seconds
+    spent in the compiled program, in evaluations, with checkpoints, waiting for data, and the rest.
+
+    Args:
+        workdir: of the run.
+        learner: what is trained.
+        plan: for how long.
+        key: PRNG key of the run `[]`; or `[members]`, which trains a population, one member for
+            each key, in one program spread over the devices.
+        evaluate: measures parameters; it gets those of all members in a population.
+        feed: batches, unless the learner generates them. All members of a population share them.
+        stop: whether an evaluation ends the run before its time.
+        name: of a folder within the work directory, where an experiment trains more than once.
+        record_divergence: whether the run's record says `diverged` where all members have; not
+            where that is one result among others.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint.
+        UsageError: the work directory holds another architecture.
+        RunError: a checkpoint cannot be written.
+    """
+    with deferred() as signals:
+        run = _Run(workdir, learner, plan, key, evaluate, feed, stop, name)
+        try:
+            outcome = run.go(signals)
+        finally:
+            run.close()
+    if record_divergence and np.all(outcome.diverged > 0):
+        where = f"{name}: " if name else ""
+        step = int(np.max(outcome.diverged))
+        workdir.set_state("diverged", f"{where}step {step}: the loss or its gradient is not finite")
+    return outcome
+
+
+class _Run:
+    """The loop's variables."""
+
+    def __init__(
+        self,
+        workdir: Workdir,
+        learner: Learner,
+        plan: Plan,
+        key: jax.Array,
+        evaluate: Evaluate | None,
+        feed: Feed | None,
+        stop: Callable[[dict[str, Any]], bool] | None,
+        name: str,
+    ):
+        self._workdir, self._plan, self._feed = workdir.within(name), plan, feed
+        self._evaluate, self._should_stop, self._name = evaluate, stop, name
+        self._programs = devices.Programs(learner, key)
+        self._seconds: dict[str, float] = dict.fromkeys(SPENT, 0.0)
+        self._checkpoints = Checkpoints(self._workdir.path(CHECKPOINTS))
+        self._evaluations: list[dict[str, Any]] = []
+        self._best: tuple[float, int] | None = None
+        self._stopped = False
+        self._position = feed.state() if feed is not None else None
+        self._ahead: Any = None
+        self._resume()
+
+    def _resume(self) -> None:
+        """Takes up the newest checkpoint, or starts."""
+        fresh = self._programs.start()
+        found = self._checkpoints.latest(fresh)
+        if found is None:
+            self._state, self._step = fresh, 0
+            self._log = Log(self._workdir)
+            return
+        self._state, note = found
+        self._step = int(np.max(np.asarray(self._state.step)))
+        self._log = Log(self._workdir, note["metrics"], self._step)
+        self._evaluations = note["evaluations"]
+        self._best = tuple(note["best"]) if note["best"] else None
+        self._stopped = note["stopped"]
+        if self._feed is not None:
+            self._feed.restore(note["feed"])
+            self._position = note["feed"]
+
+    def go(self, signals: Deferred) -> Outcome:
+        """Makes all chunks."""
+        began, first = time.monotonic(), self._step
+        plan, title = self._plan, self._name or self._workdir.experiment
+        with Progress(title, plan.steps, done=self._step) as bar:
+            if self._step == 0:
+                self._measure()
+            while self._step < plan.steps and not self._stopped and not self._diverged():
+                self._obey(signals)
+                rows = self._chunk()
+                if self._due(plan.evaluate_every) and not self._diverged():
+                    self._measure()
+                if self._due(plan.checkpoint_every) and not self._diverged():
+                    self._save()
+                bar.advance(rows.pop("count"), _numbers(rows, self._evaluations))
+            if not self._diverged():
+                self._save()
+            with self._timed("checkpoint"):
+                self._checkpoints.wait()
+        if self._step > first:
+            self._record_times(time.monotonic() - began)
+        signals.obey()
+        return self._outcome()
+
+    def _chunk(self) -> dict[str, Any]:
+        """Makes the steps to the next stop and writes a row."""
+        stop = self._plan.next_stop(self._step)
+        count = stop - self._step
+        batches = self._take(self._step) if self._ahead is None else self._ahead
+        with self._timed("compile"):
+            program = self._programs.steps(count, self._state, batches)
+        start = time.monotonic()
+        self._state, metrics = program(self._state, batches)
+        if self._feed is not None:  # the next ones are made while the program runs
+            self._position = self._feed.state()
+            self._ahead = self._take(stop) if stop < self._plan.steps else None
+        metrics = jax.tree.map(np.asarray, metrics)
+        seconds = time.monotonic() - start
+        self._seconds["program"] += seconds
+        self._step = stop
+        means = {k: np.mean(v.astype(np.float64), axis=-1) for k, v in metrics.items()}
+        self._log.write(stop, "train", means)
+        speed = count * self._plan.units / seconds
+        self._log.event(stop, "speed", {f"{self._plan.unit} per second": speed})
+        return means | {"count": count, "speed": f"{speed:.3g} {self._plan.unit}/s"}
+
+    def _take(self, step: int) -> Any:
+        """The batches of the chunk that begins after `step` steps."""
+        if self._feed is None:
+            return None
+        with self._timed("data"):
+            return self._feed.take(self._plan.next_stop(step) - step)
+
+    def _due(self, period: int) -> bool:
+        return self._step % period == 0 or self._step == self._plan.steps
+
+    def _measure(self) -> None:
+        """Evaluates, and keeps a checkpoint where that is the best so far."""
+        if self._evaluate is None:
+            return
+        with self._timed("evaluate"):
+            values = self._evaluate(self._state.params, self._step)
+        self._log.write(self._step, "evaluation", values)
+        row = json.loads(self._log.text.splitlines()[-1])
+        values = row["evaluation"]
+        self._evaluations.append({"step": self._step, **values})
+        self._stopped = self._should_stop is not None and self._should_stop(values)
+        best = values.get(self._plan.best)
+        if best is not None and (self._best is None or best < self._best[0]):
+            self._best = (best, self._step)
+            if self._step:
+                self._save(best)
+
+    def _save(self, value: float | None = None) -> None:
+        note = {
+            "metrics": self._log.text,
+            "evaluations": self._evaluations,
+            "best": list(self._best) if self._best else None,
+            "stopped": self._stopped,
+            "feed": self._position,
+        }
+        with self._timed("checkpoint"):
+            self._checkpoints.save(self._state, note, value)
+
+    def _obey(self, signals: Deferred) -> None:
+        """Saves and leaves, where a signal has come."""
+        if signals.came:
+            if self._step:
+                self._save()
+            self._checkpoints.wait()
+            signals.obey()
+
+    def _diverged(self) -> bool:
+        """Whether there is nothing left that learns."""
+        return bool(np.all(np.asarray(self._state.diverged) > 0))
+
+    def _record_times(self, total: float) -> None:
+        """Writes seconds by what they were spent on; `share_outside` is what training waited."""
+        spent = self._seconds | {"total": total}
+        spent["rest"] = total - sum(self._seconds.values())
+        waited = spent["rest"] + spent["data"]
+        spent["share_outside"] = waited / max(waited + spent["program"], 1e-9)
+        rounded = {name: round(value, 4) for name, value in spent.items()}
+        self._workdir.write(TIMES, json.dumps(rounded, indent=2) + "\n")
+
+    def _timed(self, what: str) -> Any:
+        return _Timed(self._seconds, what)
+
+    def _outcome(self) -> Outcome:
+        return Outcome(
+            state=self._state,
+            step=self._step,
+            diverged=np.asarray(self._state.diverged),
+            evaluations=self._evaluations,
+            best=self._best[1] if self._best else None,
+            restore=partial(_restore, self._workdir, self._state),
+        )
+
+    def close(self) -> None:
+        """Ends what runs beside the loop."""
+        self._log.close()
+        self._checkpoints.close()
+
+
+class _Timed:
+    """Adds the seconds of a `with` block to a sum."""
+
+    def __init__(self, seconds: dict[str, float], what: str):
+        self._seconds, self._what = seconds, what
+
+    def __enter__(self) -> None:
+        self._start = time.monotonic()
+
+    def __exit__(self, *exception: object) -> None:
+        self._seconds[self._what] += time.monotonic() - self._start
+
+
+def _restore(workdir: Workdir, like: TrainState, step: int) -> TrainState:
+    checkpoints = Checkpoints(workdir.path(CHECKPOINTS))
+    try:
+        return checkpoints.restore(step, like)[0]
+    finally:
+        checkpoints.close()
+
+
+def _numbers(rows: dict[str, Any], evaluations: list[dict[str, Any]]) -> str:
+    """What the progress bar shows: of a population, medians."""
+    shown = [f"loss {_middle(rows['loss']):.4g}", f"‖g‖ {_middle(rows['gradient_norm']):.3g}"]
+    if evaluations:
+        last = evaluations[-1]
+        shown += [f"{k} {_middle(v):.4g}" for k, v in last.items() if k != "step"][:2]
+    return ", ".join([*shown, rows["speed"]])
+
+
+def _middle(value: Any) -> float:
+    array = np.asarray(value, np.float64)
+    return float(np.median(array)) if array.size else float("nan")

@@ -1,0 +1,172 @@
+"""A recurrent layer with a linear readout: the model of the generated tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import DTypeLike
+
+from rnnlab.cells.base import Array, Params, State
+from rnnlab.data.tasks.base import Batch, Task
+from rnnlab.strategies import Control, Strategy
+from rnnlab.training import penalty
+from rnnlab.training.optimisers import Clip
+from rnnlab.training.step import Learner
+from rnnlab.unroll import unroll
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """`y = cell(x)`, answers `y @ w + b`.
+
+    Attributes:
+        cell: a cell or a combinator.
+        outputs: numbers of an answer, O.
+        strategy: how the sequence is run.
+        compute: type in which the network is computed, such as bfloat16; None for that of the
+            parameters. Answers and losses are always in the type of the parameters.
+    """
+
+    cell: Any
+    outputs: int
+    strategy: str | Strategy = "autodiff"
+    compute: DTypeLike | None = None
+
+    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws the cell's parameters and `w [H, O] ~ N(0, 1/H)`, `b = 0`."""
+        key_cell, key_readout = jax.random.split(key)
+        hidden = self.cell.features_out
+        w = jax.random.normal(key_readout, (hidden, self.outputs), dtype)
+        return {
+            "cell": self.cell.init(key_cell, features_in, dtype),
+            "readout": {"w": w * hidden**-0.5, "b": jnp.zeros((self.outputs,), dtype)},
+        }
+
+    def run(
+        self,
+        params: Params,
+        xs: Array,
+        state: State | None = None,
+        *,
+        lengths: Array | None = None,
+        key: Array | None = None,
+    ) -> tuple[State, Array]:
+        """The final state and the cell's outputs `[S, B, H]` for inputs `xs [S, B, D]`."""
+        weights, dtype = params["cell"], xs.dtype
+        if self.compute is not None:
+            weights, xs, state = cast((weights, xs, state), self.compute)
+        state, ys = unroll(
+            self.cell, weights, xs, state, lengths=lengths, strategy=self.strategy, key=key
+        )
+        return cast((state, ys), dtype)
+
+    def read(self, params: Params, ys: Array) -> Array:
+        """The answers `[..., O]` to outputs `[..., H]`."""
+        return ys @ params["readout"]["w"] + params["readout"]["b"]
+
+
+def cast(tree: Any, dtype: DTypeLike) -> Any:
+    """The tree with its floating arrays in another type."""
+
+    def one(leaf: Any) -> Any:
+        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(one, tree)
+
+
+def answer(reader: Reader, task: Task, params: Params, ys: Array, lengths: Array) -> Array:
+    """Answers `[S, B, O]` of every step, or `[B, O]` of the last one of each sequence."""
+    if not task.every_step:
+        ys = jnp.take_along_axis(ys, lengths[None, :, None] - 1, axis=0)[0]
+    return reader.read(params, ys)
+
+
+def losses(task: Task, answers: Array, batch: Batch) -> tuple[Array, Array]:
+    """Loss, and share of right answers, of each sequence.
+
+    Args:
+        task: says what the answers are.
+        answers: of `answer`.
+        batch: the targets.
+
+    Returns:
+        Cross-entropy in nats, mean over the steps of the sequence, and share of steps whose most
+        likely class is right; or squared error, and zero. Both `[B]`.
+    """
+    if not task.classes:
+        error = jnp.square(answers[..., 0] - batch.targets)
+        return error, jnp.zeros_like(error)
+    nats = optax.losses.softmax_cross_entropy_with_integer_labels(answers, batch.targets)
+    right = (jnp.argmax(answers, axis=-1).astype(jnp.int32) == batch.targets).astype(nats.dtype)
+    if not task.every_step:
+        return nats, right
+    steps = jnp.arange(len(nats), dtype=jnp.int32)[:, None]
+    weights = (steps < batch.lengths).astype(nats.dtype) / batch.lengths.astype(nats.dtype)
+    return (nats * weights).sum(axis=0), (right * weights).sum(axis=0)
+
+
+def task_learner(
+    reader: Reader,
+    task: Task,
+    *,
+    batch: int,
+    length: int,
+    optimiser: optax.GradientTransformation,
+    clip: Clip | None = None,
+    penalty_weight: float = 0.0,
+) -> Learner:
+    """What trains a reader on a generated task.
+
+    Args:
+        reader: the model.
+        task: what it learns.
+        batch: sequences of a step.
+        length: T of the task.
+        optimiser: turns gradients into updates.
+        clip: bounds of the gradient.
+        penalty_weight: of Pascanu's regulariser; 0 for none.
+
+    Raises:
+        UsageError: a length for which the task is not defined, or a cell for which the regulariser
+            is not.
+    """
+    task.check(length)
+    if penalty_weight:
+        penalty.check(reader.cell)
+
+    def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
+        lengths = drawn.lengths if _varies(task) else None
+        _, ys = reader.run(params, drawn.xs, lengths=lengths, key=key)
+
+        def error(ys: Array) -> Array:
+            return losses(task, answer(reader, task, params, ys, drawn.lengths), drawn)[0].mean()
+
+        if not penalty_weight:
+            return error(ys), (carry, {})
+        state = reader.cell.initial_state(drawn.lengths.shape, ys.dtype)
+        steps = jnp.arange(len(ys), dtype=jnp.int32)[:, None]
+        control = Control(steps < drawn.lengths if lengths is not None else None)
+        value, d_ys = jax.value_and_grad(error)(jax.lax.stop_gradient(ys))
+        del value
+        omega = penalty.gradient_norm_penalty(
+            reader.cell, params["cell"], drawn.xs, state, d_ys, control
+        )
+        plain = error(ys)
+        return plain + penalty_weight * omega, (carry, {"penalty": omega, "error": plain})
+
+    return Learner(
+        init=lambda key: reader.init(key, task.features_in),
+        loss=loss,
+        optimiser=optimiser,
+        clip=clip or Clip(),
+        sample=lambda key: task.sample(key, batch, length),
+    )
+
+
+def _varies(task: Task) -> bool:
+    """Whether the sequences of a batch differ in length."""
+    return getattr(task, "varied", False)

@@ -1,0 +1,146 @@
+"""Optimisers, learning-rate schedules and gradient clipping, by the names that flags use."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rnnlab.errors import UsageError
+
+Array = jax.Array
+
+#: Optimisers by name, called with a learning rate or a schedule of it.
+OPTIMISERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "sgd": optax.sgd,
+    "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
+    "nesterov": lambda rate: optax.sgd(rate, momentum=0.9, nesterov=True),
+    "rmsprop": lambda rate: optax.rmsprop(rate, decay=0.9),
+    "adagrad": optax.adagrad,
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "nadam": optax.nadam,
+}
+
+#: Schedules by name: the factor of the learning rate as a function of the share of steps done.
+SCHEDULES: dict[str, Callable[[Array], Array]] = {
+    "constant": jnp.ones_like,
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: 0.5 * (1 + jnp.cos(math.pi * done)),
+    "inverse_sqrt": lambda done: 1 / jnp.sqrt(1 + 99 * done),
+}
+
+
+def schedule(name: str, rate: float, steps: int, warmup: int = 0) -> optax.Schedule:
+    """The learning rate of each step.
+
+    It rises linearly over `warmup` steps to `rate` and then follows the schedule to the end:
+    constant; linear and cosine, to 0; inverse_sqrt, `1 / √(1 + 99 t)` for the share t of the
+    remaining steps, to a tenth.
+
+    Args:
+        name: one of `SCHEDULES`.
+        rate: the highest learning rate, at least 0.
+        steps: steps of the whole training.
+        warmup: steps of the rise.
+
+    Raises:
+        UsageError: an unknown name, or a number out of range.
+    """
+    if name not in SCHEDULES:
+        raise UsageError(f"schedule={name!r}: unknown, choose one of {', '.join(SCHEDULES)}")
+    if not (rate >= 0 and math.isfinite(rate)):
+        raise UsageError(f"learning_rate={rate}: must be a number of at least 0")
+    if not 0 <= warmup < max(steps, 1):
+        raise UsageError(f"warmup={warmup}: must be within 0 .. {max(steps, 1) - 1}, below steps")
+
+    def learning_rate(count: Any) -> Array:
+        count = jnp.asarray(count, jnp.float32)
+        done = jnp.clip((count - warmup) / max(steps - warmup, 1), 0, 1)
+        rise = jnp.minimum((count + 1) / max(warmup, 1), 1) if warmup else jnp.ones_like(count)
+        return rate * rise * SCHEDULES[name](done)
+
+    return learning_rate
+
+
+def optimiser(name: str, learning_rate: float | optax.Schedule) -> optax.GradientTransformation:
+    """The optimiser called `name` in `OPTIMISERS`; UsageError lists the known ones."""
+    if name not in OPTIMISERS:
+        raise UsageError(f"optimiser={name!r}: unknown, choose one of {', '.join(OPTIMISERS)}")
+    return OPTIMISERS[name](learning_rate)
+
+
+class Clipped(NamedTuple):
+    """A gradient after clipping.
+
+    Attributes:
+        gradient: the tree.
+        norm: its Euclidean norm before clipping, `[]`.
+        clipped: whether clipping changed it, `[]`.
+    """
+
+    gradient: Any
+    norm: Array
+    clipped: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """Bounds of a gradient; None leaves it as it is. With both, values are clipped first.
+
+    Attributes:
+        norm: `g ← g · min(1, norm / ‖g‖)` for the norm over all parameters (Pascanu, Mikolov and
+            Bengio 2013, algorithm 1).
+        value: every element is clipped to ±value (Mikolov 2012).
+    """
+
+    norm: float | None = None
+    value: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the bounds."""
+        for name in ("norm", "value"):
+            bound = getattr(self, name)
+            if bound is not None and not bound > 0:
+                raise UsageError(f"clip_{name}={bound}: must be above 0")
+
+    def __call__(self, gradient: Any) -> Clipped:
+        """Clips a gradient."""
+        norm = global_norm(gradient)
+        clipped = jnp.zeros((), bool)
+        if self.value is not None:
+            value = self.value
+            clipped = largest(gradient) > value
+            gradient = jax.tree.map(lambda g: jnp.clip(g, -value, value), gradient)
+        if self.norm is not None:
+            after = norm if self.value is None else global_norm(gradient)
+            clipped = clipped | (after > self.norm)
+            factor = jnp.minimum(1, self.norm / jnp.maximum(after, self.norm))
+            gradient = jax.tree.map(lambda g: g * factor.astype(g.dtype), gradient)
+        return Clipped(gradient, norm, clipped)
+
+
+def largest(tree: Any) -> Array:
+    """The largest absolute value in a tree, `[]`."""
+    leaves = [jnp.max(jnp.abs(leaf), initial=0) for leaf in jax.tree.leaves(tree)]
+    return jnp.max(jnp.stack([leaf.astype(jnp.float32) for leaf in leaves]))
+
+
+def global_norm(tree: Any) -> Array:
+    """The Euclidean norm of all elements of a tree, float32 `[]`.
+
+    Elements are divided by the largest one before they are squared, by a power of two and so
+    without rounding: the square of an exploding gradient leaves float32 at 1e19, its norm only at
+    1e38.
+    """
+    scale = jnp.exp2(jnp.floor(jnp.log2(largest(tree))))
+    scale = jnp.where(jnp.isfinite(scale) & (scale > 0), scale, 1)
+    squares = [
+        jnp.sum(jnp.square(leaf.astype(jnp.float32) / scale)) for leaf in jax.tree.leaves(tree)
+    ]
+    return scale * jnp.sqrt(jnp.sum(jnp.stack(squares)))

@@ -1,0 +1,64 @@
+"""Ctrl-C and SIGTERM wait until a training run has saved where it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Deferred:
+    """A signal that has come, and has not been obeyed yet."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._came: tuple[int, FrameType | None] | None = None
+
+    @property
+    def came(self) -> bool:
+        """Whether a signal waits."""
+        return self._came is not None
+
+    def obey(self) -> None:
+        """Does what the signal would have done: raises KeyboardInterrupt, as a rule."""
+        if self._came is not None:
+            number, frame = self._came
+            self._came = None
+            self._do(number, frame)
+
+    def _do(self, number: int, frame: FrameType | None) -> None:
+        before = self._before[number]
+        if callable(before):
+            before(number, frame)
+        elif before == signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._came is not None:  # the second one does not wait
+            self._do(number, frame)
+        self._came = (number, frame)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[Deferred]:
+    """Within the block a first signal only sets `came`; a second one acts at once.
+
+    In other threads than the main one, where Python forbids handlers, nothing changes.
+    """
+    waiting = Deferred()
+    if threading.current_thread() is not threading.main_thread():
+        yield waiting
+        return
+    for number in NUMBERS:
+        waiting._before[number] = signal.signal(number, waiting._handle)
+    try:
+        yield waiting
+    finally:
+        for number, before in waiting._before.items():
+            signal.signal(number, before)

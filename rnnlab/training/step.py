@@ -1,0 +1,144 @@
+"""One training step as a pure function, and many of them in one compiled program.
+
+A step draws or takes a batch, clips the gradient, and updates. Where the loss or the gradient is
+not finite, nothing is updated any more and the number of that step is kept: the state stays the
+last good one, and in a population the other members go on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rnnlab.training.optimisers import Clip, global_norm
+
+Array = jax.Array
+
+#: `(params, carry, batch, key)` to the loss `[]` and `(carry, metrics)`: what the next batch
+#: continues from, and further numbers `[]` to log by name.
+Loss = Callable[[Any, Any, Any, Array], tuple[Array, tuple[Any, dict[str, Array]]]]
+
+
+class TrainState(NamedTuple):
+    """Everything that a training step changes.
+
+    Attributes:
+        step: steps made, int32 `[]`.
+        params: parameters.
+        opt_state: state of the optimiser.
+        carry: recurrent state with which the next batch continues; `()` where none does.
+        key: PRNG key of the run; the step number t draws from `fold_in(key, t)`.
+        diverged: the step, counted from 1, whose loss or gradient was the first not to be finite;
+            0 as long as there is none. int32 `[]`.
+    """
+
+    step: Array
+    params: Any
+    opt_state: Any
+    carry: Any
+    key: Array
+    diverged: Array
+
+
+#: Optax mixes Python numbers, integers and floats, which strict promotion of types forbids.
+LENIENT = "standard"
+
+
+def _nothing() -> tuple[()]:
+    return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Learner:
+    """What is trained, and how.
+
+    Attributes:
+        init: `key` to parameters.
+        loss: see `Loss`. Gradients do not flow into the carry: with windows of a stream that is
+            truncated backpropagation through time.
+        optimiser: turns gradients into updates.
+        clip: bounds of the gradient.
+        carry: makes the carry before the first step.
+        sample: `key` to a batch that is generated on the device; None where batches are fed.
+    """
+
+    init: Callable[[Array], Any]
+    loss: Loss
+    optimiser: optax.GradientTransformation
+    clip: Clip = dataclasses.field(default_factory=Clip)
+    carry: Callable[[], Any] = _nothing
+    sample: Callable[[Array], Any] | None = None
+
+    def start(self, key: Array) -> TrainState:
+        """The state before the first step."""
+        key_params, key = jax.random.split(key)
+        params = self.init(key_params)
+        zero = jnp.zeros((), jnp.int32)
+        with jax.numpy_dtype_promotion(LENIENT):
+            opt_state = self.optimiser.init(params)
+        return TrainState(zero, params, opt_state, self.carry(), key, zero)
+
+
+def train_step(
+    learner: Learner, state: TrainState, batch: Any = None
+) -> tuple[TrainState, dict[str, Array]]:
+    """Makes one step.
+
+    Args:
+        learner: what is trained.
+        state: where it stands.
+        batch: what to learn from; None to generate it.
+
+    Returns:
+        The new state, and what was measured before the update: loss, gradient norm before clipping,
+        norms of parameters and update, whether the gradient was clipped, and the loss's own
+        metrics, each `[]`.
+    """
+    key_data, key_noise = jax.random.split(jax.random.fold_in(state.key, state.step))
+    if batch is None and learner.sample is not None:
+        batch = learner.sample(key_data)
+    carry = jax.lax.stop_gradient(state.carry)
+    (loss, (carry, more)), gradient = jax.value_and_grad(learner.loss, has_aux=True)(
+        state.params, carry, batch, key_noise
+    )
+    gradient, norm, clipped = learner.clip(gradient)
+    with jax.numpy_dtype_promotion(LENIENT):
+        updates, opt_state = learner.optimiser.update(gradient, state.opt_state, state.params)
+        params: Any = optax.apply_updates(state.params, updates)
+
+    finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+    good = finite & (state.diverged == 0)
+    params, opt_state, carry = jax.tree.map(
+        lambda new, old: jnp.where(good, new, old),
+        (params, opt_state, carry),
+        (state.params, state.opt_state, state.carry),
+    )
+    step = state.step + jnp.int32(1)
+    diverged = jnp.where((state.diverged == 0) & ~finite, step, state.diverged)
+    metrics = {
+        "loss": loss,
+        "gradient_norm": norm,
+        "parameter_norm": global_norm(state.params),
+        "update_norm": global_norm(updates),
+        "clipped": clipped.astype(jnp.float32),
+        **more,
+    }
+    return TrainState(step, params, opt_state, carry, state.key, diverged), metrics
+
+
+def train_steps(
+    learner: Learner, count: int, state: TrainState, batches: Any = None
+) -> tuple[TrainState, dict[str, Array]]:
+    """Makes `count` steps in one scan, over `batches [count, ...]` or generated ones.
+
+    Returns:
+        The new state, and the metrics of each step, `[count]`.
+    """
+    body = partial(train_step, learner)
+    return jax.lax.scan(body, state, batches, length=count)
