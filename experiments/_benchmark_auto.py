@@ -25,6 +25,8 @@ from rnnlab.strategies.auto import CHOICES, TABLE, Entry, table
 CELLS = "tanh", "gru", "lstm"
 ROWS, HIDDEN = (1, 32, 128), (32, 128, 512)
 STEPS = 64
+#: Another strategy than the plain one must be so much faster, which medians here show reliably.
+MARGIN = 1.05
 PLAIN = "rnnlab autodiff"
 
 
@@ -61,9 +63,9 @@ def _entry(problem: Problem, rows: Rows) -> Entry:
 
 
 def _fastest(rows: Rows, pass_: str) -> str:
-    """The strategy with the least median of a pass; of equals the plain one."""
+    """The strategy with the least median of a pass; the plain one unless another is well below."""
     timed = [row for row in rows if row["pass"] == pass_ and MEDIAN in row]
-    best = min(timed, key=lambda row: (row[MEDIAN], row["candidate"] != PLAIN))
+    best = min(timed, key=lambda row: row[MEDIAN] * (1 if row["candidate"] == PLAIN else MARGIN))
     return best["candidate"].removeprefix("rnnlab ")
 
 

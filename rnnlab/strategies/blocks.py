@@ -183,12 +183,7 @@ class Blocks:
         d_state, (d_weights, d_own) = carry
         (xs, control, d_ys), kept, outputs = inputs
         count = d_ys.shape[1]
-        rows: dict[int, Array] = {}
-        known = self._known(control)
-        if known is not None:
-            last, ys = outputs
-            rows[known] = jnp.concatenate([last[None], ys[:-1]])
-            kept.state.insert(known, jax.lax.optimization_barrier(rows[known].transpose(0, 2, 1)))
+        kept, rows = self._with_output(kept, outputs, self._known(control))
         room = [self._room(w.shape[0], count) for w in weights.step.products]
         room_kept = [self._room(a.shape[1], count) for a in kept.u]
         d_ys = jax.lax.optimization_barrier(self._widen(d_ys).transpose(0, 2, 1))
@@ -215,6 +210,18 @@ class Blocks:
         leaves = [d.T.reshape(*a.shape) for d, a in zip(d_xs, jax.tree.leaves(xs), strict=True)]
         d_xs = jax.tree.unflatten(jax.tree.structure(xs), leaves)
         return (d_state, (d_weights, d_own)), d_xs
+
+    def _with_output(
+        self, kept: Kept, outputs: Any, place: int | None
+    ) -> tuple[Kept, dict[int, Array]]:
+        """What is kept with the leaf of the state that the outputs have; that leaf as rows, too."""
+        if place is None:
+            return kept, {}
+        last, ys = outputs
+        before = jnp.concatenate([last[None], ys[:-1]])
+        state = [*kept.state]
+        state.insert(place, jax.lax.optimization_barrier(before.transpose(0, 2, 1)))
+        return kept._replace(state=state), {place: before}
 
     def _step_back(
         self,

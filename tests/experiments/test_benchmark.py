@@ -15,6 +15,7 @@ import pytest
 
 from experiments import (
     _benchmark_allocator,
+    _benchmark_auto,
     _benchmark_layers,
     _benchmark_layers_summary,
     _benchmark_peers,
@@ -22,6 +23,7 @@ from experiments import (
     _benchmark_timing,
     benchmark,
 )
+from experiments._benchmark_layers_summary import MEDIAN
 from experiments._benchmark_problem import (
     FORWARD,
     GRADIENT,
@@ -35,6 +37,7 @@ from experiments._benchmark_problem import (
     run_ours,
 )
 from rnnlab.errors import UsageError
+from rnnlab.strategies.auto import Entry, read
 from rnnlab.workdir import open_workdir
 from tests import quick
 
@@ -65,7 +68,7 @@ def fast(monkeypatch):
     peers = (_benchmark_peers.Linen(), _benchmark_peers.Haiku())
     monkeypatch.setattr(_benchmark_layers, "PEERS", peers)
     monkeypatch.setattr(_benchmark_layers, "STRATEGIES", {"autodiff": None})
-    for module in (_benchmark_layers, _benchmark_scaling):
+    for module in (_benchmark_auto, _benchmark_layers, _benchmark_scaling):
         monkeypatch.setattr(module, "matrix_product_peak", lambda dtype: 100.0)
 
 
@@ -102,6 +105,26 @@ def test_scaling_writes_exponents_of_time_and_memory(fast, tmp_path, monkeypatch
     assert {row["candidate"] for row in rows} == {"rnnlab autodiff", "Flax Linen"}
     powers = [row["temporaries (MiB)"] for row in rows]
     assert all(0 < power < 2 for power in powers)
+
+
+def test_auto_writes_a_table_that_the_strategy_reads(fast, tmp_path, monkeypatch):
+    monkeypatch.setattr(_benchmark_auto, "CELLS", ("tanh",))
+    monkeypatch.setattr(_benchmark_auto, "ROWS", (2,))
+    monkeypatch.setattr(_benchmark_auto, "HIDDEN", (3,))
+    monkeypatch.setattr(_benchmark_auto, "STEPS", 4)
+    monkeypatch.setattr(_benchmark_auto, "table", lambda: (Entry("tpu", 4, 1, 2, "a", "b"),))
+    run(tmp_path, suites=("auto",))
+    other, mine = read((tmp_path / "run/auto.tsv").read_text().splitlines())
+    assert other == Entry("tpu", 4, 1, 2, "a", "b")  # entries of other backends stay
+    assert mine[:4] == (jax.default_backend(), 1, 2, 3)
+    assert {mine.forward, mine.gradient} <= {"autodiff", "hoisted"}
+
+
+@pytest.mark.parametrize(("hoisted", "chosen"), [(0.97, "autodiff"), (0.9, "hoisted")])
+def test_another_strategy_must_be_well_below_the_plain_one(hoisted, chosen):
+    times = {"rnnlab autodiff": 1.0, "rnnlab hoisted": hoisted}
+    rows = [{"pass": FORWARD, "candidate": n, MEDIAN: ms} for n, ms in times.items()]
+    assert _benchmark_auto._fastest(rows, FORWARD) == chosen
 
 
 def test_what_was_measured_survives_an_interruption(fast, tmp_path, monkeypatch):
