@@ -47,7 +47,7 @@ class Programs:
         # One by one, and not by vmap: XLA:CPU can stop for ever in the QR of many matrices, which
         # waits for threads that wait in another one.
         start = jax.jit(self._learner.start)
-        members = [start(key) for key in self._key]
+        members = [jax.block_until_ready(start(key)) for key in self._key]
         keys = jax.random.wrap_key_data(
             jnp.stack([jax.random.key_data(member.key) for member in members]),
             impl=jax.random.key_impl(self._key),
