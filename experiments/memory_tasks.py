@@ -228,7 +228,7 @@ def _train(
 
 
 def _evaluation(reader: Reader, task: Task, length: int, batch: int) -> Any:
-    """Measures loss and share of right answers on sequences that are new at every evaluation."""
+    """Measures losses and right answers on sequences that are new at every evaluation."""
 
     @jax.jit
     def measure(params: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:

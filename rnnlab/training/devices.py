@@ -1,11 +1,13 @@
 """The compiled programs of a run, and how they lie on the devices.
 
-A population is cut into equal parts, one for each device, that know nothing of one another. A
-single network is computed on the first device, or with its batches cut over all of them.
+A population is cut into equal parts, one for each device, that know nothing of one another. Of a
+single network the batches are cut, where its learner says along which axes, and the parameters are
+on every device.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnlab.training.step import Learner, TrainState, train_steps
 
-MEMBERS = "members"
+MEMBERS, BATCH = "members", "batch"
 #: Passed to XLA with every program.
 COMPILER_OPTIONS: dict[str, Any] = {}
 
@@ -33,16 +35,19 @@ class Programs:
     def __init__(self, learner: Learner, key: jax.Array):
         self._learner, self._key = learner, key
         self._compiled: dict[Any, Callable[..., Any]] = {}
-        self._sharding = _members_sharding(len(key)) if key.ndim else None
+        self._everywhere: NamedSharding | None = None
+        self._sharding = _sharding(MEMBERS, len(key)) if key.ndim else None
+        if not key.ndim and learner.axes is not None:
+            self._learner, self._everywhere = _cut_batches(learner)
 
     def start(self) -> TrainState:
         """The state before the first step, in its place."""
         if self._sharding is None:
-            return jax.jit(self._learner.start)(self._key)
+            return jax.device_put(jax.jit(self._learner.start)(self._key), self._everywhere)
         # One by one, and not by vmap: XLA:CPU can stop for ever in the QR of many matrices, which
         # waits for threads that wait in another one.
         start = jax.jit(self._learner.start)
-        members = [start(key) for key in self._key]
+        members = [jax.block_until_ready(start(key)) for key in self._key]
         keys = jax.random.wrap_key_data(
             jnp.stack([jax.random.key_data(member.key) for member in members]),
             impl=jax.random.key_impl(self._key),
@@ -76,8 +81,25 @@ class Programs:
         )
 
 
-def _members_sharding(members: int) -> NamedSharding:
-    """Members over as many devices as divide their number."""
-    devices = jax.local_devices()
-    count = max(n for n in range(1, len(devices) + 1) if members % n == 0)
-    return NamedSharding(Mesh(np.array(devices[:count]), (MEMBERS,)), PartitionSpec(MEMBERS))
+def _sharding(axis: str, size: int) -> NamedSharding:
+    """An axis of that size over as many devices as divide it."""
+    devices = jax.devices()
+    count = max(n for n in range(1, len(devices) + 1) if size % n == 0)
+    return NamedSharding(Mesh(np.array(devices[:count]), (axis,)), PartitionSpec(axis))
+
+
+def _cut_batches(learner: Learner) -> tuple[Learner, NamedSharding]:
+    """The learner with its batches cut over the devices, and where its state lies: on all."""
+    mesh = _sharding(BATCH, learner.batch).mesh
+
+    def cut(batch: Any) -> Any:
+        def one(axis: int, leaf: jax.Array) -> jax.Array:
+            place = PartitionSpec(*[None] * axis, BATCH)
+            return jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, place))
+
+        return jax.tree.map(one, learner.axes, batch)
+
+    def loss(params: Any, carry: Any, batch: Any, key: jax.Array) -> Any:
+        return learner.loss(params, carry, cut(batch), key)
+
+    return dataclasses.replace(learner, loss=loss), NamedSharding(mesh, PartitionSpec())

@@ -188,7 +188,7 @@ class _Run:
         began, first = time.monotonic(), self._step
         plan, title = self._plan, self._name or self._workdir.experiment
         with Progress(title, plan.steps, done=self._step) as bar:
-            if self._step == 0:
+            if self._step == 0 and not self._evaluations:
                 self._measure()
             while self._step < plan.steps and not self._stopped and not self._diverged():
                 self._obey(signals)
@@ -211,17 +211,19 @@ class _Run:
         """Makes the steps to the next stop and writes a row."""
         stop = self._plan.next_stop(self._step)
         count = stop - self._step
-        batches = self._take(self._step) if self._ahead is None else self._ahead
+        if self._ahead is None:
+            with self._timed("data"):
+                self._ahead = self._take(self._step)
+        batches = self._ahead
         with self._timed("compile"):
             program = self._programs.steps(count, self._state, batches)
         start = time.monotonic()
         self._state, metrics = program(self._state, batches)
-        if self._feed is not None:  # the next ones are made while the program runs
-            self._position = self._feed.state()
-            self._ahead = self._take(stop) if stop < self._plan.steps else None
+        waited = self._look_ahead(stop, metrics)
         metrics = jax.tree.map(np.asarray, metrics)
         seconds = time.monotonic() - start
-        self._seconds["program"] += seconds
+        self._seconds["program"] += seconds - waited
+        self._seconds["data"] += waited
         self._step = stop
         means = {k: np.mean(v.astype(np.float64), axis=-1) for k, v in metrics.items()}
         self._log.write(stop, "train", means)
@@ -233,8 +235,21 @@ class _Run:
         """The batches of the chunk that begins after `step` steps."""
         if self._feed is None:
             return None
-        with self._timed("data"):
-            return self._feed.take(self._plan.next_stop(step) - step)
+        return self._feed.take(self._plan.next_stop(step) - step)
+
+    def _look_ahead(self, stop: int, metrics: Any) -> float:
+        """Makes the next batches while the program runs.
+
+        Returns:
+            Seconds that were spent on them, or 0 where the program had not finished meanwhile.
+        """
+        if self._feed is None:
+            return 0.0
+        self._position = self._feed.state()
+        start = time.monotonic()
+        self._ahead = self._take(stop) if stop < self._plan.steps else None
+        seconds = time.monotonic() - start
+        return seconds if jax.tree.leaves(metrics)[0].is_ready() else 0.0
 
     def _due(self, period: int) -> bool:
         return self._step % period == 0 or self._step == self._plan.steps
@@ -332,11 +347,12 @@ def _numbers(rows: dict[str, Any], evaluations: list[dict[str, Any]]) -> str:
     """What the progress bar shows: of a population, medians."""
     shown = [f"loss {_middle(rows['loss']):.4g}", f"‖g‖ {_middle(rows['gradient_norm']):.3g}"]
     if evaluations:
-        last = evaluations[-1]
-        shown += [f"{k} {_middle(v):.4g}" for k, v in last.items() if k != "step"][:2]
+        last = {k: v for k, v in evaluations[-1].items() if k != "step"}
+        shown += [f"evaluation {k} {_middle(v):.4g}" for k, v in list(last.items())[:2]]
     return ", ".join([*shown, rows["speed"]])
 
 
 def _middle(value: Any) -> float:
     array = np.asarray(value, np.float64)
+    array = array[np.isfinite(array)]
     return float(np.median(array)) if array.size else float("nan")

@@ -164,6 +164,8 @@ def task_learner(
         optimiser=optimiser,
         clip=clip or Clip(),
         sample=lambda key: task.sample(key, batch, length),
+        axes=Batch(xs=1, targets=int(task.every_step), lengths=0),  # type: ignore[arg-type]
+        batch=batch,
     )
 
 

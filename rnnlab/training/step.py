@@ -66,6 +66,9 @@ class Learner:
         clip: bounds of the gradient.
         carry: makes the carry before the first step.
         sample: `key` to a batch that is generated on the device; None where batches are fed.
+        axes: a tree like a batch with the axis of its sequences in each array; batches of a single
+            network are cut along them over the devices. None computes it on the first one.
+        batch: sequences of a batch, where there are axes.
     """
 
     init: Callable[[Array], Any]
@@ -74,6 +77,8 @@ class Learner:
     clip: Clip = dataclasses.field(default_factory=Clip)
     carry: Callable[[], Any] = _nothing
     sample: Callable[[Array], Any] | None = None
+    axes: Any = None
+    batch: int = 1
 
     def start(self, key: Array) -> TrainState:
         """The state before the first step."""

@@ -122,8 +122,9 @@ def test_the_same_command_after_the_end_changes_nothing(whole, tmp_path):
 
 
 def test_an_evaluation_can_end_the_run(tmp_path):
-    outcome = run(tmp_path, stop=lambda values: values["distance"] < 1e9)
-    assert outcome.step == 0
+    for _ in range(2):
+        outcome = run(tmp_path, stop=lambda values: values["distance"] < 1e9)
+        assert outcome.step == 0 and [row["step"] for row in outcome.evaluations] == [0]
     outcome = run(tmp_path / "b", stop=lambda values: len(str(values)) < 0)
     assert outcome.step == 24
 
