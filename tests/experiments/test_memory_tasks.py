@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import xarray as xr
 from experiments import _memory_report, memory_tasks
 from rnnlab import results
 from rnnlab.errors import UsageError
-from rnnlab.training import loop
+from rnnlab.training import devices, loop
 from rnnlab.workdir import open_workdir
+from tests import quick
 
 SMALL = memory_tasks.Config(
     networks=("additive", "gru"),
@@ -30,6 +32,13 @@ SMALL = memory_tasks.Config(
 def measure(folder, config=SMALL):
     with open_workdir(folder, "memory_tasks", config) as workdir:
         return memory_tasks.measure(config, workdir)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_programs():
+    """Less time to compile, more to run, the same numbers to rounding."""
+    with mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options()):
+        yield
 
 
 @pytest.fixture(scope="module")
