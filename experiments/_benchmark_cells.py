@@ -13,7 +13,7 @@ from experiments._benchmark_problem import FORWARD, GRADIENT_INPUTS, Problem, ou
 from experiments._benchmark_timing import matrix_product_peak
 from rnnlab.cells import CELLS
 from rnnlab.progress import Progress
-from rnnlab.strategies import STRATEGIES
+from rnnlab.strategies import supported
 
 PLAIN = "rnnlab autodiff"
 VERSUS = "× autodiff"
@@ -28,7 +28,7 @@ def run(config: Any, output: Output) -> None:
         peak = matrix_product_peak("float32")
         for name in names:
             problem = Problem(name, shape, "float32")
-            candidates = [ours(problem, strategy) for strategy in STRATEGIES]
+            candidates = [ours(problem, strategy) for strategy in supported(problem.layer)]
             new = measure(problem, candidates, (FORWARD, GRADIENT_INPUTS), config, peak)
             show(f"{name}, {shape}, float32: milliseconds", new)
             rows += with_speedup(new)

@@ -35,7 +35,7 @@ from experiments._benchmark_timing import (
     take_turns,
 )
 from rnnlab.progress import Progress
-from rnnlab.strategies import STRATEGIES
+from rnnlab.strategies import STRATEGIES, supported
 
 #: Shapes that a GPU is needed for, beside those that are measured everywhere.
 SHAPES = "32x128x128x128", "32x256x64x256", "64x100x256x512", "128x50x64x64", "1x1000x32x64"
@@ -58,7 +58,7 @@ def run(config: Any, output: Output) -> None:
         peaks = {dtype: matrix_product_peak(dtype) for dtype in config.dtypes}
         output.record(**{f"peak of products in {d} (GFLOP/s)": round(p) for d, p in peaks.items()})
         for problem in problems:
-            candidates, left_out = gather(problem)
+            candidates, left_out = gather(problem, config.strategies)
             new = measure(problem, candidates, PASSES, config, peaks[problem.dtype])
             rows += new
             skipped |= {(row["candidate"], row["layer"]): row for row in left_out}
@@ -123,10 +123,12 @@ def measure(
     return summaries.with_ratios(rows)
 
 
-def gather(problem: Problem) -> tuple[list[Candidate], Rows]:
+def gather(problem: Problem, strategies: Sequence[str] = ()) -> tuple[list[Candidate], Rows]:
     """Every strategy and every peer that has the layer, and rows about those that do not."""
     makers: dict[str, Callable[[], Candidate]] = {
-        f"rnnlab {name}": partial(ours, problem, name) for name in STRATEGIES
+        f"rnnlab {name}": partial(ours, problem, name)
+        for name in supported(problem.layer)
+        if name in (strategies or STRATEGIES)
     }
     makers |= {peer.name: partial(_installed, peer, problem) for peer in PEERS}
     candidates: list[Candidate] = []

@@ -46,6 +46,10 @@ class Output:
         self._figures[name] = (caption, alt)
         self._write()
 
+    def text(self, name: str, content: str) -> None:
+        """Writes a file of that name beside the results."""
+        self._workdir.write(name, content)
+
     def record(self, **facts: Any) -> None:
         """Adds facts about the machine that a suite has measured."""
         self._machine |= facts

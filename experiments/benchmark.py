@@ -4,7 +4,8 @@ Suites. `layers`: Elman, LSTM and GRU layers, stacked and bidirectional, in ever
 the same layers of Flax (Linen and NNX), Haiku, Equinox, Keras on JAX, PyTorch, and on a GPU cuDNN:
 forward, gradient of the parameters, gradient of parameters and inputs. `cells`: every cell at one
 shape, plain autodiff against the other strategies. `scaling`: time and memory of a gradient against
-T, H and B with the fitted exponent, compile time against T and depth. `sweep`: the gradient-norm
+T, H and B with the fitted exponent, compile time against T and depth. `auto`: the table by which
+`strategy="auto"` chooses. `sweep`: the gradient-norm
 sweep against a Python loop over `jit(grad)` and over PyTorch's autograd, one call for each point
 and length. `memory`: peak memory of a gradient through 100,000 steps with rematerialisation.
 `stream`: microseconds of a single step.
@@ -29,6 +30,7 @@ from typing import Any
 
 from experiments import (
     _benchmark_allocator,
+    _benchmark_auto,
     _benchmark_cells,
     _benchmark_layers,
     _benchmark_memory,
@@ -40,6 +42,7 @@ from experiments._benchmark_output import Output
 from experiments._benchmark_problem import AGREE, parse_layer, parse_shape
 from rnnlab import cells
 from rnnlab.errors import UsageError
+from rnnlab.strategies import STRATEGIES
 from rnnlab.workdir import Workdir
 
 
@@ -57,6 +60,7 @@ SUITES = {
     "layers": _benchmark_layers.run,
     "cells": _benchmark_cells.run,
     "scaling": _benchmark_scaling.run,
+    "auto": _benchmark_auto.run,
     "sweep": _of_tables(_benchmark_sweep.run),
     "memory": _of_tables(_benchmark_memory.run),
     "stream": _of_tables(_benchmark_stream.run),
@@ -67,13 +71,15 @@ SUITES = {
 class Config:
     """What is timed."""
 
-    #: Which parts to run: layers, cells, scaling, sweep, memory, stream.
+    #: Which parts to run: layers, cells, scaling, auto, sweep, memory, stream.
     suites: tuple[str, ...] = ("sweep", "memory", "stream")
     #: Layers of the suite layers: CELL, CELL:bi for both directions, CELL:3 for three layers.
     layers: tuple[str, ...] = ("tanh", "lstm", "gru", "gru_reset_before", "lstm:3", "lstm:bi")
     #: Their shapes, BxTxDxH; none for 32x128x128x128, 32x256x64x256, 64x100x256x512, 128x50x64x64,
     #: 1x1000x32x64, and on a GPU 16x1024x768x768.
     shapes: tuple[str, ...] = ()
+    #: Strategies of ours in the suite layers; none for all that run on this device.
+    strategies: tuple[str, ...] = ()
     #: Their dtypes: float32, bfloat16.
     dtypes: tuple[str, ...] = ("float32", "bfloat16")
     #: Rounds in which the candidates of layers, cells and scaling take turns.
@@ -109,6 +115,7 @@ class Config:
     def __post_init__(self) -> None:
         _check_among("suites", self.suites, SUITES)
         _check_among("dtypes", self.dtypes, AGREE)
+        _check_among("strategies", self.strategies, STRATEGIES)
         _check_among("cells", self.cells, cells.CELLS)
         _check_among("allocator", (self.allocator,), _benchmark_allocator.TUNABLES)
         for layer in self.layers:

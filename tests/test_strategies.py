@@ -264,12 +264,11 @@ class NoSplit(cells.Elman):
         return cells.HiddenState(h), h
 
 
-def test_a_cell_without_the_split_runs_but_not_hoisted():
-    cell = NoSplit(H)
-    args = draw_arguments(cell)
-    assert_close(unroll(cell, *args), unroll(cells.Elman(H), *args))
-    with pytest.raises(UsageError, match="strategy='hoisted': NoSplit overrides `step`"):
-        unroll(cell, *args, strategy="hoisted")
+@pytest.mark.parametrize("strategy_name", ["hoisted", "rematerialised"])
+def test_a_cell_that_overrides_its_step_runs_in_every_strategy(strategy_name):
+    args = draw_arguments(NoSplit(H))
+    want = compiled(cells.Elman(H), autodiff)(*args, {})
+    assert_close(compiled(NoSplit(H), STRATEGIES[strategy_name])(*args, {}), want)
 
 
 @pytest.mark.parametrize("strategy_name", ["autodiff", "hoisted", "rematerialised"])

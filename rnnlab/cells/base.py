@@ -91,6 +91,11 @@ class Cell:
         """Names of the column blocks of `wh`, where a cell has not all of them there."""
         return self.blocks
 
+    @property
+    def per_row(self) -> tuple[str, ...]:
+        """Names of parameters that `randomise` adds with a value for each row, `[*batch, ...]`."""
+        return ()
+
     def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `{"wx": [D, kH], "wh": [H, kH], "b": [kH]}` for `D = features_in` inputs."""
         check_positive("features_in", features_in)

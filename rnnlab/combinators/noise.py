@@ -100,6 +100,11 @@ class VariationalDropout(CellWrapper):
         check_rate("input_rate", self.input_rate)
         check_rate("state_rate", self.state_rate)
 
+    @property
+    def per_row(self) -> tuple[str, ...]:
+        """The cell's, and the mask of `h`."""
+        return (*self.cell.per_row, "h_mask")
+
     def randomise(self, key: Array, params: Params, xs: Array) -> tuple[Params, Any]:
         """Multiplies `xs [T, *batch, D]` by its mask and puts that of `h` among the parameters."""
         key_x, key_h, key_cell = jax.random.split(key, 3)

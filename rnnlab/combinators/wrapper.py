@@ -76,6 +76,11 @@ class CellWrapper:
         return self.cell.reset_first
 
     @property
+    def per_row(self) -> tuple[str, ...]:
+        """Names of the cell's parameters that have a value for each row."""
+        return self.cell.per_row
+
+    @property
     def is_split(self) -> bool:
         """Whether `step` is the composition of `recur` and `gate`: always."""
         return True

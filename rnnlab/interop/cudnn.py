@@ -15,8 +15,9 @@ from typing import Any
 from rnnlab.cells import LSTM
 from rnnlab.cells.base import check_positive
 from rnnlab.interop.checks import as_arrays, check_shape, namespace
-from rnnlab.interop.gates import join_biases, second_bias
+from rnnlab.interop.gates import join_biases
 from rnnlab.interop.layers import Pile, arrange, params_in_order, pile_of
+from rnnlab.strategies.cudnn import weights_in_order
 
 PEER = "cuDNN"
 TWINS = {LSTM: "LSTM"}
@@ -66,9 +67,7 @@ def to_cudnn(layer: Any, params: Any) -> Any:
     """
     pile = pile_of(PEER, layer, TWINS)
     ordered = params_in_order(pile, layer, params)
-    matrices = [w.T.reshape(-1) for p in ordered for w in (p["wx"], p["wh"])]
-    biases = [b for p in ordered for b in (p["b"], second_bias(pile.cell, p))]
-    return namespace(biases[0]).concatenate(matrices + biases)
+    return namespace(ordered[0]["b"]).concatenate(weights_in_order(ordered))
 
 
 def _shapes(pile: Pile, features_in: int) -> tuple[list[Any], list[Any]]:

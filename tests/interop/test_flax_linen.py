@@ -72,18 +72,18 @@ def test_weights_of_another_cell_are_refused():
         from_linen(cells.LSTM(5), weights)
 
 
-def test_a_cell_of_linen_keeps_the_contract_and_needs_a_strategy_without_split():
+def test_a_cell_of_linen_keeps_the_contract_in_every_strategy():
     cell = LinenCell(nn.LSTMCell(H))
     params = draw_params(cell)
     twin = from_linen(cells.LSTM(H), params)
     settings = {"lengths": LENGTHS, "resets": jnp.arange(T)[:, None] == jnp.full((B,), 2)}
     xs = jnp.asarray(inputs())
-    run = partial(quick.jit(unroll, static_argnums=0, static_argnames="reverse"), reverse=True)
-    (c, h), ys = run(cell, params, xs, **settings)
+    static = ("reverse", "strategy")
+    run = partial(quick.jit(unroll, static_argnums=0, static_argnames=static), reverse=True)
     state, want = run(cells.LSTM(H), twin, xs, **settings)
-    assert_close((h, c, ys), (state.h, state.c, want), 1e-5)
-    with pytest.raises(UsageError, match="strategy='hoisted': LinenCell overrides `step`"):
-        unroll(cell, params, xs, strategy="hoisted")
+    for strategy in ("autodiff", "hoisted"):
+        (c, h), ys = run(cell, params, xs, **settings, strategy=strategy)
+        assert_close((h, c, ys), (state.h, state.c, want), 1e-5)
     with pytest.raises(UsageError, match="must be a cell of Flax Linen"):
         LinenCell("LSTM")  # pyright: ignore[reportArgumentType]
 

@@ -95,11 +95,16 @@ def test_modules_of_another_kind_are_refused():
         from_nnx(cells.Elman(H), nnx.SimpleCell(D, H, residual=True, rngs=nnx.Rngs(0)))
 
 
-def test_a_cell_of_nnx_needs_a_strategy_without_split():
+def test_a_cell_of_nnx_has_the_gradients_of_autodiff_in_the_engine():
     cell = NNXCell(partial(nnx.GRUCell, hidden_features=H))
     params = cell.init(jax.random.key(0), D)
-    with pytest.raises(UsageError, match="strategy='hoisted': NNXCell overrides `step`"):
-        unroll(cell, params, jnp.asarray(inputs()), strategy="hoisted")
+
+    def loss(params, xs, strategy):
+        return jnp.square(unroll(cell, params, xs, strategy=strategy)[1]).sum()
+
+    gradient = quick.jit(jax.grad(loss, (0, 1)), static_argnums=2)
+    xs = jnp.asarray(inputs())
+    assert_close(gradient(params, xs, "hoisted"), gradient(params, xs, "autodiff"), 1e-4)
     with pytest.raises(UsageError, match="must make a cell of Flax NNX"):
         NNXCell(partial(nnx.Linear, out_features=H))
 

@@ -1,0 +1,151 @@
+"""The strategy that was fastest when the benchmark measured a layer of that size here.
+
+`auto.tsv` beside this file has for each backend, number of gates, number of rows and of units the
+fastest strategy of the outputs alone and that of the gradient. It is written by
+
+    python run.py --experiment=benchmark --config.suites=auto
+
+which asks to be run on the machine in question. A layer takes the nearest entry, by the logarithms
+of the three sizes; a backend that is not in the table takes `autodiff`.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from functools import cache, partial
+from importlib import resources
+from typing import Any, NamedTuple
+
+import jax
+
+from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.strategies.autodiff import autodiff
+from rnnlab.strategies.control import Control, Strategy
+from rnnlab.strategies.cudnn import cudnn
+from rnnlab.strategies.hoisted import hoisted
+from rnnlab.strategies.support import default_device, supported
+
+TABLE = "auto.tsv"
+#: The strategies among which it chooses: those that run one program on one device.
+CHOICES: dict[str, Strategy] = {"autodiff": autodiff, "hoisted": hoisted, "cudnn": cudnn}
+
+
+class Entry(NamedTuple):
+    """The fastest strategies for layers of one size."""
+
+    backend: str
+    gates: int
+    rows: int
+    hidden: int
+    forward: str
+    gradient: str
+
+
+def auto(
+    cell: Cell, params: Params, xs: Any, state: State, control: Control
+) -> tuple[State, Array]:
+    """Runs the fastest strategy known. Where that is not `autodiff`, reverse mode only."""
+    leaf = jax.tree.leaves(state)[0]
+    entry = nearest(
+        table(),
+        default_device().platform,
+        len(cell.blocks),
+        math.prod(leaf.shape[:-1]),
+        cell.hidden,
+    )
+    if entry is None:
+        return autodiff(cell, params, xs, state, control)
+    forward, gradient = (
+        CHOICES[name if _accepts(name, cell, leaf.dtype, control) else "hoisted"]
+        for name in (entry.forward, entry.gradient)
+    )
+    if forward is gradient:
+        return forward(cell, params, xs, state, control)
+    results: Any = _either(cell, forward, gradient, params, xs, state, control)
+    return results
+
+
+@cache
+def table() -> tuple[Entry, ...]:
+    """The entries of `auto.tsv`."""
+    text = resources.files("rnnlab.strategies").joinpath(TABLE).read_text(encoding="utf-8")
+    return tuple(read(text.splitlines()))
+
+
+def read(lines: Iterable[str]) -> list[Entry]:
+    """The entries in the lines of a table; those that start with # are comments."""
+    rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
+    return [
+        Entry(
+            row["backend"],
+            *(int(row[name]) for name in ("gates", "rows", "hidden")),
+            forward=row["forward"],
+            gradient=row["gradient"],
+        )
+        for row in rows
+    ]
+
+
+def nearest(
+    entries: Iterable[Entry], backend: str, gates: int, rows: int, hidden: int
+) -> Entry | None:
+    """The entry of that backend whose sizes are nearest; None where there is none."""
+    sizes = gates, rows, hidden
+
+    def distance(entry: Entry) -> float:
+        pairs = zip((entry.gates, entry.rows, entry.hidden), sizes, strict=True)
+        return math.hypot(*(math.log(max(a, 1) / max(b, 1)) for a, b in pairs))
+
+    return min((each for each in entries if each.backend == backend), key=distance, default=None)
+
+
+def _accepts(name: str, cell: Cell, dtype: Any, control: Control) -> bool:
+    """Whether a strategy takes this call; cuDNN knows one cell, one dtype and no resets."""
+    if name != "cudnn":
+        return True
+    return name in supported(cell) and dtype == jax.numpy.float32 and control.fresh is None
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _either(
+    cell: Cell,
+    forward: Strategy,
+    gradient: Strategy,
+    params: Params,
+    xs: Any,
+    state: State,
+    control: Control,
+) -> tuple[State, Array]:
+    """Runs `forward` for the outputs alone, `gradient` where a gradient follows."""
+    del gradient
+    return forward(cell, params, xs, state, control)
+
+
+def _either_forward(
+    cell: Cell,
+    forward: Strategy,
+    gradient: Strategy,
+    params: Params,
+    xs: Any,
+    state: State,
+    control: Control,
+) -> Any:
+    del forward
+
+    def run(params: Params, xs: Any, state: State) -> tuple[State, Array]:
+        return gradient(cell, params, xs, state, control)
+
+    return jax.vjp(run, params, xs, state)
+
+
+def _either_backward(
+    cell: Cell, forward: Strategy, gradient: Strategy, pull: Any, cotangents: tuple[State, Array]
+) -> Any:
+    del cell, forward, gradient
+    d_params, d_xs, d_state = pull(cotangents)
+    return d_params, d_xs, d_state, None
+
+
+_either.defvjp(_either_forward, _either_backward)
