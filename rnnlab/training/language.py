@@ -169,6 +169,6 @@ class TextLoss:
         return jax.lax.scan(window, self._model.initial_state(self._batch), data)[1]
 
 
-def _nats(logits: Array, targets: Array) -> Array:
+def _nats(logits: Array, targets: Array | np.ndarray) -> Array:
     """Cross-entropy of each target, `[...]` for logits `[..., V]`."""
     return optax.losses.softmax_cross_entropy_with_integer_labels(logits, targets)
