@@ -120,6 +120,15 @@ class Checkpoints:
                 self._manager.reload()
         return None
 
+    def best(self, like: TrainState) -> TrainState | None:
+        """The state that evaluations found best, else the newest; arguments as in `latest`."""
+        found = self.latest(like)
+        if found is None:
+            return None
+        state, note = found
+        step = note["best"][1] if note["best"] else 0
+        return self.restore(step, like)[0] if step else state  # there is none of step 0
+
     def restore(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """The checkpoint of a step with its note; errors of orbax where it is damaged."""
         read = self._manager.restore(step, args=ocp.args.Composite(contents=ocp.args.JsonRestore()))
