@@ -118,6 +118,7 @@ def test_the_same_command_changes_nothing(whole, corpus, tmp_path, capsys):
     assert "test" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_layers_dropout_embedding_and_another_cell(corpus, tmp_path):
     changes = {"cell": "gru", "layers": 2, "dropout": 0.2, "embedding": 6, "hidden": 12}
     run(tmp_path, corpus, **changes, compute="bfloat16", steps=10, samples=())
@@ -171,6 +172,7 @@ def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     assert_same(whole, folder)
 
 
+@pytest.mark.slow
 def test_interrupted_in_an_evaluation(whole, corpus, tmp_path, monkeypatch):
     original = char_lm.evaluation
 
@@ -254,6 +256,7 @@ def test_a_text_that_has_changed(whole, corpus, tmp_path):
     assert_same(whole, folder)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network(whole, corpus, tmp_path):
     folder = copy(whole, tmp_path / "w")
     for changes in ({"hidden": 12}, {"hidden": 12, "generate": 5}, {"cell": "gru"}):
@@ -286,6 +289,7 @@ def test_a_text_that_cannot_be_used(tmp_path, contents, message):
     assert "\n" not in str(error.value) and state_of(tmp_path / "w") == "failed"
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_diverges(corpus, tmp_path, capsys):
     changes = {"optimiser": "sgd", "learning_rate": 1e38, "clip_norm": 0.0, "cell": "relu"}
     run(tmp_path, corpus, **changes, warmup=0, steps=20)
