@@ -29,6 +29,8 @@ table { border-collapse: collapse; font-size: 0.88rem; line-height: 1.4;
 th, td { padding: 0.25rem 0.9rem 0.25rem 0; text-align: left; vertical-align: top;
   overflow-wrap: break-word; }
 th { border-bottom: 1px solid #1b1b1b; font-weight: 600; }
+pre { font-size: 0.82rem; line-height: 1.4; padding: 0.6rem 0.9rem; border-left: 2px solid #999;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 @page { margin: 18mm; }
 @media print { body { font-size: 10.5pt; margin: 0; max-width: none; padding: 0; }
@@ -56,6 +58,10 @@ class Report:
     def text(self, text: str) -> None:
         """Adds paragraphs, which blank lines separate."""
         self._parts += [f"<p>{html.escape(part.strip())}</p>" for part in text.split("\n\n")]
+
+    def verbatim(self, text: str) -> None:
+        """Adds text in its own lines, in letters of one width."""
+        self._parts.append(f"<pre>{html.escape(text)}</pre>")
 
     def table(self, data: Any, *, caption: str = "", columns: Sequence[str] | None = None) -> None:
         """Adds a table.

@@ -141,8 +141,15 @@ def default_path(experiment: str, config: Any) -> pathlib.Path:
 
 
 def to_json(config: Any) -> dict[str, Any]:
-    """A dataclass as the plain values that JSON gives back: tuples are lists."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    """A dataclass as the plain values that JSON gives back: tuples are lists.
+
+    Fields that the class names in an attribute `FREE` are left out. They ask something of a run
+    and do not change it, so that they may differ from start to start in one work directory.
+    """
+    values = dataclasses.asdict(config)
+    for name in getattr(config, "FREE", ()):
+        del values[name]
+    return json.loads(json.dumps(values))
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> pathlib.Path:

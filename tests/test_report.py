@@ -86,3 +86,10 @@ def test_numbers_are_aligned(tmp_path):
 def test_a_row_that_does_not_fit_is_refused():
     with pytest.raises(UsageError, match="row 0"):
         Report("t").table([(1, 2, 3)], columns=("a", "b"))
+
+
+def test_verbatim_text_keeps_its_lines_and_is_not_obeyed():
+    report = Report("t")
+    report.verbatim("<b>a\n  b")
+    page = Page(report.html())
+    assert "<b>a\n  b" in page.text and "pre" in dict(page.tags)

@@ -7,6 +7,7 @@ value. A checksum over all arrays tells damage that the storage format does not 
 
 from __future__ import annotations
 
+import copy
 import math
 import pathlib
 import shutil
@@ -61,7 +62,7 @@ class Checkpoints:
         )
 
     def save(self, state: TrainState, note: dict[str, Any], value: float | None = None) -> None:
-        """Begins to write a checkpoint; the arrays may be overwritten as soon as this returns.
+        """Begins to write a checkpoint; state and note may be changed as soon as this returns.
 
         Args:
             state: what to keep; its `step` names the checkpoint.
@@ -71,17 +72,22 @@ class Checkpoints:
         Raises:
             RunError: this one or the one before cannot be written; older ones are whole.
         """
-        arrays = jax.tree.map(np.asarray, _as_arrays(state))
+        # Copies: on a CPU orbax writes what the arrays' own memory holds by then.
+        arrays = jax.tree.map(np.array, _as_arrays(state))
         step = int(np.max(arrays["step"]))  # members of a population make their steps together
         if step in self._manager.all_steps():
             return
         value = math.inf if value is None or math.isnan(value) else value
-        contents = {"note": note, "arrays": _describe(arrays), "checksum": _checksum(arrays)}
+        contents = {
+            "note": copy.deepcopy(note),
+            "arrays": _describe(arrays),
+            "checksum": _checksum(arrays),
+        }
         self._carefully(
             lambda: self._manager.save(
                 step,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(_as_arrays(state)),
+                    state=ocp.args.StandardSave(arrays),
                     contents=ocp.args.JsonSave(contents),
                 ),
                 metrics={"value": value},
@@ -119,6 +125,15 @@ class Checkpoints:
                 shutil.rmtree(self._folder / str(step), ignore_errors=True)
                 self._manager.reload()
         return None
+
+    def best(self, like: TrainState) -> TrainState | None:
+        """The state that evaluations found best, else the newest; arguments as in `latest`."""
+        found = self.latest(like)
+        if found is None:
+            return None
+        state, note = found
+        step = note["best"][1] if note["best"] else 0
+        return self.restore(step, like)[0] if step else state  # there is none of step 0
 
     def restore(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """The checkpoint of a step with its note; errors of orbax where it is damaged."""

@@ -44,6 +44,7 @@ class Plan:
         chunk: steps of a dispatch, and of a row of metrics.
         evaluate_every: steps between evaluations; there is one before the first step and one after
             the last in any case.
+        evaluate_at: further steps with an evaluation.
         checkpoint_every: steps between checkpoints; there is one after the last in any case.
         best: name of the number, in what an evaluation returns, of which the lowest is best; empty
             where none is.
@@ -55,6 +56,7 @@ class Plan:
     chunk: int = 50
     evaluate_every: int = 500
     checkpoint_every: int = 500
+    evaluate_at: tuple[int, ...] = ()
     best: str = ""
     unit: str = "steps"
     units: int = 1
@@ -68,7 +70,8 @@ class Plan:
     def next_stop(self, step: int) -> int:
         """The end of the chunk that begins after `step` steps."""
         every = (self.chunk, self.evaluate_every, self.checkpoint_every)
-        return min(self.steps, *(step - step % period + period for period in every))
+        marks = [mark for mark in self.evaluate_at if mark > step]
+        return min(self.steps, *marks, *(step - step % period + period for period in every))
 
 
 class Outcome(NamedTuple):
@@ -193,7 +196,8 @@ class _Run:
             while self._step < plan.steps and not self._stopped and not self._diverged():
                 self._obey(signals)
                 rows = self._chunk()
-                if self._due(plan.evaluate_every) and not self._diverged():
+                marked = self._step in plan.evaluate_at
+                if (marked or self._due(plan.evaluate_every)) and not self._diverged():
                     self._measure()
                 if self._due(plan.checkpoint_every) and not self._diverged():
                     self._save()

@@ -135,8 +135,16 @@ def test_chunks_end_where_something_is_due():
     while stops[-1] < plan.steps:
         stops.append(plan.next_stop(stops[-1]))
     assert stops == [0, 4, 6, 8, 12, 16, 18, 20, 23]
+    plan = dataclasses.replace(plan, evaluate_at=(5, 8, 30))
+    assert [plan.next_stop(step) for step in (0, 4, 5, 22)] == [4, 5, 6, 23]
     with pytest.raises(UsageError, match="chunk=0"):
         Plan(steps=3, chunk=0)
+
+
+def test_evaluations_at_further_steps(tmp_path):
+    plan = dataclasses.replace(PLAN, evaluate_at=(5, 8, 10))
+    outcome = run(tmp_path, plan=plan)
+    assert [row["step"] for row in outcome.evaluations] == [0, 5, 8, 10, 16, 24]
 
 
 # --- interruptions ---

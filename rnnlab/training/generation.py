@@ -1,0 +1,113 @@
+"""Text from a language model: all of it at once, or symbol by symbol as it is drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnlab.cells.base import Array, Params, State
+from rnnlab.errors import UsageError
+from rnnlab.training.language import LanguageModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """How the next symbol is drawn: `p ∝ exp(logit / temperature)` among the `top_k` likeliest.
+
+    Attributes:
+        temperature: below 1 likely symbols become likelier still; 0 takes the likeliest.
+        top_k: how many symbols are drawn from; 0 for all. Symbols as likely as the last of them
+            are drawn from too.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks both."""
+        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
+            raise UsageError(f"temperature={self.temperature}: must be a number of at least 0")
+        if self.top_k < 0:
+            raise UsageError(f"top_k={self.top_k}: must be at least 0, which takes all symbols")
+
+    def __call__(self, key: Array, logits: Array) -> Array:
+        """Symbols `[B]`, int32, from logits `[B, V]`."""
+        if self.temperature == 0:
+            return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        if 0 < self.top_k < logits.shape[-1]:
+            least = jax.lax.top_k(logits, self.top_k)[0][..., -1:]
+            logits = jnp.where(logits < least, -jnp.inf, logits)
+        return jax.random.categorical(key, logits / self.temperature).astype(jnp.int32)
+
+
+def sample(
+    model: LanguageModel,
+    params: Params,
+    prompt: Array | np.ndarray,
+    key: Array,
+    *,
+    batch: int,
+    count: int,
+    choice: Choice = Choice(),
+) -> Array:
+    """Continues a prompt `batch` times by `count` symbols; to be called under `jit`.
+
+    Args:
+        model: the language model.
+        params: its parameters.
+        prompt: codes `[P]`, at least one, that are read first.
+        key: random key; the symbol number n is drawn with `fold_in(key, n)`.
+        batch: texts B.
+        count: symbols of each, without the prompt.
+        choice: how a symbol is drawn.
+
+    Returns:
+        Codes, int32 `[count, B]`.
+    """
+    codes = jnp.broadcast_to(jnp.asarray(prompt, jnp.int32)[:, None], (len(prompt), batch))
+    state, logits = model.run(params, codes, model.initial_state(batch))
+
+    def draw(before: tuple[State, Array], number: Array) -> tuple[tuple[State, Array], Array]:
+        state, logits = before
+        drawn = choice(jax.random.fold_in(key, number), logits)
+        return model.step(params, drawn, state), drawn
+
+    numbers = jnp.arange(count, dtype=jnp.int32)
+    return jax.lax.scan(draw, (state, logits[-1]), numbers)[1]
+
+
+def stream(
+    model: LanguageModel,
+    params: Params,
+    prompt: Sequence[int] | np.ndarray,
+    key: Array,
+    choice: Choice = Choice(),
+) -> Iterator[int]:
+    """The symbols that `sample` would draw for one text, each as soon as it is drawn, without end.
+
+    Memory does not grow. Arguments as in `sample`; UsageError for an empty prompt.
+    """
+    if not len(prompt):
+        raise UsageError("prompt: is empty; give at least one symbol to continue")
+
+    @partial(jax.jit, donate_argnums=1)
+    def read(code: Any, state: State) -> tuple[State, Array]:
+        return model.step(params, jnp.reshape(code, (1,)), state)
+
+    draw = jax.jit(lambda number, logits: choice(jax.random.fold_in(key, number), logits)[0])
+    state, logits = model.initial_state(1), None
+    for code in prompt:
+        state, logits = read(np.int32(code), state)
+    number = 0
+    while True:
+        code = draw(np.int32(number), logits)
+        yield int(code)
+        state, logits = read(code, state)
+        number += 1
