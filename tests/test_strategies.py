@@ -175,17 +175,9 @@ def plain_autodiff(name):
     return result
 
 
-def every_cell(quick_ones):
-    """All cells, those beside `quick_ones` marked as slow."""
-    return [
-        name if name in quick_ones else pytest.param(name, marks=pytest.mark.slow)
-        for name in cells.CELLS
-    ]
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 2e-5), (jnp.bfloat16, 0.15)])
 @pytest.mark.parametrize("strategy_name", ["autodiff", "hoisted", "rematerialised"])
-@pytest.mark.parametrize("name", every_cell(["tanh", "lstm_fgr", "gru_reset_before"]))
+@pytest.mark.parametrize("name", cells.CELLS)
 def test_lower_precision_keeps_its_dtype_and_stays_near_float64(
     name, strategy_name, dtype, tolerance
 ):
