@@ -16,25 +16,23 @@ Splits: the first 90 % of the text train, 5 % validate, 5 % test.
 """
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import _char_report
-from experiments._char_text import made_text
+from experiments._char_corpus import MADE, Corpus, claim, noted, read_corpus
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
-from rnnlab.data import Vocabulary, load_text, split_text
+from rnnlab.data import Vocabulary
 from rnnlab.data.pipelines import Feed, stream
 from rnnlab.data.spelling import known_share, spelled_words
-from rnnlab.data.text import SPLITS
-from rnnlab.errors import RunError, UsageError
+from rnnlab.errors import UsageError
 from rnnlab.tables import print_table
 from rnnlab.training import diagnostics, generation, optimisers
 from rnnlab.training.checkpoints import Checkpoints
@@ -46,19 +44,12 @@ from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 
-#: What a work directory keeps of the corpus, and of the finished run.
-CORPUS, SUMMARY, REPORT = "corpus.json", "summary.json", "report.html"
-#: The name of the text that is made, and its sentences.
-MADE, SENTENCES = "made", 1500
+#: What a work directory keeps of the finished run.
+SUMMARY, REPORT = "summary.json", "report.html"
 #: Texts that are generated at each evaluation, the first of which is shown.
 SAMPLES = 8
 #: Letters of words that hardly exist by chance.
 LONG = 5
-#: Characters of the corpus, at most, that are read before a text is begun. A state that no text led
-#: to, such as the initial one, is rare in training, and a text that begins there can go astray.
-PRIMER = 200
-#: Fewest characters of a corpus, so that each split has some to predict.
-FEWEST = 60
 
 #: What the two settings change.
 TINY: dict[str, Any] = {
@@ -229,28 +220,6 @@ class Config:
         return Choice(self.temperature, self.top_k)
 
 
-class Corpus(NamedTuple):
-    """A text.
-
-    Attributes:
-        texts: its splits by name.
-        vocabulary: its characters.
-    """
-
-    texts: dict[str, str]
-    vocabulary: Vocabulary
-
-    def codes(self, split: str) -> np.ndarray:
-        """The codes of a split."""
-        return self.vocabulary.encode(self.texts[split])
-
-    @property
-    def primer(self) -> str:
-        """What is read before a text is begun: the end of the training split, in whole lines."""
-        last = self.texts["train"][-PRIMER:]
-        return last[: last.rfind("\n") + 1] or last
-
-
 def run(config: Config, workdir: Workdir) -> None:
     """Trains, tests and draws, or does what is left of that; or writes with a trained network."""
     config = config.chosen()
@@ -258,7 +227,7 @@ def run(config: Config, workdir: Workdir) -> None:
         write(config, workdir)
         return
     corpus = read_corpus(config)
-    _claim(config, workdir, corpus)
+    claim(config, workdir, corpus)
     outcome = fit(config, workdir, corpus)
     if outcome.diverged:
         print(
@@ -275,77 +244,6 @@ def run(config: Config, workdir: Workdir) -> None:
     rows = [(name, value) for name, value in summary.items() if value is not None]
     print_table(rows, columns=("what", "value"), title="Losses in nats per character")
     print(f"Text at each step, curve and cells: {workdir.path(REPORT)}")
-
-
-def read_corpus(config: Config) -> Corpus:
-    """The splits of the text, and its characters.
-
-    Raises:
-        UsageError: no such file, bytes that are not UTF-8, or too few characters.
-        RunError: the named corpus is neither here nor to be had.
-    """
-    if config.corpus == MADE:
-        texts = split_text(made_text(SENTENCES))
-    else:
-        texts = {split: _load(config, split) for split in SPLITS}
-    whole = "".join(texts.values())
-    if len(whole) < FEWEST:
-        raise UsageError(
-            f"corpus={config.corpus}: has {len(whole)} characters, too few to train, validate and "
-            f"test on; give a text of {FEWEST} at least"
-        )
-    return Corpus(texts, Vocabulary.of(whole))
-
-
-def _load(config: Config, split: str) -> str:
-    try:
-        return load_text(config.corpus, config.data_dir or None, config.manual_dir or None, split)
-    except UsageError as error:
-        if str(error).startswith("manual_dir="):
-            raise
-        if str(error).startswith("split="):
-            return ""
-        reason = str(error).removeprefix(f"text {config.corpus!r}: ")
-        raise UsageError(f"corpus={config.corpus}: {reason}") from error
-
-
-def _claim(config: Config, workdir: Workdir, corpus: Corpus) -> None:
-    """Notes the text in a new work directory, or checks that an old one was trained on it."""
-    digest = hashlib.sha256("\0".join(corpus.texts.values()).encode("utf-8", "surrogatepass"))
-    here = {
-        "characters": corpus.vocabulary.characters,
-        "primer": corpus.primer,
-        "sha256": digest.hexdigest(),
-    }
-    there = _noted(workdir)
-    if there is None:
-        workdir.write(CORPUS, json.dumps(here))
-        return
-    if here == there:
-        return
-    known, found = set(there["characters"]), set(here["characters"])
-    if known != found:
-        some = "".join(sorted(known ^ found))[:10]
-        reason = (
-            f"its {len(found)} characters are not the {len(known)} of the checkpoint (they differ "
-            f"in {some!r})"
-        )
-    else:
-        reason = "is another text now than the one of the checkpoint"
-    raise UsageError(
-        f"corpus={config.corpus}: {reason}; choose another work directory with --workdir=PATH"
-    )
-
-
-def _noted(workdir: Workdir) -> dict[str, Any] | None:
-    path = workdir.path(CORPUS)
-    if not path.exists():
-        return None
-    try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-        return {name: str(contents[name]) for name in ("characters", "primer", "sha256")}
-    except (ValueError, LookupError, TypeError) as error:
-        raise RunError(f"{path}: is damaged; delete the folder {workdir.root}") from error
 
 
 def fit(config: Config, workdir: Workdir, corpus: Corpus) -> Outcome:
@@ -440,16 +338,16 @@ def write(config: Config, workdir: Workdir) -> None:
         UsageError: there is no checkpoint, it is of another network, or a character of the prompt
             is not one of its text.
     """
-    noted, folder = _noted(workdir), workdir.path(CHECKPOINTS)
-    if noted is None or not folder.exists():
+    note, folder = noted(workdir), workdir.path(CHECKPOINTS)
+    if note is None or not folder.exists():
         raise _no_checkpoint(config, workdir)
-    vocabulary = Vocabulary(noted["characters"])
+    vocabulary = Vocabulary(note["characters"])
     strange = sorted(set(config.prompt) - set(vocabulary.characters))
     if strange:
         raise UsageError(
             f"prompt={config.prompt!r}: has {''.join(strange)!r}, which the text does not have"
         )
-    prompt = vocabulary.encode(noted["primer"] + config.prompt)
+    prompt = vocabulary.encode(note["primer"] + config.prompt)
     checkpoints = Checkpoints(folder)
     try:
         learner = config.learner(vocabulary.size)

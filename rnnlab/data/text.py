@@ -127,12 +127,17 @@ class Vocabulary:
         Raises:
             UsageError: a code outside 0 .. V - 1.
         """
-        codes = np.asarray(codes)
-        if np.any((codes < 0) | (codes >= self.size)):
-            raise UsageError(
-                f"codes: {codes.min()} .. {codes.max()} leaves the vocabulary, 0 .. {self.size - 1}"
-            )
-        return "".join(self.characters[code] for code in codes)
+        return "".join(self.characters[code] for code in checked_codes(codes, self.size))
+
+
+def checked_codes(codes: Array | np.ndarray, size: int) -> np.ndarray:
+    """The codes `[N]` as they are. Raises UsageError for one outside 0 .. size - 1."""
+    codes = np.asarray(codes)
+    if np.any((codes < 0) | (codes >= size)):
+        raise UsageError(
+            f"codes: {codes.min()} .. {codes.max()} leaves the vocabulary, 0 .. {size - 1}"
+        )
+    return codes
 
 
 def one_hot_windows(

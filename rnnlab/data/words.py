@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rnnlab.data.text import checked_codes
 from rnnlab.errors import UsageError
 
 #: What ends a line, and what stands for a word that the vocabulary lacks.
@@ -102,9 +103,4 @@ class WordVocabulary:
         Raises:
             UsageError: a code outside 0 .. V - 1.
         """
-        codes = np.asarray(codes)
-        if np.any((codes < 0) | (codes >= self.size)):
-            raise UsageError(
-                f"codes: {codes.min()} .. {codes.max()} leaves the vocabulary, 0 .. {self.size - 1}"
-            )
-        return [self.words[code] for code in codes]
+        return [self.words[code] for code in checked_codes(codes, self.size)]

@@ -60,17 +60,16 @@ class Columns:
       products: the products with weights, in the order in which they are computed.
       inputs: the variables of `args`, in the order of their leaves.
       outputs: the variables of the results.
-      structure: the tree of the results.
     """
 
     def __init__(self, function: Callable[..., Any], params: Any, *args: Any) -> None:
         with jax.disable_jit():  # so that jitted helpers such as the sigmoid are traced inline
-            traced, shapes = jax.make_jaxpr(function, return_shape=True)(params, *args)
+            traced = jax.make_jaxpr(function)(params, *args)
         jaxpr = traced.jaxpr
         self._literals = dict(zip(jaxpr.constvars, traced.consts, strict=True))
         count = len(jax.tree.leaves(params))
         self._params, self.inputs = jaxpr.invars[:count], jaxpr.invars[count:]
-        self.outputs, self.structure = jaxpr.outvars, jax.tree.structure(shapes)
+        self.outputs = jaxpr.outvars
         self._moving = set(self.inputs)
         self._fixed_eqns, self.eqns = [], []
         for eqn in jaxpr.eqns:
@@ -204,7 +203,5 @@ def _read(env: dict[Any, Any], var: Any) -> Any:
 
 
 def _bind(eqn: Any, values: Sequence[Any]) -> Any:
-    params = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = params if isinstance(params, tuple) else ((), params)  # jax < 0.10: a pair
-    results = eqn.primitive.bind(*functions, *values, **params)
+    results = eqn.primitive.bind(*values, **eqn.primitive.get_bind_params(eqn.params))
     return results if eqn.primitive.multiple_results else [results]

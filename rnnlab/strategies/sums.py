@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from jax.extend.core import Literal, Var
 
-from rnnlab.strategies.columns import Columns
+from rnnlab.strategies.columns import Columns, shape_of
 
 
 class Sum(NamedTuple):
@@ -48,7 +48,9 @@ def find_sums(columns: Columns, inputs: Sequence[Var]) -> list[Sum]:
         a, b = terms
         if a is None or b is None or a is b or uses[a.out] != 1 or uses[b.out] != 1:
             continue
-        del sums[a.out], sums[b.out]
         out = eqn.outvars[0]
+        if not shape_of(a.out) == shape_of(b.out) == shape_of(out):
+            continue  # a term that is broadcast has an adjoint of another shape
+        del sums[a.out], sums[b.out]
         sums[out] = Sum(out, a.inputs + b.inputs, a.products + b.products)
     return [each for each in sums.values() if each.products]
