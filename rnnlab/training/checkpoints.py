@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorstore as ts
 from orbax.checkpoint import checkpoint_managers as policies
 
 from rnnlab.errors import RunError, UsageError
@@ -141,6 +142,7 @@ class Checkpoints:
         contents = read["contents"]
         wanted = _as_arrays(like)
         _check_same(step, _describe(wanted), contents["arrays"])
+        _read_through(self._folder / str(step) / "state")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
         args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         arrays = self._manager.restore(step, args=args)["state"]
@@ -161,6 +163,19 @@ class Checkpoints:
                 f"{self._folder}: a checkpoint cannot be written ({reason}); once that is mended, "
                 "the same command continues from the one before"
             ) from error
+
+
+def _read_through(folder: pathlib.Path) -> None:
+    """Reads every array once, one by one, and raises where one is damaged.
+
+    Orbax reads them all at once and leaves the others behind when one fails, which then report to
+    an event loop that is closed.
+    """
+    base = {"driver": "file", "path": f"{folder}/"}
+    keys = ts.KvStore.open({"driver": "ocdbt", "base": base}).result().list().result()
+    for name in [key.decode().removesuffix(".zarray") for key in keys if key.endswith(b".zarray")]:
+        kvstore = {"driver": "ocdbt", "base": base, "path": name}
+        ts.open({"driver": "zarr", "kvstore": kvstore}).result().read().result()
 
 
 def _as_arrays(state: TrainState) -> dict[str, Any]:
