@@ -26,12 +26,12 @@ import numpy as np
 import xarray as xr
 
 from experiments import _memory_report
-from rnnlab import cells, gradients, initializers, results
+from rnnlab import cells, gradients, initializers, results, strategies
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
 from rnnlab.errors import UsageError
-from rnnlab.training import model, optimisers
-from rnnlab.training.loop import Outcome, Plan, train
+from rnnlab.training import diagnostics, model, optimisers
+from rnnlab.training.loop import Evaluate, Outcome, Plan, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
@@ -52,8 +52,9 @@ STARTS: dict[str, Callable[[int, int], Any]] = {
     "irnn": lambda hidden, length: cells.by_name(
         "relu", hidden, wh_init=initializers.Identity(), wx_init=initializers.Gaussian(0.001)
     ),
-    # Tallec and Ollivier (2018): forget biases for memories of up to T steps.
-    "lstm_chrono": lambda hidden, length: cells.by_name("lstm", hidden, chrono=float(length)),
+    # Tallec and Ollivier (2018): gates that forget within 1 .. T steps.
+    "lstm_chrono": lambda hidden, length: cells.by_name("lstm", hidden, chrono=max(length, 3)),
+    "gru_chrono": lambda hidden, length: cells.by_name("gru", hidden, chrono=max(length, 3)),
 }
 #: Seeds of what is measured; those of networks are 0, 1, ...
 EVALUATION_SEED, GRADIENT_SEED = 1_000_000, 1_000_001
@@ -65,8 +66,8 @@ GRADIENT_BATCH = 16
 class Config:
     """What learns what, and for how long."""
 
-    #: Networks: tanh_identity, tanh_orthogonal, tanh_gaussian, irnn, lstm_chrono, or any cell by
-    #: its name in rnnlab.cells.CELLS.
+    #: Networks: tanh_identity, tanh_orthogonal, tanh_gaussian, irnn, lstm_chrono, gru_chrono, or
+    #: any cell by its name in rnnlab.cells.CELLS.
     networks: tuple[str, ...] = (
         *("tanh_identity", "tanh_orthogonal", "tanh_gaussian", "irnn", "lstm", "gru"),
     )
@@ -103,6 +104,8 @@ class Config:
     test_lengths: tuple[int, ...] = ()
     #: Training steps of a dispatch.
     chunk: int = 100
+    #: How sequences are run: hoisted, autodiff, rematerialised, auto, ...
+    strategy: str = "auto"
     #: Ignore all other fields and run a small setting that takes less than a minute.
     tiny: bool = False
 
@@ -123,6 +126,7 @@ class Config:
         for name in self.tasks:
             for length in (*self.lengths, *self.test_lengths):
                 _task(name).check(length)
+        strategies.by_name(self.strategy)
         self.plan()
         self.optimise()
 
@@ -201,7 +205,8 @@ def _train(
 ) -> xr.Dataset:
     """Trains all seeds of one network on one task."""
     task = _task(task_name)
-    reader = Reader(_network(network, config.hidden, length), task.features_out)
+    cell = _network(network, config.hidden, length)
+    reader = Reader(cell, task.features_out, config.strategy)
     learner = model.task_learner(
         reader,
         task,
@@ -218,7 +223,9 @@ def _train(
         learner,
         config.plan(),
         keys,
-        evaluate=_evaluation(reader, task, length, config.evaluation_batch),
+        evaluate=_with_diagnostics(
+            _evaluation(reader, task, length, config.evaluation_batch), cell, task, length
+        ),
         stop=lambda values: all(_below(loss, bar) for loss in values["loss"]),
         name=f"{task_name}-{length}-{network}",
         record_divergence=False,
@@ -227,7 +234,7 @@ def _train(
     return _dataset(config, reader, task, length, outcome, gradient)
 
 
-def _evaluation(reader: Reader, task: Task, length: int, batch: int) -> Any:
+def _evaluation(reader: Reader, task: Task, length: int, batch: int) -> Evaluate:
     """Measures losses and right answers on sequences that are new at every evaluation."""
 
     @jax.jit
@@ -248,6 +255,17 @@ def _evaluation(reader: Reader, task: Task, length: int, batch: int) -> Any:
         return {"loss": np.asarray(loss), "right": known}
 
     return evaluate
+
+
+def _with_diagnostics(evaluate: Evaluate, cell: Any, task: Task, length: int) -> Evaluate:
+    """The evaluation, with ρ and σ_max of the recurrent matrices and the adjoint by lag."""
+    xs = task.sample(jax.random.key(GRADIENT_SEED), GRADIENT_BATCH, length).xs
+
+    def both(params: Any, step: int) -> dict[str, Any]:
+        numbers = diagnostics.population_numbers(cell, params["cell"], xs)
+        return evaluate(params, step) | numbers
+
+    return both
 
 
 def _gradient_at_start(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from rnnlab.cells.base import Array
@@ -39,3 +40,18 @@ def adjoint_numbers(cell: Any, params: Any, xs: Array) -> dict[str, float]:
     by_lag = np.asarray(profile, np.float64).mean(axis=1)[::-1]
     lags = [0, *(2**n for n in range(len(by_lag).bit_length()) if 2**n < len(by_lag))]
     return {f"log10_adjoint/{lag}": float(by_lag[lag]) for lag in lags}
+
+
+def population_numbers(cell: Any, params: Any, xs: Array) -> dict[str, np.ndarray]:
+    """The numbers of `matrix_numbers` and `adjoint_numbers` for each member, `[members]`.
+
+    Args:
+        cell: a cell or a combinator.
+        params: its parameters, with a leading axis of members.
+        xs: inputs `[T, B, D]`, the same for all.
+    """
+    rows = []
+    for member in range(len(jax.tree.leaves(params)[0])):
+        own = jax.tree.map(lambda leaf, member=member: leaf[member], params)
+        rows.append(matrix_numbers(cell, own) | adjoint_numbers(cell, own, xs))
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

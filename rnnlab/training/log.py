@@ -49,15 +49,19 @@ class Log:
 
     def event(self, step: int, group: str, values: dict[str, Any]) -> None:
         """Writes numbers for TensorBoard only; of a population, the median of the finite ones."""
-        if self._writer is None:
-            from tensorboardX import SummaryWriter
-
-            self._writer = SummaryWriter(str(self._folder), purge_step=self._purge, max_queue=1000)
+        self.open()
         for name, value in values.items():
             finite = np.asarray(value, np.float64)
             finite = finite[np.isfinite(finite)]
             if finite.size:
                 self._writer.add_scalar(f"{group}/{name}", float(np.median(finite)), step)
+
+    def open(self) -> None:
+        """Opens the file of events, unless it is open; the import of its library takes a while."""
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._folder), purge_step=self._purge, max_queue=1000)
 
     @property
     def text(self) -> str:

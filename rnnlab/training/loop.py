@@ -29,7 +29,7 @@ from rnnlab.workdir import Workdir
 
 CHECKPOINTS = "checkpoints"
 TIMES = "times.json"
-SPENT = ("program", "compile", "evaluate", "checkpoint", "data")
+SPENT = ("start", "program", "compile", "evaluate", "checkpoint", "data")
 
 #: `(params, step)` to numbers by name, or arrays `[members]` of them.
 Evaluate = Callable[[Any, int], dict[str, Any]]
@@ -109,7 +109,8 @@ def train(
     """Trains to the end of the plan, or goes on with what a work directory holds.
 
     Written are `metrics.jsonl`, TensorBoard's events, checkpoints and `times.json`, the seconds
-    spent in the compiled program, in evaluations, with checkpoints, waiting for data, and the rest.
+    spent to open the log, in the compiled program, in evaluations, with checkpoints, waiting for
+    data, and the rest.
 
     Args:
         workdir: of the run.
@@ -191,6 +192,9 @@ class _Run:
         began, first = time.monotonic(), self._step
         plan, title = self._plan, self._name or self._workdir.experiment
         with Progress(title, plan.steps, done=self._step) as bar:
+            if self._step < plan.steps:
+                with self._timed("start"):
+                    self._log.open()
             if self._step == 0 and not self._evaluations:
                 self._measure()
             while self._step < plan.steps and not self._stopped and not self._diverged():

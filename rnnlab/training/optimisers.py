@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,9 +19,9 @@ Array = jax.Array
 #: Optimisers by name, called with a learning rate or a schedule of it.
 OPTIMISERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": optax.sgd,
-    "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
-    "nesterov": lambda rate: optax.sgd(rate, momentum=0.9, nesterov=True),
-    "rmsprop": lambda rate: optax.rmsprop(rate, decay=0.9),
+    "momentum": partial(optax.sgd, momentum=0.9),
+    "nesterov": partial(optax.sgd, momentum=0.9, nesterov=True),
+    "rmsprop": partial(optax.rmsprop, decay=0.9),
     "adagrad": optax.adagrad,
     "adam": optax.adam,
     "adamw": optax.adamw,
@@ -69,10 +70,22 @@ def schedule(name: str, rate: float, steps: int, warmup: int = 0) -> optax.Sched
 
 
 def optimiser(name: str, learning_rate: float | optax.Schedule) -> optax.GradientTransformation:
-    """The optimiser called `name` in `OPTIMISERS`; UsageError lists the known ones."""
+    """The optimiser called `name` in `OPTIMISERS`; UsageError lists the known ones.
+
+    Its state holds the learning rate of the last step, for `rate_of`.
+    """
     if name not in OPTIMISERS:
         raise UsageError(f"optimiser={name!r}: unknown, choose one of {', '.join(OPTIMISERS)}")
-    return OPTIMISERS[name](learning_rate)
+
+    def make(learning_rate: Any) -> optax.GradientTransformation:
+        return OPTIMISERS[name](learning_rate)
+
+    return optax.inject_hyperparams(make)(learning_rate=learning_rate)
+
+
+def rate_of(opt_state: Any) -> Array | None:
+    """The learning rate `[]` of the last step; None of an optimiser that is not of `optimiser`."""
+    return getattr(opt_state, "hyperparams", {}).get("learning_rate")
 
 
 class Clipped(NamedTuple):

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnlab.training.optimisers import Clip, global_norm
+from rnnlab.training.optimisers import Clip, global_norm, rate_of
 
 Array = jax.Array
 
@@ -102,8 +102,8 @@ def train_step(
 
     Returns:
         The new state, and what was measured before the update: loss, gradient norm before clipping,
-        norms of parameters and update, whether the gradient was clipped, and the loss's own
-        metrics, each `[]`.
+        norms of parameters and update, whether the gradient was clipped, the learning rate, and the
+        loss's own metrics, each `[]`.
     """
     key_data, key_noise = jax.random.split(jax.random.fold_in(state.key, state.step))
     if batch is None and learner.sample is not None:
@@ -134,6 +134,9 @@ def train_step(
         "clipped": clipped.astype(jnp.float32),
         **more,
     }
+    rate = rate_of(opt_state)
+    if rate is not None:
+        metrics["learning_rate"] = rate
     return TrainState(step, params, opt_state, carry, state.key, diverged), metrics
 
 
