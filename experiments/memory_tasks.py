@@ -16,8 +16,6 @@ Expected: parity_running, trained on lengths up to 40, is solved by LSTM and GRU
 """
 
 import dataclasses
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -25,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments import _memory_report
-from rnnlab import cells, gradients, initializers, results, strategies
+from experiments import _memory_report, _networks
+from rnnlab import gradients, results, strategies
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
 from rnnlab.errors import UsageError
@@ -37,25 +35,6 @@ from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 
-#: Networks that are a cell with a start of its own; every name in rnnlab.cells.CELLS is one too.
-STARTS: dict[str, Callable[[int, int], Any]] = {
-    "tanh_identity": lambda hidden, length: cells.by_name(
-        "tanh", hidden, wh_init=initializers.Identity()
-    ),
-    "tanh_orthogonal": lambda hidden, length: cells.by_name(
-        "tanh", hidden, wh_init=initializers.Orthogonal()
-    ),
-    "tanh_gaussian": lambda hidden, length: cells.by_name(
-        "tanh", hidden, wh_init=initializers.Gaussian()
-    ),
-    # Le, Jaitly and Hinton (2015): identity, and all other weights from N(0, 0.001²).
-    "irnn": lambda hidden, length: cells.by_name(
-        "relu", hidden, wh_init=initializers.Identity(), wx_init=initializers.Gaussian(0.001)
-    ),
-    # Tallec and Ollivier (2018): gates that forget within 1 .. T steps.
-    "lstm_chrono": lambda hidden, length: cells.by_name("lstm", hidden, chrono=max(length, 3)),
-    "gru_chrono": lambda hidden, length: cells.by_name("gru", hidden, chrono=max(length, 3)),
-}
 #: Seeds of what is measured; those of networks are 0, 1, ...
 EVALUATION_SEED, GRADIENT_SEED = 1_000_000, 1_000_001
 #: Sequences over which the gradient at the start is averaged.
@@ -122,7 +101,7 @@ class Config:
         if self.clip_norm < 0 or self.penalty < 0:
             raise UsageError(f"clip_norm={self.clip_norm}, penalty={self.penalty}: at least 0")
         for name in self.networks:
-            _network(name, self.hidden, 2)
+            _networks.by_name(name, self.hidden, 2)
         for name in self.tasks:
             for length in (*self.lengths, *self.test_lengths):
                 _task(name).check(length)
@@ -205,7 +184,7 @@ def _train(
 ) -> xr.Dataset:
     """Trains all seeds of one network on one task."""
     task = _task(task_name)
-    cell = _network(network, config.hidden, length)
+    cell = _networks.by_name(network, config.hidden, length)
     reader = Reader(cell, task.features_out, config.strategy)
     learner = model.task_learner(
         reader,
@@ -336,18 +315,3 @@ def _task(name: str) -> Task:
         return tasks.by_name(name)
     except UsageError as error:
         raise UsageError(f"tasks={str(error).removeprefix('task=')}") from error
-
-
-def _network(name: str, hidden: int, length: int) -> Any:
-    """The cell of a network."""
-    make = STARTS.get(name, partial(_plain, name))
-    return make(hidden, length)
-
-
-def _plain(name: str, hidden: int, length: int) -> Any:
-    del length
-    if name not in cells.CELLS:
-        raise UsageError(
-            f"networks={name!r}: unknown, choose one of {', '.join([*STARTS, *cells.CELLS])}"
-        )
-    return cells.by_name(name, hidden)

@@ -1,0 +1,50 @@
+"""The networks of experiments on memory, by the names that flags use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rnnlab import cells, initializers
+from rnnlab.errors import UsageError
+
+#: Networks that are a cell with a start of its own, made from H and T; every name in
+#: rnnlab.cells.CELLS is one too.
+STARTS: dict[str, Callable[[int, int], Any]] = {
+    "tanh_identity": lambda hidden, length: cells.by_name(
+        "tanh", hidden, wh_init=initializers.Identity()
+    ),
+    "tanh_orthogonal": lambda hidden, length: cells.by_name(
+        "tanh", hidden, wh_init=initializers.Orthogonal()
+    ),
+    "tanh_gaussian": lambda hidden, length: cells.by_name(
+        "tanh", hidden, wh_init=initializers.Gaussian()
+    ),
+    # Le, Jaitly and Hinton (2015): identity, and all other weights from N(0, 0.001²).
+    "irnn": lambda hidden, length: cells.by_name(
+        "relu", hidden, wh_init=initializers.Identity(), wx_init=initializers.Gaussian(0.001)
+    ),
+    # Tallec and Ollivier (2018): gates that forget within 1 .. T steps.
+    "lstm_chrono": lambda hidden, length: cells.by_name("lstm", hidden, chrono=max(length, 3)),
+    "gru_chrono": lambda hidden, length: cells.by_name("gru", hidden, chrono=max(length, 3)),
+}
+
+
+def by_name(name: str, hidden: int, length: int) -> Any:
+    """The cell of a network.
+
+    Args:
+        name: of `STARTS` or of a cell.
+        hidden: units H.
+        length: steps T that it has to remember.
+
+    Raises:
+        UsageError: an unknown name, or a width that the cell cannot have.
+    """
+    if name in STARTS:
+        return STARTS[name](hidden, length)
+    if name not in cells.CELLS:
+        raise UsageError(
+            f"networks={name!r}: unknown, choose one of {', '.join([*STARTS, *cells.CELLS])}"
+        )
+    return cells.by_name(name, hidden)

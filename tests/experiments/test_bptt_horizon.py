@@ -1,0 +1,223 @@
+"""Truncated gradients against NumPy's, their numbers, and the tiny setting as users run it."""
+
+import dataclasses
+from unittest import mock
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.flatten_util import ravel_pytree
+
+from experiments import _bptt_problems, bptt_horizon
+from experiments._bptt_gradients import Gradients, compare, noise
+from experiments._bptt_problems import Network, TaskProblem
+from rnnlab import results
+from rnnlab.data import tasks
+from rnnlab.errors import UsageError
+from rnnlab.training import devices, optimisers
+from rnnlab.training.optimisers import Clip
+from rnnlab.workdir import open_workdir
+from tests import quick
+
+SMALL = bptt_horizon.Config(
+    tasks=("text", "adding"),
+    networks=("tanh",),
+    length=4,
+    horizons=(2,),
+    seeds=2,
+    hidden=6,
+    batch=4,
+    steps=20,
+    gradient_batches=3,
+    evaluate_every=10,
+    evaluation_batch=8,
+    chunk=10,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_programs():
+    """Less time to compile, more to run, the same numbers to rounding; a short text."""
+    cheap = mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options())
+    with cheap, mock.patch("experiments._char_corpus.SENTENCES", 60):
+        yield
+
+
+def run(folder, config=SMALL):
+    with open_workdir(folder, "bptt_horizon", config) as workdir:
+        bptt_horizon.run(config, workdir)
+    return results.load_dataset(folder / "results.nc")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small") / "w"
+    return folder, run(folder)
+
+
+# --- the gradients ---
+
+
+def by_hand(params, xs, targets, horizon):
+    """Gradient of the mean squared error of adding by a tanh network, in float64, cut by hand."""
+    wx, wh, b = (np.asarray(params["cell"][n], np.float64) for n in ("wx", "wh", "b"))
+    w, c = (np.asarray(params["readout"][n], np.float64) for n in ("w", "b"))
+    steps, batch = xs.shape[:2]
+    h = np.zeros((batch, len(wh)))
+    states = [h]
+    for x in xs:
+        h = np.tanh(x @ wx + h @ wh + b)
+        states.append(h)
+    d_answer = 2 * ((h @ w + c)[:, 0] - targets)[:, None] / batch
+    d = {"wx": np.zeros_like(wx), "wh": np.zeros_like(wh), "b": np.zeros_like(b)}
+    d_h = d_answer @ w.T
+    for t in reversed(range(steps)):
+        d_v = d_h * (1 - states[t + 1] ** 2)
+        d["wx"] += xs[t].T @ d_v
+        d["wh"] += states[t].T @ d_v
+        d["b"] += d_v.sum(axis=0)
+        d_h = d_v @ wh.T * (t % horizon != 0)  # a window begins at t: nothing flows back into it
+    return {"cell": d, "readout": {"w": h.T @ d_answer, "b": d_answer.sum(axis=0)}}
+
+
+@pytest.mark.parametrize("horizon", [1, 3, 6])
+def test_a_cut_gradient_is_the_one_computed_by_hand(horizon):
+    problem = TaskProblem(tasks.Adding(), 6, 5, 8)
+    network = Network("tanh", 4, "autodiff")
+    learner = problem.learner(network, horizon, optimisers.optimiser("sgd", 0.1), Clip())
+    params = jax.jit(learner.start)(jax.random.key(0)).params
+    batches = problem.batches(2)
+    expected = [
+        ravel_pytree(by_hand(params, np.asarray(x, np.float64), np.asarray(y), horizon))[0]
+        for x, y in zip(batches.xs, batches.targets, strict=True)
+    ]
+    np.testing.assert_allclose(Gradients(learner, batches)(params), expected, 1e-4, 1e-6)
+
+
+def test_a_text_goes_on_from_one_batch_to_the_next():
+    """The second window's gradient is that of the state that the first one left."""
+    problem = bptt_horizon.Config(corpus="made", length=5, batch=3, horizons=()).problem("text")
+    learner = problem.learner(
+        Network("tanh", 4, "autodiff"), 5, optimisers.optimiser("sgd", 0.1), Clip()
+    )
+    params = jax.jit(learner.start)(jax.random.key(0)).params
+    batches = problem.batches(2)
+    first, second = (jax.tree.map(lambda a, i=i: a[i], batches) for i in (0, 1))
+    key = jax.random.key(0)
+    _, (carry, _) = learner.loss(params, learner.carry(), first, key)
+    expected, _ = jax.grad(learner.loss, has_aux=True)(params, carry, second, key)
+    found = Gradients(learner, batches)(params)[1]
+    np.testing.assert_allclose(found, ravel_pytree(expected)[0], 1e-4, 1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**31), scale=st.floats(0.1, 10))
+def test_numbers_of_a_comparison(seed, scale):
+    full = np.random.default_rng(seed).normal(size=(5, 7))
+    assert compare(full, full) == pytest.approx((1, 1, 0), abs=1e-12)
+    assert compare(scale * full, full) == pytest.approx((1, scale, abs(scale - 1)))
+    other = np.zeros_like(full)
+    other[:, ::2] = full[:, ::2]  # a part of the parameters
+    cut = compare(other, full)
+    assert 0 <= cut.cosine <= 1 and cut.cosine == pytest.approx(cut.ratio)
+    left = np.delete(full.mean(axis=0), slice(None, None, 2))
+    assert cut.bias == pytest.approx(np.linalg.norm(left) / np.linalg.norm(full.mean(axis=0)))
+
+
+def test_noise_is_the_spread_of_batches():
+    mean, apart = np.array([3.0, 4.0]), np.array([0.0, 1.0])
+    assert noise(np.stack([mean + apart, mean - apart])) == pytest.approx(0.2)
+    assert np.isnan(compare(np.zeros((2, 3)), np.ones((2, 3))).cosine)  # no direction
+
+
+# --- the experiment ---
+
+
+def test_the_full_horizon_cuts_nothing_and_everything_is_there(small):
+    folder, data = small
+    assert data.horizon.values.tolist() == [2, 4] and data.step.values.tolist() == [0, 10, 20]
+    whole = data.sel(horizon=4)
+    np.testing.assert_allclose(whole.cosine, 1, atol=1e-9)
+    np.testing.assert_allclose(whole.bias, 0, atol=1e-9)
+    cut = data.sel(horizon=2)
+    assert (cut.bias > 1e-3).all() and (cut.cosine < 1).all()
+    assert np.isfinite(data.loss.values).all() and np.isnan(data.diverged_at.values).all()
+    first = data.loss.isel(step=0)
+    assert (first.sel(horizon=2) == first.sel(horizon=4)).all()  # the same networks at the start
+    assert data.task.values.tolist() == ["text", "adding"]
+    assert data.baseline.sel(task="adding").item() == pytest.approx(1 / 6)
+    for name in ("horizons.png", "curves.png", "report.html"):
+        assert (folder / name).stat().st_size > 1000
+
+
+def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, monkeypatch):
+    original = _bptt_problems.TaskProblem.evaluation
+
+    def evaluation(self, network):
+        evaluate = original(self, network)
+
+        def stopping(params, step):
+            if step == 10:
+                raise KeyboardInterrupt
+            return evaluate(params, step)
+
+        return stopping
+
+    monkeypatch.setattr(_bptt_problems.TaskProblem, "evaluation", evaluation)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "w")
+    monkeypatch.undo()
+    assert run(tmp_path / "w").equals(small[1])
+
+
+def test_horizons_of_tasks_of_other_lengths(tmp_path):
+    """copy has T + 20 steps; each task ends at its own number."""
+    config = dataclasses.replace(SMALL, tasks=("adding", "copy"), horizons=(2, 4))
+    assert config.reaches(4) == (2, 4) and config.reaches(24) == (2, 4, 24)
+
+
+def test_the_loss_without_memory_is_the_entropy_of_pairs():
+    problem = bptt_horizon.Config().problem("text")
+    text = problem.corpus.texts["train"]
+    pairs = [text[i : i + 2] for i in range(len(text) - 1)]
+    counts = {pair: pairs.count(pair) for pair in set(pairs)}
+    firsts = {a: sum(n for pair, n in counts.items() if pair[0] == a) for a in set(text)}
+    nats = -sum(n * np.log(n / firsts[pair[0]]) for pair, n in counts.items()) / len(pairs)
+    assert problem.baseline == pytest.approx(nats)
+
+
+@pytest.mark.slow
+def test_the_tiny_setting(tmp_path):
+    data = run(tmp_path / "w", bptt_horizon.Config(tiny=True))
+    assert (data.loss.isel(step=-1) < data.baseline).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"length": 0}, "length=0"),
+        ({"seeds": 0}, "seeds=0"),
+        ({"gradient_batches": 0}, "gradient_batches=0"),
+        ({"horizons": (3,)}, r"horizons=\(3,\): 3 does not divide the 64 steps"),
+        ({"horizons": (0,)}, r"horizons=\(0,\)"),
+        ({"tasks": ()}, r"tasks=\(\)"),
+        ({"tasks": ("addin",)}, "tasks='addin': unknown, choose one of"),
+        ({"networks": ("lstn",)}, "networks='lstn'"),
+        ({"clip_norm": -1.0}, "clip_norm=-1.0"),
+        ({"strategy": "x"}, "strategy='x'"),
+        ({"steps": 0}, "steps=0"),
+        ({"optimiser": "x"}, "optimiser='x'"),
+    ],
+)
+def test_bad_values_are_named_as_the_flags_are(changes, message):
+    with pytest.raises(UsageError, match=f"^{message}") as error:
+        bptt_horizon.Config(**changes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_corpus_that_is_not_there(tmp_path):
+    config = dataclasses.replace(SMALL, corpus=str(tmp_path / "none.txt"))
+    with pytest.raises(UsageError, match=r"^corpus=.*: no such file"):
+        run(tmp_path / "w", config)
