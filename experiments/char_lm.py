@@ -26,7 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import _char_report
-from experiments._char_corpus import MADE, Corpus, claim, noted, read_corpus
+from experiments._char_corpus import Corpus, claim, noted, read_corpus
+from experiments._corpus import MADE, places
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data import Vocabulary
@@ -270,7 +271,7 @@ def evaluation(
     loss = TextLoss(model, corpus.codes("validation"))
     known = frozenset(spelled_words(corpus.texts["train"]))
     prompt = vocabulary.encode(corpus.primer)
-    places = _places(corpus.codes("validation"), config.length)
+    read = places(corpus.codes("validation"), config.length)
     folder = workdir.within(_char_report.SAMPLES)
 
     @jax.jit
@@ -291,7 +292,7 @@ def evaluation(
             numbers = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
             print(f"--- step {step}: {numbers}\n{texts[0][:300]}\n", flush=True)
         cell, weights = model.reader.cell, params["cell"]
-        xs = model.embed(params, jnp.asarray(places))
+        xs = model.embed(params, jnp.asarray(read))
         return (
             values
             | diagnostics.matrix_numbers(cell, weights)
@@ -378,13 +379,6 @@ def _dropout(rate: float) -> Dropout:
         return Dropout(rate)
     except UsageError as error:
         raise UsageError(str(error).replace("rate=", "dropout=")) from error
-
-
-def _places(codes: np.ndarray, length: int) -> np.ndarray:
-    """Some parts of a text, evenly spaced, `[T, SAMPLES]`, T at most `length`."""
-    steps = min(length, len(codes))
-    starts = np.linspace(0, len(codes) - steps, SAMPLES).astype(int)
-    return codes[starts + np.arange(steps)[:, None]]
 
 
 def _mean(shares: Sequence[float]) -> float:
