@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections import defaultdict
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -19,6 +20,8 @@ from rnnlab.training.language import LanguageModel
 from rnnlab.workdir import Workdir
 
 CURVE = "curve.png"
+#: exp of more leaves float64.
+LARGEST_NATS = 709
 #: Words that are read before a text is begun or a word is predicted.
 PRIMER = 35
 #: Words that are generated, in so many texts.
@@ -27,12 +30,51 @@ WORDS, TEXTS = 60, 4
 CONTEXTS, SHOWN, LIKELIEST = 6, 8, 5
 
 
+class Curve(NamedTuple):
+    """Perplexities by epoch, those of E epochs.
+
+    Attributes:
+        training: of an epoch's windows as they were met, while the network learned, `[E]`.
+        validation: after each epoch, and first before the training, `[E + 1]`.
+    """
+
+    training: list[float]
+    validation: list[float]
+
+
+def read_curve(workdir: Workdir, epoch: int) -> Curve:
+    """The curve of a run whose epochs have that many steps, from its metrics."""
+    rows = workdir.path(log.METRICS).read_text(encoding="utf-8")
+    sums: dict[int, float] = defaultdict(float)
+    before = 0
+    for row in log.read(rows, "train"):
+        sums[(row["step"] - 1) // epoch] += row["nats"] * (row["step"] - before)
+        before = row["step"]
+    return Curve(
+        training=[perplexity(total / epoch) for total in sums.values()],
+        validation=[
+            math.inf if row["perplexity"] is None else row["perplexity"]
+            for row in log.read(rows, "evaluation")
+        ],
+    )
+
+
+def perplexity(nats: float) -> float:
+    """`exp(nats)`; infinite where that leaves float64 or the loss is not finite."""
+    return math.exp(nats) if nats < LARGEST_NATS else math.inf
+
+
 def write(
-    workdir: Workdir, summary: dict[str, Any], model: LanguageModel, params: Params, corpus: Corpus
+    workdir: Workdir,
+    summary: dict[str, Any],
+    curve: Curve,
+    model: LanguageModel,
+    params: Params,
+    corpus: Corpus,
 ) -> None:
     """Draws the picture and writes the page."""
     with plots.style():
-        plots.save(draw_curve(workdir, summary), workdir.path(CURVE))
+        plots.save(draw(curve, summary["test perplexity published"]), workdir.path(CURVE))
     page = Report("How good a language model is a recurrent network?")
     page.text(INTRODUCTION)
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
@@ -50,26 +92,15 @@ def write(
     page.write(workdir.path("report.html"))
 
 
-def draw_curve(workdir: Workdir, summary: dict[str, Any]) -> Figure:
+def draw(curve: Curve, published: float | None) -> Figure:
     """Perplexity against epochs."""
-    rows = workdir.path(log.METRICS).read_text(encoding="utf-8")
-    trained, evaluated = log.read(rows, "train"), log.read(rows, "evaluation")
-    epoch = evaluated[1]["step"]
     figure, axes = plots.subplots(1, 1, width=6)
     axis = axes[0, 0]
-    for_each: dict[int, list[tuple[int, float]]] = {}
-    before = 0
-    for row in trained:
-        part = for_each.setdefault((row["step"] - 1) // epoch, [])
-        part.append((row["step"] - before, row["nats"]))
-        before = row["step"]
-    means = [np.average([n for _, n in p], weights=[c for c, _ in p]) for p in for_each.values()]
-    axis.plot(np.arange(len(means)) + 1, np.exp(means), "o-", label="training")
-    epochs = [row["step"] / epoch for row in evaluated[1:]]
-    axis.plot(epochs, [row["perplexity"] for row in evaluated[1:]], "o-", label="validation")
-    published = summary["test perplexity published"]
+    epochs = np.arange(len(curve.training)) + 1
+    axis.plot(epochs, curve.training, "o-", label="training")
+    axis.plot(epochs, curve.validation[1:], "o-", label="validation")
     if published is not None:
-        axis.axhline(published, color="#555555", linestyle=":")
+        axis.axhline(published, color="#555555", linestyle=":", label="published, test")
     axis.set(xlabel="epoch", ylabel="perplexity", yscale="log")
     axis.legend()
     return figure

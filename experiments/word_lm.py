@@ -15,7 +15,6 @@ Expected: test perplexity 114.5 (small), 82.7 (medium).
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -26,23 +25,22 @@ import numpy as np
 
 from experiments import _word_report
 from experiments._corpus import MADE, places
+from experiments._language import REPORT, finite, once, renamed, tell_diverged, windows
 from experiments._word_corpus import TREEBANK, Corpus, claim, read_corpus
+from experiments._word_report import Curve, perplexity
 from rnnlab import cells, initializers, strategies
 from rnnlab.combinators import Dropout, Stack
-from rnnlab.data.pipelines import Feed, Stream, stream
 from rnnlab.data.words import UNKNOWN
 from rnnlab.errors import UsageError
 from rnnlab.tables import print_table
-from rnnlab.training import diagnostics, log, optimisers
+from rnnlab.training import diagnostics, optimisers
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
-from rnnlab.training.loop import TIMES, Outcome, Plan, train
+from rnnlab.training.loop import Outcome, Plan, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 
-#: What a work directory keeps of the finished run.
-SUMMARY, REPORT = "summary.json", "report.html"
 #: Parts of the validation split that are read side by side. The test split is read in one.
 PARTS = 20
 
@@ -153,7 +151,8 @@ class Config:
 
     def model(self, words: int) -> LanguageModel:
         """The network for that many words."""
-        dropout = (_dropout(self.dropout),) if self.dropout else ()
+        with renamed("rate", "dropout"):
+            dropout = (Dropout(self.dropout),) if self.dropout else ()
         layers: list[Any] = [*dropout]
         for _ in range(self.layers):
             layers += [cells.by_name(self.cell, self.hidden), *dropout]
@@ -179,12 +178,10 @@ class Config:
 
     def optimise(self, epoch: int) -> Any:
         """The optimiser, for epochs of that many steps."""
-        try:
+        with renamed("constant", "constant_epochs"):
             rate = optimisers.decay_by_epoch(
                 self.learning_rate, epoch, self.constant_epochs, self.divisor
             )
-        except UsageError as error:
-            raise UsageError(str(error).replace("constant=", "constant_epochs=")) from error
         return optimisers.optimiser(self.optimiser, rate)
 
     def plan(self, epoch: int) -> Plan:
@@ -218,43 +215,37 @@ def run(config: Config, workdir: Workdir) -> None:
     config = config.chosen()
     corpus = read_corpus(config)
     claim(config, workdir, corpus)
-    outcome = fit(config, workdir, corpus)
+    outcome, epoch = fit(config, workdir, corpus)
     if outcome.diverged:
-        print(
-            f"diverged at step {int(outcome.diverged)}: the loss or its gradient is not finite; "
-            "try a smaller --config.learning_rate or --config.clip_norm"
-        )
+        tell_diverged(outcome)
         return
     best = outcome.restore(outcome.best) if outcome.best else outcome.state
-    summary = summarise(config, workdir, corpus, outcome, best.params)
+    curve = _word_report.read_curve(workdir, epoch)
+    summary = once(workdir, lambda: summarise(config, corpus, curve, best.params))
     if not workdir.path(REPORT).exists():
         model = config.model(corpus.vocabulary.size)
-        _word_report.write(workdir, summary, model, best.params, corpus)
+        _word_report.write(workdir, summary, curve, model, best.params, corpus)
     rows = [(name, value) for name, value in summary.items() if value is not None]
     print_table(rows, columns=("what", "value"), title="Perplexity for each word")
     print(f"Curve, sentences and next words: {workdir.path(REPORT)}")
 
 
-def fit(config: Config, workdir: Workdir, corpus: Corpus) -> Outcome:
-    """Trains to the end, or goes on where a run was stopped."""
-    codes = corpus.codes("train")
-    epoch = epoch_of(config, codes)
-    return train(
+def fit(config: Config, workdir: Workdir, corpus: Corpus) -> tuple[Outcome, int]:
+    """Trains to the end, or goes on where a run was stopped.
+
+    Returns:
+        The outcome, and the steps of an epoch.
+    """
+    feed, epoch = windows(corpus.codes("train"), config)
+    outcome = train(
         workdir,
         config.learner(corpus.vocabulary.size, epoch),
         config.plan(epoch),
         jax.random.key(config.seed),
         evaluate=evaluation(config, corpus),
-        feed=Feed(stream(codes, config.batch, config.length)),
+        feed=feed,
     )
-
-
-def epoch_of(config: Config, codes: np.ndarray) -> int:
-    """The number of windows in the training split."""
-    try:
-        return len(Stream(codes, config.batch, config.length))
-    except UsageError as error:
-        raise UsageError(str(error).replace("steps=", "length=")) from error
+    return outcome, epoch
 
 
 def evaluation(config: Config, corpus: Corpus) -> Callable[[Any, int], dict[str, float]]:
@@ -267,7 +258,7 @@ def evaluation(config: Config, corpus: Corpus) -> Callable[[Any, int], dict[str,
         nats = loss(params)
         cell, weights = model.reader.cell, params["cell"]
         return (
-            {"validation": nats, "perplexity": math.exp(nats)}
+            {"validation": nats, "perplexity": perplexity(nats)}
             | diagnostics.matrix_numbers(cell, weights)
             | diagnostics.adjoint_numbers(cell, weights, model.embed(params, read))
         )
@@ -275,37 +266,21 @@ def evaluation(config: Config, corpus: Corpus) -> Callable[[Any, int], dict[str,
     return evaluate
 
 
-def summarise(
-    config: Config, workdir: Workdir, corpus: Corpus, outcome: Outcome, params: Any
-) -> dict[str, Any]:
-    """The run in a few numbers; the test split is looked at once, and then only read here."""
-    path = workdir.path(SUMMARY)
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
-    epoch = epoch_of(config, corpus.codes("train"))
-    best = outcome.best or outcome.step
-    training = training_curve(workdir, epoch)
-    nats = {row["step"]: row["validation"] for row in outcome.evaluations}[best]
+def summarise(config: Config, corpus: Corpus, curve: Curve, params: Any) -> dict[str, Any]:
+    """The run in a few numbers; this is where the test split is looked at."""
+    best = int(np.argmin(curve.validation)) or len(curve.training)
     test = test_loss(config, corpus, params)
-    times_path = workdir.path(TIMES)
-    times = json.loads(times_path.read_text("utf-8")) if times_path.exists() else {}
-    summary = {
-        "best epoch": best // epoch,
-        "test perplexity": math.exp(test),
+    words = corpus.vocabulary.decode(corpus.codes("test"))
+    return {
+        "best epoch": best,
+        "test perplexity": finite(perplexity(test)),
         "test perplexity published": published(config),
-        "validation perplexity": math.exp(nats),
-        "training perplexity, last epoch": training[-1] if training else None,
+        "validation perplexity": finite(curve.validation[best]),
+        "training perplexity, last epoch": finite(curve.training[-1]),
         "test": test,
-        "validation": nats,
         "words": corpus.vocabulary.size,
-        "share of <unk> in the test split": float(
-            np.mean([word == UNKNOWN for word in corpus.vocabulary.decode(corpus.codes("test"))])
-        ),
-        "seconds of training": times.get("total"),
-        "share of time outside the program": times.get("share_outside"),
+        "share of <unk> in the test split": words.count(UNKNOWN) / len(words),
     }
-    workdir.write(SUMMARY, json.dumps(summary, indent=2) + "\n")
-    return summary
 
 
 def test_loss(config: Config, corpus: Corpus, params: Any) -> float:
@@ -313,29 +288,13 @@ def test_loss(config: Config, corpus: Corpus, params: Any) -> float:
     return TextLoss(config.model(corpus.vocabulary.size), corpus.codes("test"), batch=1)(params)
 
 
-def training_curve(workdir: Workdir, epoch: int) -> list[float]:
-    """Perplexity of each epoch's windows as they were met, while the network learned."""
-    rows = log.read(workdir.path(log.METRICS).read_text(encoding="utf-8"), "train")
-    sums, before = {}, 0
-    for row in rows:
-        number = (row["step"] - 1) // epoch
-        sums[number] = sums.get(number, 0.0) + row["nats"] * (row["step"] - before)
-        before = row["step"]
-    return [math.exp(total / epoch) for total in sums.values()]
-
-
 def published(config: Config) -> float | None:
     """Test perplexity of Zaremba, Sutskever and Vinyals (2014), table 1, for their settings."""
-    free = {"seed", "strategy", "chunk", "data_dir", "manual_dir"}
-    here = {k: v for k, v in dataclasses.asdict(config).items() if k not in free}
-    for setting, perplexity in ((Config(), 114.5), (Config(medium=True).chosen(), 82.7)):
-        if here == {k: v for k, v in dataclasses.asdict(setting).items() if k not in free}:
-            return perplexity
+    free: dict[str, Any] = {
+        name: getattr(config, name)
+        for name in ("seed", "strategy", "chunk", "data_dir", "manual_dir")
+    }
+    for setting, found in ((Config(), 114.5), (Config(medium=True).chosen(), 82.7)):
+        if config == dataclasses.replace(setting, **free):
+            return found
     return None
-
-
-def _dropout(rate: float) -> Dropout:
-    try:
-        return Dropout(rate)
-    except UsageError as error:
-        raise UsageError(str(error).replace("rate=", "dropout=")) from error

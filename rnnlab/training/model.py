@@ -66,7 +66,7 @@ class Reader:
 
     def read(self, params: Params, ys: Array) -> Array:
         """The answers `[..., O]` to outputs `[..., H]`."""
-        # As one matrix: with more axes XLA:CPU turns the derivative of many answers around in memory.
+        # As one matrix: with more axes XLA:CPU turns the derivative around in memory.
         answers = ys.reshape(-1, ys.shape[-1]) @ params["readout"]["w"] + params["readout"]["b"]
         return answers.reshape(*ys.shape[:-1], self.outputs)
 

@@ -34,6 +34,8 @@ SCHEDULES: dict[str, Callable[[Array], Array]] = {
     "cosine": lambda done: 0.5 * (1 + jnp.cos(math.pi * done)),
     "inverse_sqrt": lambda done: 1 / jnp.sqrt(1 + 99 * done),
 }
+#: Of a sum of squares: below it, squares that underflow to zero may be a share of it that counts.
+SMALLEST_SQUARE = 1e-20
 
 
 def schedule(name: str, rate: float, steps: int, warmup: int = 0) -> optax.Schedule:
@@ -169,10 +171,6 @@ def global_norm(tree: Any) -> Array:
     square = _sum_of_squares(tree, jnp.float32(1))
     fits = (square > SMALLEST_SQUARE) & jnp.isfinite(square)
     return jax.lax.cond(fits, lambda: jnp.sqrt(square), lambda: _scaled_norm(tree))
-
-
-#: Of a sum of squares: below it, squares that underflow to zero may be a share of it that counts.
-SMALLEST_SQUARE = 1e-20
 
 
 def _scaled_norm(tree: Any) -> Array:
