@@ -82,10 +82,7 @@ def known_words(words: dict[str, list[str]], most: int) -> WordVocabulary:
     if not strange or UNKNOWN in vocabulary.words:
         return vocabulary
     counts = Counter(words["train"])
-    often = sum(count > 1 for count in counts.values())
-    if often == len(counts):
-        return WordVocabulary((*vocabulary.words, UNKNOWN))
-    return WordVocabulary.of(words["train"], max(often, 1) + 1)
+    return WordVocabulary((*(w for w in vocabulary.words if counts[w] > 1), UNKNOWN))
 
 
 def claim(config: Any, workdir: Workdir, corpus: Corpus) -> None:
