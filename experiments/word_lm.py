@@ -26,7 +26,7 @@ import numpy as np
 from experiments import _word_report
 from experiments._corpus import MADE, places
 from experiments._language import REPORT, finite, once, renamed, tell_diverged, windows
-from experiments._word_corpus import TREEBANK, Corpus, claim, read_corpus
+from experiments._word_corpus import Corpus, claim, read_corpus
 from experiments._word_report import Curve, perplexity
 from rnnlab import cells, initializers, strategies
 from rnnlab.combinators import Dropout, Stack
@@ -71,7 +71,7 @@ class Config:
 
     #: penn_treebank, made (a text for quick runs) or the path of a text file, whose words white
     #: space separates.
-    corpus: str = TREEBANK
+    corpus: str = "penn_treebank"
     #: Words of the vocabulary at most; rarer ones become <unk>.
     words: int = 10_000
     #: Any cell by its name in rnnlab.cells.CELLS: lstm, gru, tanh, ...

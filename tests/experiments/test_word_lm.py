@@ -370,6 +370,13 @@ def test_a_text_that_cannot_be_used(tmp_path, contents, message):
     assert "\n" not in str(error.value) and state_of(tmp_path / "w") == "failed"
 
 
+def test_a_data_set_that_is_missing(tmp_path):
+    folders = {"data_dir": str(tmp_path / "data"), "manual_dir": str(tmp_path / "none")}
+    with pytest.raises(UsageError, match=r"^manual_dir=.*: no such folder; .*ptb\.train\.txt"):
+        run(tmp_path / "w", "penn_treebank", **folders)
+    assert state_of(tmp_path / "w") == "failed"
+
+
 def test_a_learning_rate_that_diverges(corpus, tmp_path, capsys):
     run(tmp_path, corpus, learning_rate=1e38, clip_norm=0.0, cell="relu", layers=1, epochs=1)
     assert state_of(tmp_path) == "diverged"
