@@ -16,7 +16,6 @@ Splits: the first 90 % of the text train, 5 % validate, 5 % test.
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,11 +25,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import _char_report
-from experiments._char_corpus import MADE, Corpus, claim, noted, read_corpus
+from experiments._char_corpus import Corpus, claim, noted, read_corpus
+from experiments._corpus import MADE, places
+from experiments._language import REPORT, finite, once, renamed, tell_diverged, windows
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data import Vocabulary
-from rnnlab.data.pipelines import Feed, stream
 from rnnlab.data.spelling import known_share, spelled_words
 from rnnlab.errors import UsageError
 from rnnlab.tables import print_table
@@ -38,14 +38,12 @@ from rnnlab.training import diagnostics, generation, optimisers
 from rnnlab.training.checkpoints import Checkpoints
 from rnnlab.training.generation import Choice
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
-from rnnlab.training.loop import CHECKPOINTS, TIMES, Outcome, Plan, train
+from rnnlab.training.loop import CHECKPOINTS, Outcome, Plan, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 
-#: What a work directory keeps of the finished run.
-SUMMARY, REPORT = "summary.json", "report.html"
 #: Texts that are generated at each evaluation, the first of which is shown.
 SAMPLES = 8
 #: Letters of words that hardly exist by chance.
@@ -183,7 +181,8 @@ class Config:
         for _ in range(self.layers):
             layers.append(cells.by_name(self.cell, self.hidden))
             if self.dropout:
-                layers.append(_dropout(self.dropout))
+                with renamed("rate", "dropout"):
+                    layers.append(Dropout(self.dropout))
         compute = None if self.compute == "float32" else jnp.dtype(self.compute)
         reader = Reader(Stack(tuple(layers)), characters, self.strategy, compute)
         return LanguageModel(reader, self.embedding)
@@ -230,13 +229,10 @@ def run(config: Config, workdir: Workdir) -> None:
     claim(config, workdir, corpus)
     outcome = fit(config, workdir, corpus)
     if outcome.diverged:
-        print(
-            f"diverged at step {int(outcome.diverged)}: the loss or its gradient is not finite; "
-            "try a smaller --config.learning_rate or --config.clip_norm"
-        )
+        tell_diverged(outcome)
         return
     best = outcome.restore(outcome.best) if outcome.best else outcome.state
-    summary = summarise(config, workdir, corpus, outcome, best.params)
+    summary = once(workdir, lambda: summarise(config, corpus, outcome, best.params))
     if not workdir.path(REPORT).exists():
         model = config.model(corpus.vocabulary.size)
         validation = corpus.texts["validation"]
@@ -248,17 +244,14 @@ def run(config: Config, workdir: Workdir) -> None:
 
 def fit(config: Config, workdir: Workdir, corpus: Corpus) -> Outcome:
     """Trains to the end, or goes on where a run was stopped."""
-    try:
-        windows = stream(corpus.codes("train"), config.batch, config.length)
-    except UsageError as error:
-        raise UsageError(str(error).replace("steps=", "length=")) from error
+    feed, _ = windows(corpus.codes("train"), config)
     return train(
         workdir,
         config.learner(corpus.vocabulary.size),
         config.plan(),
         jax.random.key(config.seed),
         evaluate=evaluation(config, workdir, corpus),
-        feed=Feed(windows),
+        feed=feed,
     )
 
 
@@ -270,7 +263,7 @@ def evaluation(
     loss = TextLoss(model, corpus.codes("validation"))
     known = frozenset(spelled_words(corpus.texts["train"]))
     prompt = vocabulary.encode(corpus.primer)
-    places = _places(corpus.codes("validation"), config.length)
+    read = places(corpus.codes("validation"), config.length)
     folder = workdir.within(_char_report.SAMPLES)
 
     @jax.jit
@@ -291,7 +284,7 @@ def evaluation(
             numbers = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
             print(f"--- step {step}: {numbers}\n{texts[0][:300]}\n", flush=True)
         cell, weights = model.reader.cell, params["cell"]
-        xs = model.embed(params, jnp.asarray(places))
+        xs = model.embed(params, jnp.asarray(read))
         return (
             values
             | diagnostics.matrix_numbers(cell, weights)
@@ -301,34 +294,23 @@ def evaluation(
     return evaluate
 
 
-def summarise(
-    config: Config, workdir: Workdir, corpus: Corpus, outcome: Outcome, params: Any
-) -> dict[str, Any]:
-    """The run in a few numbers; the test split is looked at once, and then only read here."""
-    path = workdir.path(SUMMARY)
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
+def summarise(config: Config, corpus: Corpus, outcome: Outcome, params: Any) -> dict[str, Any]:
+    """The run in a few numbers; this is where the test split is looked at."""
     by_step = {row["step"]: row for row in outcome.evaluations}
     known = frozenset(spelled_words(corpus.texts["train"]))
     test = TextLoss(config.model(corpus.vocabulary.size), corpus.codes("test"))
     step = outcome.best or outcome.step
-    times_path = workdir.path(TIMES)
-    times = json.loads(times_path.read_text("utf-8")) if times_path.exists() else {}
-    summary = {
+    return {
         "best step": step,
         "validation": by_step[step]["validation"],
         "test": test(params),
         "without context": _entropy(corpus.codes("train"), corpus.vocabulary.size),
         "words generated that exist": by_step[step]["known_words"],
         f"the same, {LONG} letters or more": by_step[step]["known_long_words"],
-        "words of the validation text that exist": _finite(
+        "words of the validation text that exist": finite(
             known_share(corpus.texts["validation"], known)
         ),
-        "seconds of training": times.get("total"),
-        "share of time outside the program": times.get("share_outside"),
     }
-    workdir.write(SUMMARY, json.dumps(summary, indent=2) + "\n")
-    return summary
 
 
 def write(config: Config, workdir: Workdir) -> None:
@@ -373,28 +355,10 @@ def _no_checkpoint(config: Config, workdir: Workdir) -> UsageError:
     )
 
 
-def _dropout(rate: float) -> Dropout:
-    try:
-        return Dropout(rate)
-    except UsageError as error:
-        raise UsageError(str(error).replace("rate=", "dropout=")) from error
-
-
-def _places(codes: np.ndarray, length: int) -> np.ndarray:
-    """Some parts of a text, evenly spaced, `[T, SAMPLES]`, T at most `length`."""
-    steps = min(length, len(codes))
-    starts = np.linspace(0, len(codes) - steps, SAMPLES).astype(int)
-    return codes[starts + np.arange(steps)[:, None]]
-
-
 def _mean(shares: Sequence[float]) -> float:
     """The mean of those that are defined."""
     defined = [share for share in shares if math.isfinite(share)]
     return sum(defined) / len(defined) if defined else math.nan
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _entropy(codes: np.ndarray, size: int) -> float:

@@ -228,6 +228,31 @@ class Rescaled:
         return rescale_to_radius(draw, self.radius).astype(dtype)
 
 
+def uniform_like(key: Array, tree: Any, bound: float) -> Any:
+    """Every number of a tree drawn from U(-bound, bound): weights, biases and embeddings alike.
+
+    Args:
+        key: random key; each array draws with a key of its own.
+        tree: arrays, or anything with `shape` and `dtype`, such as what `jax.eval_shape` gives.
+        bound: a finite number of at least 0.
+
+    Returns:
+        A tree of arrays of the same structure, shapes and types.
+
+    Raises:
+        UsageError: `bound` negative or not finite.
+    """
+    if not (bound >= 0 and math.isfinite(bound)):
+        raise UsageError(f"bound={bound}: must be a finite number of at least 0")
+    leaves, structure = jax.tree.flatten(tree)
+    draws = [
+        jax.random.uniform(one, leaf.shape, _draw_dtype(leaf.dtype), -bound, bound)
+        for one, leaf in zip(jax.random.split(key, len(leaves)), leaves, strict=True)
+    ]
+    typed = [draw.astype(leaf.dtype) for draw, leaf in zip(draws, leaves, strict=True)]
+    return jax.tree.unflatten(structure, typed)
+
+
 def chrono_bias(key: Array, hidden: int, t_max: float, dtype: DTypeLike = jnp.float32) -> Array:
     """Returns forget-gate biases for memories of 1 to `t_max` steps: the chrono initialisation.
 

@@ -25,6 +25,7 @@ from rnnlab.initializers import (
     rescale_to_radius,
     singular_values,
     spectral_radius,
+    uniform_like,
 )
 
 KEY = jax.random.key(7)
@@ -137,6 +138,22 @@ def test_gaussian_and_uniform_follow_their_distribution(fan_in):
     assert stats.kstest(flat, stats.uniform(-edge, 2 * edge).cdf).pvalue > 1e-3
     for sample in (normal, flat):
         np.testing.assert_allclose(sample.var(), gain**2 / fan_in, rtol=6 / np.sqrt(sample.size))
+
+
+def test_every_number_of_a_tree_is_uniform():
+    tree = {"w": jnp.zeros((50, 400), jnp.float32), "b": (jnp.ones(20_000, jnp.float64), {})}
+    drawn = uniform_like(KEY, tree, 0.1)
+    assert jax.tree.map(lambda a: (a.shape, a.dtype), drawn) == jax.tree.map(
+        lambda a: (a.shape, a.dtype), tree
+    )
+    a, b = (np.ravel(leaf) for leaf in jax.tree.leaves(drawn))
+    for values in (a, b):
+        assert stats.kstest(values, stats.uniform(-0.1, 0.2).cdf).pvalue > 1e-3
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
+    again = uniform_like(KEY, jax.eval_shape(lambda: tree), 0.1)
+    np.testing.assert_array_equal(again["w"], drawn["w"])
+    with pytest.raises(UsageError, match=r"bound=-0\.1"):
+        uniform_like(KEY, tree, -0.1)
 
 
 def test_constant_and_zeros_take_any_shape():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from jax.typing import DTypeLike
 from rnnlab.cells.base import Array, Params, State
 from rnnlab.data.pipelines import Window
 from rnnlab.errors import UsageError
+from rnnlab.training.cross_entropy import cross_entropy
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
@@ -90,6 +92,8 @@ def language_learner(
     batch: int,
     optimiser: optax.GradientTransformation,
     clip: Clip | None = None,
+    sum_steps: bool = False,
+    init: Callable[[Array], Params] | None = None,
 ) -> Learner:
     """What trains a language model on the windows of a stream.
 
@@ -102,16 +106,23 @@ def language_learner(
         batch: places of the text read side by side, B of the stream.
         optimiser: turns gradients into updates.
         clip: bounds of the gradient.
+        sum_steps: take the sum over the T steps of a window instead, still the mean over places,
+            and so T times the loss and its gradient. Learning rates and clipping norms of Zaremba,
+            Sutskever and Vinyals (2014) are meant for that. The mean is then the metric `nats`.
+        init: draws the parameters instead of `model.init`.
     """
 
     def loss(params: Params, carry: State, window: Window, key: Array) -> Any:
         fresh = model.initial_state(batch)
         state = jax.tree.map(lambda new, old: jnp.where(window.first, new, old), fresh, carry)
         state, logits = model.run(params, window.xs, state, key)
-        return _nats(logits, window.targets).mean(), (state, {})
+        nats = cross_entropy(logits, window.targets).mean()
+        if not sum_steps:
+            return nats, (state, {})
+        return nats * len(window.xs), (state, {"nats": nats})
 
     return Learner(
-        init=model.init,
+        init=init or model.init,
         loss=loss,
         optimiser=optimiser,
         clip=clip or Clip(),
@@ -164,11 +175,6 @@ class TextLoss:
         def window(state: State, inputs: tuple[Array, Array, Array]) -> tuple[State, Array]:
             xs, targets, weights = inputs
             state, logits = self._model.run(params, xs, state)
-            return state, (_nats(logits, targets) * weights).sum()
+            return state, (cross_entropy(logits, targets) * weights).sum()
 
         return jax.lax.scan(window, self._model.initial_state(self._batch), data)[1]
-
-
-def _nats(logits: Array, targets: Array | np.ndarray) -> Array:
-    """Cross-entropy of each target, `[...]` for logits `[..., V]`."""
-    return optax.losses.softmax_cross_entropy_with_integer_labels(logits, targets)

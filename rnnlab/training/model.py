@@ -66,7 +66,9 @@ class Reader:
 
     def read(self, params: Params, ys: Array) -> Array:
         """The answers `[..., O]` to outputs `[..., H]`."""
-        return ys @ params["readout"]["w"] + params["readout"]["b"]
+        # As one matrix: with more axes XLA:CPU turns the derivative around in memory.
+        answers = ys.reshape(-1, ys.shape[-1]) @ params["readout"]["w"] + params["readout"]["b"]
+        return answers.reshape(*ys.shape[:-1], self.outputs)
 
 
 def cast(tree: Any, dtype: DTypeLike) -> Any:

@@ -35,6 +35,8 @@ SCHEDULES: dict[str, Callable[[Array], Array]] = {
     "cosine": lambda done: 0.5 * (1 + jnp.cos(math.pi * done)),
     "inverse_sqrt": lambda done: 1 / jnp.sqrt(1 + 99 * done),
 }
+#: Of a sum of squares: below it, squares that underflow to zero may be a share of it that counts.
+SMALLEST_SQUARE = 1e-20
 
 
 def schedule(name: str, rate: float, steps: int, warmup: int = 0) -> optax.Schedule:
@@ -65,6 +67,34 @@ def schedule(name: str, rate: float, steps: int, warmup: int = 0) -> optax.Sched
         done = jnp.clip((count - warmup) / max(steps - warmup, 1), 0, 1)
         rise = jnp.minimum((count + 1) / max(warmup, 1), 1) if warmup else jnp.ones_like(count)
         return rate * rise * SCHEDULES[name](done)
+
+    return learning_rate
+
+
+def decay_by_epoch(rate: float, epoch: int, constant: int, divisor: float) -> optax.Schedule:
+    """The learning rate of each step: the same within an epoch, and divided after each late one.
+
+    It is `rate / divisor^max(0, e - constant)` in the epoch number e = 1, 2, … (Zaremba, Sutskever
+    and Vinyals 2014, section 4.1).
+
+    Args:
+        rate: the learning rate of the first epochs, at least 0.
+        epoch: steps of an epoch.
+        constant: the number of first epochs, at least 1.
+        divisor: at least 1.
+
+    Raises:
+        UsageError: a number out of range.
+    """
+    if not (rate >= 0 and math.isfinite(rate)):
+        raise UsageError(f"learning_rate={rate}: must be a number of at least 0")
+    for name, value in (("epoch", epoch), ("constant", constant), ("divisor", divisor)):
+        if not (value >= 1 and math.isfinite(value)):
+            raise UsageError(f"{name}={value}: must be at least 1")
+
+    def learning_rate(count: Any) -> Array:
+        late = jnp.maximum(jnp.asarray(count) // epoch + 1 - constant, 0)
+        return jnp.float32(rate) / jnp.float32(divisor) ** late.astype(jnp.float32)
 
     return learning_rate
 
@@ -147,13 +177,23 @@ def largest(tree: Any) -> Array:
 def global_norm(tree: Any) -> Array:
     """The Euclidean norm of all elements of a tree, float32 `[]`.
 
-    Elements are divided by the largest one before they are squared, by a power of two and so
-    without rounding: the square of an exploding gradient leaves float32 at 1e19, its norm only at
-    1e38.
+    The square of an exploding gradient leaves float32 at 1e19, its norm only at 1e38. Where the sum
+    of squares is too large or too small for float32, all elements are first divided by a power of
+    two, and so without rounding, near the largest one. That is a pass more over all of them.
     """
+    square = _sum_of_squares(tree, jnp.float32(1))
+    fits = (square > SMALLEST_SQUARE) & jnp.isfinite(square)
+    return jax.lax.cond(fits, lambda: jnp.sqrt(square), lambda: _scaled_norm(tree))
+
+
+def _scaled_norm(tree: Any) -> Array:
     scale = jnp.exp2(jnp.floor(jnp.log2(largest(tree))))
     scale = jnp.where(jnp.isfinite(scale) & (scale > 0), scale, 1)
+    return scale * jnp.sqrt(_sum_of_squares(tree, scale))
+
+
+def _sum_of_squares(tree: Any, scale: Array) -> Array:
     squares = [
         jnp.sum(jnp.square(leaf.astype(jnp.float32) / scale)) for leaf in jax.tree.leaves(tree)
     ]
-    return scale * jnp.sqrt(jnp.sum(jnp.stack(squares)))
+    return jnp.sum(jnp.stack(squares))

@@ -15,7 +15,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from experiments import _char_cells, _char_corpus, _char_text, char_lm
+from experiments import _char_cells, _char_text, _corpus, char_lm
 from rnnlab.data import split_text
 from rnnlab.data.spelling import spelled_words
 from rnnlab.errors import UsageError
@@ -346,7 +346,7 @@ def test_the_made_text_has_what_cells_can_follow():
     assert text == _char_text.made_text(200, seed=3) != _char_text.made_text(200, seed=4)
     assert max(map(len, text.splitlines())) <= 60 and text.count('"') > 50
     assert {"anna", "river", "asked"} <= set(spelled_words(text))
-    assert len(split_text(_char_text.made_text(_char_corpus.SENTENCES))["validation"]) > 1000
+    assert len(split_text(_char_text.made_text(_corpus.SENTENCES))["validation"]) > 1000
 
 
 def test_features_of_a_text():

@@ -112,6 +112,35 @@ def test_gradients_do_not_flow_into_the_window_before():
         np.testing.assert_allclose(a, b, atol=2e-7)
 
 
+def test_the_sum_over_steps_is_as_many_times_the_mean():
+    """Loss, gradient and so the step of gradient descent; the mean is kept as a metric."""
+    window = jax.tree.map(lambda a: np.asarray(a)[None], pipelines.stream(CODES, 2, 6)[1])
+    moved, metrics = [], []
+    for sum_steps in (False, True):
+        learner = language_learner(
+            network(), batch=2, optimiser=optimisers.optimiser("sgd", 1.0), sum_steps=sum_steps
+        )
+        state = learner.start(KEY)
+        after, row = quick.jit(lambda s, one=learner: train_steps(one, 1, s, window))(state)
+        moved.append(jax.tree.map(jnp.subtract, state.params, after.params))
+        metrics.append(row)
+    for mean, total in zip(*map(jax.tree.leaves, moved), strict=True):
+        np.testing.assert_allclose(total, 6 * mean, rtol=1e-4, atol=1e-6)
+    loss = float(metrics[0]["loss"][0])
+    assert metrics[1]["loss"][0] == pytest.approx(6 * loss, rel=1e-6)
+    assert metrics[1]["nats"][0] == pytest.approx(loss, rel=1e-6)
+    assert "nats" not in metrics[0]
+
+
+def test_another_start():
+    def init(key):
+        return jax.tree.map(jnp.ones_like, network().init(key))
+
+    optimiser = optimisers.optimiser("sgd", 1.0)
+    learner = language_learner(network(), batch=2, optimiser=optimiser, init=init)
+    assert all(bool((leaf == 1).all()) for leaf in jax.tree.leaves(learner.start(KEY).params))
+
+
 def test_dropout_is_of_training_alone():
     model = network(layers=(cells.by_name("gru", H), Dropout(0.5), cells.by_name("lstm", H)))
     params = model.init(KEY)

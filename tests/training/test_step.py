@@ -121,10 +121,17 @@ def test_clipping(clip, expected, clipped):
     assert bool(result.clipped) == clipped
 
 
-@pytest.mark.parametrize("size", [1e-30, 1e-3, 1.0, 1e30])
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1e-9, 1e-3, 1.0, 1e18, 1e19, 1e30])
 def test_norms_of_any_size(size):
     tree = {"a": jnp.full((3,), size, jnp.float32), "b": jnp.full((1,), 2 * size, jnp.float32)}
     assert float(global_norm(tree)) == pytest.approx(math.sqrt(7) * np.float32(size), rel=1e-6)
+
+
+def test_norms_of_a_population():
+    sizes = jnp.asarray([1e-30, 1.0, 1e30, math.inf], jnp.float32)
+    norms = jax.vmap(lambda size: global_norm([jnp.full((4,), size)]))(sizes)
+    np.testing.assert_allclose(norms[:3], 2 * sizes[:3], rtol=1e-6)
+    assert not np.isfinite(norms[3])
 
 
 def test_norms_of_zeros_and_of_what_is_not_finite():
@@ -181,6 +188,12 @@ def test_schedules(name, factors):
     assert float(rate(0)) == pytest.approx(0.2)
 
 
+def test_learning_rates_that_fall_with_each_epoch():
+    rate: Any = optimisers.decay_by_epoch(0.3, 4, 2, 1.5)
+    got = [float(rate(jnp.int32(step))) for step in (0, 7, 8, 11, 12, 16)]
+    np.testing.assert_allclose(got, 0.3 / 1.5 ** np.array([0, 0, 1, 1, 2, 3]), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -189,6 +202,10 @@ def test_schedules(name, factors):
         (lambda: optimisers.schedule("cosine", -0.1, 5), "learning_rate=-0.1"),
         (lambda: optimisers.schedule("cosine", math.nan, 5), "learning_rate=nan"),
         (lambda: optimisers.schedule("cosine", 0.1, 5, 5), "warmup=5"),
+        (lambda: optimisers.decay_by_epoch(-0.1, 5, 1, 2.0), "learning_rate=-0.1"),
+        (lambda: optimisers.decay_by_epoch(0.1, 0, 1, 2.0), "epoch=0"),
+        (lambda: optimisers.decay_by_epoch(0.1, 5, 0, 2.0), "constant=0"),
+        (lambda: optimisers.decay_by_epoch(0.1, 5, 1, math.nan), "divisor=nan"),
         (lambda: Clip(norm=0.0), "clip_norm=0.0: must be above 0"),
         (lambda: Clip(value=-1.0), "clip_value=-1.0"),
     ],

@@ -1,0 +1,412 @@
+"""The word model on texts that the tests make: its perplexities, its resumption, its errors."""
+
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import _word_corpus, _word_report, word_lm
+from rnnlab.errors import UsageError
+from rnnlab.training import devices, log, optimisers
+from rnnlab.training.checkpoints import Checkpoints
+from rnnlab.workdir import open_workdir
+from tests import quick
+
+ROOT = Path(__file__).parents[2]
+SMALL: dict[str, Any] = {
+    "embedding": 6,
+    "hidden": 7,
+    "dropout": 0.1,
+    "uniform": 0.4,
+    "batch": 4,
+    "length": 8,
+    "epochs": 3,
+    "learning_rate": 2.0,
+    "constant_epochs": 2,
+    "clip_norm": 2.0,
+    "chunk": 9,
+}
+WRITTEN = ("metrics.jsonl", "corpus.json")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text(_word_corpus.made_lines(120), encoding="utf-8")
+    return path
+
+
+def run(folder, corpus, **changes):
+    settings: dict[str, Any] = {"corpus": str(corpus), **SMALL, **changes}
+    config = word_lm.Config(**settings)
+    cheap = mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options())
+    with cheap, open_workdir(folder, "word_lm", config) as workdir:
+        word_lm.run(config, workdir)
+
+
+@pytest.fixture(scope="module")
+def whole(corpus, tmp_path_factory):
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(folder, corpus)
+    return folder
+
+
+def copy(whole, folder):
+    shutil.copytree(whole, folder)
+    return folder
+
+
+def state_of(folder):
+    return json.loads((folder / "status.json").read_text())["state"]
+
+
+def summary_of(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def evaluations(folder):
+    return log.read((folder / "metrics.jsonl").read_text(), "evaluation")
+
+
+def assert_same(folder, other):
+    for name in WRITTEN:
+        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+    a, b = summary_of(folder), summary_of(other)
+    timed = {name for name in a if "time" in name or "seconds" in name}
+    assert {k: v for k, v in a.items() if k not in timed} == {
+        k: v for k, v in b.items() if k not in timed
+    }
+
+
+# --- what it learns and writes ---
+
+
+def test_it_learns_and_everything_is_there(whole, corpus):
+    rows, summary = evaluations(whole), summary_of(whole)
+    count = int(0.9 * len(corpus.read_text().replace("\n", " <eos> ").split()))
+    epoch = (count // 4 - 1) // 8
+    assert [row["step"] for row in rows] == [0, epoch, 2 * epoch, 3 * epoch]
+    assert rows[0]["perplexity"] == pytest.approx(summary["words"], rel=0.1)
+    assert rows[-1]["perplexity"] < 0.5 * summary["words"]
+    best = min(range(4), key=lambda n: rows[n]["validation"])
+    assert summary["best epoch"] == best
+    assert summary["validation perplexity"] == pytest.approx(np.exp(rows[best]["validation"]))
+    assert summary["test perplexity"] == pytest.approx(np.exp(summary["test"]))
+    assert summary["test perplexity published"] is None
+    assert "spectral_radius/1.i" in rows[0] and "log10_adjoint/4" in rows[0]
+    page = (whole / "report.html").read_text()
+    assert page.count("data:image/png") == 1 and page.count("<pre>") == 1
+    assert "What it expects" in page and "Anna" in page
+    assert state_of(whole) == "done"
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def nats_of(params, codes):
+    """Cross-entropy of each word but the first: two LSTM layers, word by word, in NumPy."""
+    layers = [layer for layer in params["cell"] if layer]
+    states = [(np.zeros(7), np.zeros(7)) for _ in layers]
+    found = []
+    for code, target in pairwise(codes):
+        y = params["embedding"][code]
+        for n, layer in enumerate(layers):
+            h, c = states[n]
+            i, f, g, o = np.split(y @ layer["wx"] + h @ layer["wh"] + layer["b"], 4)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            y = sigmoid(o) * np.tanh(c)
+            states[n] = (y, c)
+        logits = y @ params["readout"]["w"] + params["readout"]["b"]
+        found.append(np.log(np.exp(logits).sum()) - logits[target])
+    return np.array(found)
+
+
+def best_params(folder, corpus):
+    config = word_lm.Config(corpus=str(corpus), **SMALL)
+    read = word_lm.read_corpus(config)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    state = checkpoints.best(config.learner(read.vocabulary.size, 1).start(jax.random.key(0)))
+    checkpoints.close()
+    assert state is not None
+    return read, jax.tree.map(lambda a: np.asarray(a, np.float64), state.params)
+
+
+def test_the_test_perplexity_is_that_of_a_plain_loop(whole, corpus):
+    """One text from its first word, without dropout, with the best checkpoint."""
+    read, params = best_params(whole, corpus)
+    expected = nats_of(params, read.codes("test")).mean()
+    assert summary_of(whole)["test"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_validation_loss_is_that_of_its_parts(whole, corpus):
+    read, params = best_params(whole, corpus)
+    codes = read.codes("validation")
+    size = -(-(len(codes) - 1) // (word_lm.PARTS * 8)) * 8
+    starts = range(0, len(codes) - 1, size)
+    nats = [nats_of(params, codes[start : start + size + 1]) for start in starts]
+    row = min(evaluations(whole), key=lambda row: row["validation"])
+    assert row["validation"] == pytest.approx(np.concatenate(nats).mean(), rel=1e-5)
+
+
+def test_an_untrained_network_knows_nothing():
+    """Uniform weights near zero: all words as likely, for the default setting's numbers too."""
+    model = word_lm.Config().model(50)
+    params = word_lm.Config().learner(50, 1).init(jax.random.key(0))
+    leaves = [np.ravel(leaf) for leaf in jax.tree.leaves(params)]
+    assert {leaf.size for leaf in leaves} == {10_000, 160_000, 800, 50}
+    assert all(0.095 < np.abs(leaf).max() <= 0.1 for leaf in leaves)
+    codes = np.random.default_rng(0).integers(0, 50, 400)
+    loss = word_lm.TextLoss(model, codes, batch=4)(params)
+    assert np.exp(loss) == pytest.approx(50, rel=0.1)
+
+
+def test_the_same_command_changes_nothing(whole, corpus, tmp_path, capsys):
+    folder = copy(whole, tmp_path / "w")
+    with mock.patch.object(word_lm, "test_loss", side_effect=AssertionError):
+        run(folder, corpus)
+    assert_same(whole, folder)
+    assert "test perplexity" in capsys.readouterr().out
+
+
+def test_the_training_curve_is_a_mean_over_each_epoch(tmp_path):
+    with open_workdir(tmp_path, "word_lm", word_lm.Config()) as workdir:
+        rows = log.Log(workdir)
+        for step, nats in ((2, 1.0), (3, 4.0), (5, 2.0), (6, 5.0)):
+            rows.write(step, "train", {"nats": nats})
+        for nats in (9.0, np.nan, 1.0):
+            rows.write(3, "evaluation", {"perplexity": nats})
+        rows.close()
+        curve = _word_report.read_curve(workdir, 3)
+    np.testing.assert_allclose(curve.training, np.exp([2.0, 3.0]))
+    assert curve.validation == [9.0, np.inf, 1.0]
+    assert _word_report.perplexity(1e9) == _word_report.perplexity(np.nan) == np.inf
+
+
+# --- interruptions ---
+
+SCRIPT = """
+import os, signal, sys, threading, time
+sys.path[:0] = [{root!r}]
+import jax
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+from pathlib import Path
+from experiments import word_lm
+from tests.experiments import test_word_lm
+
+evaluation = word_lm.evaluation
+
+def killing(*arguments):
+    evaluate = evaluation(*arguments)
+    def measure(params, step):
+        values = evaluate(params, step)
+        if step >= {step}:
+            threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            time.sleep(0.03)
+        return values
+    return measure
+
+word_lm.evaluation = killing
+test_word_lm.run(Path({folder!r}), {corpus!r})
+"""
+
+
+def test_killed_at_a_random_moment(whole, corpus, tmp_path):
+    folder = tmp_path / "w"
+    code = SCRIPT.format(
+        root=str(ROOT),
+        folder=str(folder),
+        corpus=str(corpus),
+        step=random.choice([row["step"] for row in evaluations(whole)][:3]),
+        delay=random.random() * 0.3,
+    )
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=100)
+    assert done.returncode in (0, -signal.SIGKILL)
+    run(folder, corpus)
+    assert_same(whole, folder)
+
+
+# --- learning rate and chunks ---
+
+
+def rates(config, epoch):
+    schedule: Any = optimisers.decay_by_epoch(
+        config.learning_rate, epoch, config.constant_epochs, config.divisor
+    )
+    return np.array([float(schedule(step)) for step in range(config.epochs * epoch)])
+
+
+def test_learning_rates_are_those_of_the_paper():
+    """Small: 4 epochs at 1, then halved after each; medium: 6 epochs, then divided by 1.2."""
+    small = np.repeat([1, 1, 1, 1, *(0.5**n for n in range(1, 10))], 3)
+    np.testing.assert_allclose(rates(word_lm.Config(), 3), small, rtol=1e-6)
+    medium = np.repeat([*[1] * 6, *(1.2**-n for n in range(1, 34))], 2)
+    np.testing.assert_allclose(rates(word_lm.Config(medium=True).chosen(), 2), medium, rtol=1e-5)
+
+
+def test_chunks_begin_anew_in_each_epoch():
+    plan = dataclasses.replace(word_lm.Config(epochs=2, chunk=4)).plan(10)
+    stops = [0]
+    while stops[-1] < plan.steps:
+        stops.append(plan.next_stop(stops[-1]))
+    assert stops == [0, 4, 8, 10, 14, 18, 20]
+    assert word_lm.Config(epochs=2, chunk=99).plan(10).next_stop(10) == 20
+
+
+# --- settings and the corpus ---
+
+
+def test_settings():
+    tiny = word_lm.Config(tiny=True, seed=3).chosen()
+    assert (tiny.corpus, tiny.hidden, tiny.seed) == ("made", 32, 3)
+    assert word_lm.Config(tiny=True, corpus="x.txt").chosen().corpus == "x.txt"
+    plain = word_lm.Config()
+    assert plain.chosen() == plain
+    medium = word_lm.Config(medium=True).chosen()
+    assert (medium.hidden, medium.length, medium.dropout, medium.epochs) == (650, 35, 0.5, 39)
+    assert len(medium.model(5).reader.cell.layers) == 5
+    assert all(hasattr(plain, name) for name in (*word_lm.TINY, *word_lm.MEDIUM))
+
+
+def test_published_numbers_are_of_the_published_settings():
+    assert word_lm.published(word_lm.Config(seed=4, manual_dir="x")) == 114.5
+    assert word_lm.published(word_lm.Config(medium=True).chosen()) == 82.7
+    assert word_lm.published(word_lm.Config(hidden=201)) is None
+    assert word_lm.published(word_lm.Config(corpus="x")) is None
+
+
+def test_the_made_text_has_a_sentence_a_line():
+    text = _word_corpus.made_lines(50)
+    lines = text.splitlines()
+    assert len(lines) == 50 and all(line.endswith(" .") for line in lines)
+    assert text == _word_corpus.made_lines(50) and '" I ' in text and '"I' not in text
+
+
+def test_a_text_is_cut_between_words(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(f"w{n} a b" for n in range(50)), encoding="utf-8")
+    read = word_lm.read_corpus(word_lm.Config(corpus=str(path)))
+    assert [len(read.words[split]) for split in ("train", "validation", "test")] == [180, 10, 10]
+    joined = [word for words in read.words.values() for word in words]
+    assert joined == [*path.read_text().replace("\n", " <eos> ").split(), "<eos>"]
+    assert read.vocabulary.words == ("<eos>", "a", "b", "<unk>")
+
+
+def test_what_stands_for_words_that_training_lacks():
+    def known(train, rest, most=99):
+        words = {"train": train.split(), "validation": rest.split(), "test": []}
+        return _word_corpus.known_words(words, most).words
+
+    assert known("a a b c c c", "b") == ("c", "a", "b")
+    assert known("a a b c c c", "d") == ("c", "a", "<unk>")
+    assert known("a a c c c", "d") == ("c", "a", "<unk>")
+    assert known("a a b <unk> <unk> <unk>", "d") == ("<unk>", "a", "b")
+    assert known("a b", "d") == ("<unk>",)
+    assert known("a a b c c c d d", "b", most=3) == ("c", "a", "<unk>")
+
+
+# --- bad input ---
+
+
+def test_a_text_that_has_changed(whole, corpus, tmp_path):
+    folder, path = copy(whole, tmp_path / "w"), tmp_path / "corpus.txt"
+    record = json.loads((folder / "config.json").read_text())
+    record["config"]["corpus"] = str(path)
+    (folder / "config.json").write_text(json.dumps(record))
+    path.write_text(corpus.read_text().replace("garden", "desert"))
+    with pytest.raises(UsageError, match=r"^corpus=.*: its 28 words .*differ in 'desert garden'"):
+        run(folder, path)
+    path.write_text("\n".join(reversed(corpus.read_text().splitlines())))
+    with pytest.raises(UsageError, match=r"^corpus=.*: is another text now than the one of"):
+        run(folder, path)
+    path.write_text(corpus.read_text())
+    run(folder, path)
+    assert_same(whole, folder)
+
+
+def test_a_checkpoint_of_another_network(whole, corpus, tmp_path):
+    folder = copy(whole, tmp_path / "w")
+    with pytest.raises(UsageError, match="holds another configuration"):
+        run(folder, corpus, hidden=12)
+    record = json.loads((folder / "config.json").read_text())
+    record["config"]["hidden"] = 12
+    (folder / "config.json").write_text(json.dumps(record))
+    with pytest.raises(UsageError, match=r"is of another network .* there and .* here") as error:
+        run(folder, corpus, hidden=12)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"", r"^corpus=.*: is empty"),
+        (b"to be", r"^corpus=.*: has 3 words, ends of lines among them, too few"),
+        (b"abc\xff" * 100, r"^corpus=.*: not UTF-8 at byte 3"),
+        (b"to be or not \n" * 12, r"^batch=12, length=8: a window needs 108 codes and the corpus"),
+        (None, r"^corpus=.*: no such file"),
+    ],
+)
+def test_a_text_that_cannot_be_used(tmp_path, contents, message):
+    path = tmp_path / "corpus.txt"
+    if contents is not None:
+        path.write_bytes(contents)
+    with pytest.raises(UsageError, match=message) as error:
+        run(tmp_path / "w", path, batch=12)
+    assert "\n" not in str(error.value) and state_of(tmp_path / "w") == "failed"
+
+
+def test_a_data_set_that_is_missing(tmp_path):
+    folders = {"data_dir": str(tmp_path / "data"), "manual_dir": str(tmp_path / "none")}
+    with pytest.raises(UsageError, match=r"^manual_dir=.*: no such folder; .*ptb\.train\.txt"):
+        run(tmp_path / "w", "penn_treebank", **folders)
+    assert state_of(tmp_path / "w") == "failed"
+
+
+def test_a_learning_rate_that_diverges(corpus, tmp_path, capsys):
+    run(tmp_path, corpus, learning_rate=1e38, clip_norm=0.0, cell="relu", layers=1, epochs=1)
+    assert state_of(tmp_path) == "diverged"
+    assert "diverged at step" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cell": "lstn"}, "cell='lstn'.*did you mean 'lstm'"),
+        ({"hidden": 0}, "hidden=0"),
+        ({"embedding": 0}, "embedding=0"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch": -1}, "batch=-1"),
+        ({"chunk": 0}, "chunk=0"),
+        ({"words": 1}, "words=1"),
+        ({"dropout": 1.0}, "dropout=1.0"),
+        ({"uniform": -0.1}, "uniform=-0.1"),
+        ({"uniform": float("nan")}, "uniform=nan"),
+        ({"optimiser": "adm"}, "optimiser='adm'"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0"),
+        ({"constant_epochs": 0}, "constant_epochs=0"),
+        ({"divisor": 0.5}, "divisor=0.5"),
+        ({"clip_norm": -1.0}, "clip_norm=-1.0"),
+        ({"strategy": "x"}, "strategy='x'"),
+        ({"compute": "float16"}, "compute='float16'"),
+        ({"tiny": True, "medium": True}, "tiny=true, medium=true"),
+    ],
+)
+def test_bad_values_are_named_as_the_flags_are(changes, message):
+    with pytest.raises(UsageError, match=f"^{message}") as error:
+        word_lm.Config(**(SMALL | changes))
+    assert "\n" not in str(error.value)
