@@ -25,8 +25,16 @@ import numpy as np
 import optax
 
 from experiments import _mnist_report
-from experiments._mnist_images import CLASSES, COUNTS, MADE, ORDERS, Images, Splits
-from experiments._mnist_images import read_images, sequences
+from experiments._mnist_images import (
+    CLASSES,
+    COUNTS,
+    MADE,
+    ORDERS,
+    Images,
+    Splits,
+    read_images,
+    sequences,
+)
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data.pipelines import Feed, shuffled
@@ -79,9 +87,9 @@ class Config:
     #: Probability with which an output of a layer is zeroed in training.
     dropout: float = 0.0
     #: Images of a training step.
-    batch: int = 50
+    batch: int = 64
     #: Times that the training images are read.
-    epochs: int = 10
+    epochs: int = 16
     #: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw or nadam.
     optimiser: str = "adam"
     #: Learning rate, highest of the schedule.
@@ -307,9 +315,7 @@ def evaluation(config: Config, images: Images) -> Callable[[Any, int], dict[str,
     return evaluate
 
 
-def summarise(
-    config: Config, workdir: Workdir, splits: Splits, outcome: Outcome
-) -> dict[str, Any]:
+def summarise(config: Config, workdir: Workdir, splits: Splits, outcome: Outcome) -> dict[str, Any]:
     """The run in a few numbers; the test images are looked at once, and then only read here."""
     path = workdir.path(SUMMARY)
     if path.exists():
