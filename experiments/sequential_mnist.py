@@ -282,19 +282,23 @@ class Examination:
         room = np.zeros((parts * size, *images.pixels.shape[1:]), np.uint8)
         room[: self._count] = images.pixels
         self._pixels = room.reshape(parts, size, *images.pixels.shape[1:])
-        self._read = jax.jit(
-            lambda params, parts: jax.lax.map(partial(logits, reader, order, params), parts)
-        )
+        self._reader, self._order = reader, order
 
     def __call__(self, params: Any) -> Result:
         """The result of a network with these parameters."""
-        said = np.asarray(self._read(params, self._pixels), np.float64)
+        said = np.asarray(_read(self._reader, self._order, params, self._pixels), np.float64)
         said = said.reshape(-1, CLASSES)[: self._count]
         largest = said.max(axis=1)
         total = largest + np.log(np.exp(said - largest[:, None]).sum(axis=1))
         nats = total - said[np.arange(self._count), self._labels]
         answers = said.argmax(axis=1)
         return Result(answers, float(np.mean(answers == self._labels)), float(nats.mean()))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _read(reader: Reader, order: str, params: Any, parts: Any) -> jax.Array:
+    """The logits `[parts, N, 10]` of images `[parts, N, S, S]`, one part after the other."""
+    return jax.lax.map(partial(logits, reader, order, params), parts)
 
 
 def evaluation(config: Config, images: Images) -> Callable[[Any, int], dict[str, float]]:

@@ -122,7 +122,8 @@ def test_accuracy_and_loss_against_numpy(monkeypatch):
     """A GRU, its readout and the cross-entropy once more, in float64."""
     monkeypatch.setattr(sequential_mnist, "READ", 7)  # 17 images in parts of 6, 6 and 5
     images = _mnist_images.made_images(17, 0)
-    config = sequential_mnist.Config(**(SMALL | {"order": "permuted"}))
+    settings: dict[str, Any] = SMALL | {"order": "permuted"}
+    config = sequential_mnist.Config(**settings)
     reader = config.reader()
     params = jax.tree.map(lambda a: 2 * a + 0.1, reader.init(jax.random.key(1), 1))
     result = sequential_mnist.Examination(reader, "permuted", images)(params)
@@ -176,7 +177,7 @@ def test_it_learns_and_everything_is_there(whole):
     trained = log.read((whole / "metrics.jsonl").read_text(), "train")
     assert all(0 <= row["accuracy"] <= 1 for row in trained)
     page = (whole / "report.html").read_text()
-    assert page.count("data:image/png") == 4 and "taken for" in page
+    assert page.count("data:image/png") == 4 and "for what it was taken" in page
     assert read(whole, "status.json")["state"] == "done"
 
 
