@@ -215,7 +215,8 @@ def run(config: Config, workdir: Workdir) -> None:
     summary = summarise(config, workdir, splits, outcome)
     if not workdir.path(REPORT).exists():
         answers = np.array(json.loads(workdir.path(ANSWERS).read_text(encoding="utf-8")))
-        _mnist_report.write(workdir, config.order, config.epoch, summary, splits.test, answers)
+        published = {} if config.images == MADE else _mnist_report.PUBLISHED[config.order]
+        _mnist_report.write(workdir, published, config.epoch, summary, splits.test, answers)
     rows = [(name, value) for name, value in summary.items() if value is not None]
     print_table(rows, columns=("what", "value"), title=f"MNIST, {config.order}, {config.cell}")
     print(f"Curve, confusions and adjoints: {workdir.path(REPORT)}")
