@@ -15,16 +15,16 @@ CLASSES = 10
 MADE = "made"
 #: Images to train on, to validate on and to test with, by the name of the data.
 COUNTS = {"mnist": (55_000, 5_000, 10_000), MADE: (1_200, 200, 200)}
+#: Pixels of a side.
+SIDES = {"mnist": 28, MADE: 8}
 ORDERS = ("rows", "pixels", "permuted")
 #: Of the permutation, which is `RandomState(SEED).permutation(784)` for MNIST. The public code of
 #: K. Helfrich, D. Willmott and Q. Ye, "Orthogonal recurrent neural networks with scaled Cayley
 #: transform" (2018) draws it so, and that of others after them.
 SEED = 92916
 
-#: Made images: pixels of a side, and the segments of a digit as a display of seven shows them.
-SIDE = 8
-#: Segments that are lit in each digit: top, upper left and right, middle, lower left and right,
-#: bottom.
+#: Segments that are lit in each made digit, as a display of seven shows them: top, upper left and
+#: right, middle, lower left and right, bottom.
 LIT = ("1110111", "0010010", "1011101", "1011011", "0111010")
 LIT += ("1101011", "1101111", "1010010", "1111111", "1111011")
 #: Rows and columns of each segment in a glyph of 7 by 4 pixels.
@@ -85,11 +85,11 @@ def read_images(name: str, data_dir: str, manual_dir: str) -> Splits:
 
 def made_images(count: int, seed: int) -> Images:
     """Digits of a seven-segment display at random places in a square of 8 by 8, with noise."""
-    random = np.random.default_rng(seed)
+    random, side = np.random.default_rng(seed), SIDES[MADE]
     labels = random.integers(0, CLASSES, count).astype(np.int32)
-    pixels = random.uniform(0, 40, (count, SIDE, SIDE))
+    pixels = random.uniform(0, 40, (count, side, side))
     for image, label in zip(pixels, labels, strict=True):
-        top, left = random.integers(0, SIDE - 7 + 1), random.integers(0, SIDE - 4 + 1)
+        top, left = random.integers(0, side - 7 + 1), random.integers(0, side - 4 + 1)
         glyph = image[top : top + 7, left : left + 4]
         for lit, segment in zip(LIT[label], SEGMENTS, strict=True):
             if lit == "1":

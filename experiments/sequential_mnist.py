@@ -30,6 +30,7 @@ from experiments._mnist_images import (
     COUNTS,
     MADE,
     ORDERS,
+    SIDES,
     Images,
     Splits,
     read_images,
@@ -55,6 +56,10 @@ READ = 100
 #: Images over which the adjoints are averaged.
 FELT = 8
 
+#: The part of a sequence for which biases start. On images of half the size, of 196 steps, a GRU
+#: learned faster in its first 300 steps than with none and with the whole sequence, in both orders.
+CHRONO_PART = 8
+
 #: What the small setting changes.
 TINY: dict[str, Any] = {
     "images": MADE,
@@ -63,7 +68,6 @@ TINY: dict[str, Any] = {
     "epochs": 6,
     "learning_rate": 0.01,
     "warmup": 20,
-    "chrono": 0,
 }
 
 
@@ -82,8 +86,9 @@ class Config:
     #: Hidden units of each layer.
     hidden: int = 128
     #: Longest memory, in steps, for which the biases of an LSTM or a GRU start (chrono
-    #: initialisation of Tallec and Ollivier 2018); 0 for their usual start.
-    chrono: int = 0
+    #: initialisation of Tallec and Ollivier 2018); 0 for their usual start, -1 for an eighth of the
+    #: sequence where the cell has such a start.
+    chrono: int = -1
     #: Probability with which an output of a layer is zeroed in training.
     dropout: float = 0.0
     #: Images of a training step.
@@ -93,7 +98,7 @@ class Config:
     #: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw or nadam.
     optimiser: str = "adam"
     #: Learning rate, highest of the schedule.
-    learning_rate: float = 0.002
+    learning_rate: float = 0.004
     #: constant, linear, cosine or inverse_sqrt.
     schedule: str = "cosine"
     #: Steps in which the learning rate rises.
@@ -125,9 +130,11 @@ class Config:
         for name in ("layers", "hidden", "batch", "epochs"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)}: must be a positive integer")
-        for name in ("chrono", "clip_norm", "evaluate_every", "seed"):
+        for name in ("clip_norm", "evaluate_every", "seed"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name}={getattr(self, name)}: must be at least 0")
+        if self.chrono < -1:
+            raise UsageError(f"chrono={self.chrono}: must be at least -1")
         _check_choice("images", self.images, tuple(COUNTS))
         _check_choice("order", self.order, ORDERS)
         _check_choice("compute", self.compute, ("float32", "bfloat16"))
@@ -155,9 +162,19 @@ class Config:
         """Training steps."""
         return self.epochs * self.epoch
 
+    def memory(self) -> int:
+        """The longest memory, in steps, for which biases start; 0 for their usual start."""
+        if self.chrono >= 0:
+            return self.chrono
+        side = SIDES[self.images]
+        steps = (side if self.order == "rows" else side**2) // CHRONO_PART
+        offered = self.cell in cells.CELLS and "chrono" in cells.settings_of(self.cell)
+        return steps if offered and steps > 2 else 0
+
     def reader(self) -> Reader:
         """The network."""
-        settings = {"chrono": self.chrono} if self.chrono else {}
+        memory = self.memory()
+        settings = {"chrono": memory} if memory else {}
         layers: list[Any] = []
         for _ in range(self.layers):
             layers.append(cells.by_name(self.cell, self.hidden, **settings))

@@ -231,9 +231,19 @@ def test_layers_dropout_chrono_and_another_cell(tmp_path):
 
 
 def test_chrono_is_the_start_of_the_biases():
-    plain = sequential_mnist.Config(**SMALL).reader().cell.layers[0]
-    long = sequential_mnist.Config(**SMALL, chrono=784).reader().cell.layers[0]
-    assert plain == cells.GRU(12) and long == cells.GRU(12, chrono=784)
+    def cell(**changes):
+        settings: dict[str, Any] = SMALL | changes
+        return sequential_mnist.Config(**settings).reader().cell.layers[0]
+
+    assert cell() == cell(chrono=0) == cells.GRU(12)  # 8 steps are too few
+    assert cell(order="pixels") == cells.GRU(12, chrono=8)
+    assert cell(order="permuted", images="mnist") == cells.GRU(12, chrono=98)
+    assert cell(order="rows", images="mnist", cell="lstm") == cells.LSTM(12, chrono=3)
+    assert cell(order="pixels", chrono=784) == cells.GRU(12, chrono=784)
+    assert cell(order="pixels", cell="tanh") == cells.by_name("tanh", 12)
+
+
+def test_settings():
     assert sequential_mnist.Config(tiny=True).chosen().images == "made"
     fields = {field.name for field in dataclasses.fields(sequential_mnist.Config)}
     assert set(sequential_mnist.TINY) <= fields
@@ -293,7 +303,7 @@ def test_a_learning_rate_that_diverges(tmp_path, capsys):
         ({"batch": 0}, "batch=0"),
         ({"batch": 1201}, r"batch=1201: must be within 1 \.\. 1200, the number of training"),
         ({"epochs": 0}, "epochs=0"),
-        ({"chrono": -1}, "chrono=-1"),
+        ({"chrono": -2}, "chrono=-2"),
         ({"chrono": 2}, "chrono=2"),
         ({"cell": "tanh", "chrono": 9}, "chrono=9: cell 'tanh' has no such setting"),
         ({"dropout": 1.0}, "dropout=1.0"),
