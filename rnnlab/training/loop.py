@@ -161,6 +161,7 @@ class _Run:
         self._evaluate, self._should_stop, self._name = evaluate, stop, name
         self._programs = devices.Programs(learner, key)
         self._seconds: dict[str, float] = dict.fromkeys(SPENT, 0.0)
+        self._earlier = 0.0
         self._checkpoints = Checkpoints(self._workdir.path(CHECKPOINTS))
         self._evaluations: list[dict[str, Any]] = []
         self._best: tuple[float, int] | None = None
@@ -178,6 +179,7 @@ class _Run:
             self._log = Log(self._workdir)
             return
         self._state, note = found
+        self._take_times()
         self._step = int(np.max(np.asarray(self._state.step)))
         self._log = Log(self._workdir, note["metrics"], self._step)
         self._evaluations = note["evaluations"]
@@ -189,7 +191,7 @@ class _Run:
 
     def go(self, signals: Deferred) -> Outcome:
         """Makes all chunks."""
-        began, first = time.monotonic(), self._step
+        self._began, self._first = time.monotonic(), self._step
         plan, title = self._plan, self._name or self._workdir.experiment
         with Progress(title, plan.steps, done=self._step) as bar:
             if self._step < plan.steps:
@@ -210,8 +212,7 @@ class _Run:
                 self._save()
             with self._timed("checkpoint"):
                 self._checkpoints.wait()
-        if self._step > first:
-            self._record_times(time.monotonic() - began)
+        self._record_times()
         signals.obey()
         return self._outcome()
 
@@ -289,6 +290,7 @@ class _Run:
         }
         with self._timed("checkpoint"):
             self._checkpoints.save(self._state, note, value)
+        self._record_times()
 
     def _obey(self, signals: Deferred) -> None:
         """Saves and leaves, where a signal has come."""
@@ -302,14 +304,25 @@ class _Run:
         """Whether there is nothing left that learns."""
         return bool(np.all(np.asarray(self._state.diverged) > 0))
 
-    def _record_times(self, total: float) -> None:
+    def _record_times(self) -> None:
         """Writes seconds by what they were spent on; `share_outside` is what training waited."""
+        if self._step == self._first:
+            return
+        total = self._earlier + time.monotonic() - self._began
         spent = self._seconds | {"total": total}
         spent["rest"] = total - sum(self._seconds.values())
         waited = spent["rest"] + spent["data"]
         spent["share_outside"] = waited / max(waited + spent["program"], 1e-9)
         rounded = {name: round(value, 4) for name, value in spent.items()}
         self._workdir.write(TIMES, json.dumps(rounded, indent=2) + "\n")
+
+    def _take_times(self) -> None:
+        """Goes on with the seconds that a run which was stopped had spent until a checkpoint."""
+        path = self._workdir.path(TIMES)
+        if path.exists():
+            spent = json.loads(path.read_text(encoding="utf-8"))
+            self._seconds = {name: spent[name] for name in SPENT}
+            self._earlier = spent["total"]
 
     def _timed(self, what: str) -> Any:
         return _Timed(self._seconds, what)

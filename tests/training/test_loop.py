@@ -173,6 +173,20 @@ def test_a_signal_saves_and_the_same_command_continues(whole, tmp_path, number, 
     assert_whole(whole, tmp_path, run(tmp_path))
 
 
+def test_times_go_on_where_a_run_was_stopped(whole, tmp_path, monkeypatch):
+    def interrupt(params, step):
+        if step == 16:
+            signal.raise_signal(signal.SIGINT)
+        return evaluate(params, step)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, evaluate=interrupt)
+    before = json.loads((tmp_path / "times.json").read_text())
+    run(tmp_path)
+    after = json.loads((tmp_path / "times.json").read_text())
+    assert all(after[name] >= before[name] > 0 for name in ("program", "evaluate", "total"))
+
+
 def test_a_second_signal_does_not_wait(tmp_path):
     def twice(params, step):
         signal.raise_signal(signal.SIGINT)
