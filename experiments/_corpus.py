@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from experiments._training import renamed
 from rnnlab.data import load_text, split_text
+from rnnlab.data.pipelines import Feed, Stream, stream
 from rnnlab.data.text import SPLITS
 from rnnlab.errors import RunError, UsageError
 from rnnlab.workdir import Workdir
@@ -123,3 +125,14 @@ def places(codes: np.ndarray, length: int) -> np.ndarray:
     steps = min(length, len(codes))
     starts = np.linspace(0, len(codes) - steps, PLACES).astype(int)
     return codes[starts + np.arange(steps)[:, None]]
+
+
+def windows(codes: np.ndarray, config: Any) -> tuple[Feed, int]:
+    """The windows of `config.length` steps at `config.batch` places, and how many an epoch has.
+
+    Raises:
+        UsageError: the text is too short for one.
+    """
+    with renamed("steps", "length"):
+        count = len(Stream(codes, config.batch, config.length))
+    return Feed(stream(codes, config.batch, config.length)), count

@@ -20,7 +20,7 @@ SIDES = {"mnist": 28, MADE: 8}
 ORDERS = ("rows", "pixels", "permuted")
 #: Of the permutation, which is `RandomState(SEED).permutation(784)` for MNIST. The public code of
 #: K. Helfrich, D. Willmott and Q. Ye, "Orthogonal recurrent neural networks with scaled Cayley
-#: transform" (2018) draws it so, and that of others after them.
+#: transform" (2018) draws it so.
 SEED = 92916
 
 #: Segments that are lit in each made digit, as a display of seven shows them: top, upper left and

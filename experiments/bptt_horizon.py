@@ -25,7 +25,8 @@ import xarray as xr
 from experiments import _bptt_report, _networks
 from experiments._bptt_gradients import Gradients, compare, noise
 from experiments._bptt_problems import Network, Problem, TaskProblem, TextProblem
-from experiments._char_corpus import MADE, read_corpus
+from experiments._char_corpus import read_corpus
+from experiments._corpus import MADE
 from rnnlab import results, strategies
 from rnnlab.data import tasks
 from rnnlab.errors import UsageError

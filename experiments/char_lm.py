@@ -26,8 +26,8 @@ import numpy as np
 
 from experiments import _char_report
 from experiments._char_corpus import Corpus, claim, noted, read_corpus
-from experiments._corpus import MADE, places
-from experiments._language import REPORT, finite, once, renamed, tell_diverged, windows
+from experiments._corpus import MADE, places, windows
+from experiments._training import REPORT, finite, once, renamed, tell_diverged
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data import Vocabulary

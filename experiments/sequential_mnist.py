@@ -36,6 +36,7 @@ from experiments._mnist_images import (
     read_images,
     sequences,
 )
+from experiments._training import REPORT, once, renamed, tell_diverged
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data.pipelines import Feed, shuffled
@@ -43,14 +44,14 @@ from rnnlab.errors import UsageError
 from rnnlab.statistics import wilson_interval
 from rnnlab.tables import print_table
 from rnnlab.training import diagnostics, optimisers
-from rnnlab.training.loop import TIMES, Outcome, Plan, train
+from rnnlab.training.loop import Outcome, Plan, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 
-#: What a work directory keeps of the finished run: numbers, and the answers to the test images.
-SUMMARY, ANSWERS, REPORT = "summary.json", "answers.json", "report.html"
+#: What a work directory keeps of the test: the answer to each image.
+ANSWERS = "answers.json"
 #: Images of an evaluation that are read at a time, which bounds its memory.
 READ = 100
 #: Images over which the adjoints are averaged.
@@ -179,7 +180,8 @@ class Config:
         for _ in range(self.layers):
             layers.append(cells.by_name(self.cell, self.hidden, **settings))
             if self.dropout:
-                layers.append(_dropout(self.dropout))
+                with renamed("rate", "dropout"):
+                    layers.append(Dropout(self.dropout))
         compute = None if self.compute == "float32" else jnp.dtype(self.compute)
         return Reader(Stack(tuple(layers)), CLASSES, self.strategy, compute)
 
@@ -224,12 +226,9 @@ def run(config: Config, workdir: Workdir) -> None:
     splits = read_images(config.images, config.data_dir, config.manual_dir)
     outcome = fit(config, workdir, splits)
     if outcome.diverged:
-        print(
-            f"diverged at step {int(outcome.diverged)}: the loss or its gradient is not finite; "
-            "try a smaller --config.learning_rate or --config.clip_norm"
-        )
+        tell_diverged(outcome)
         return
-    summary = summarise(config, workdir, splits, outcome)
+    summary = once(workdir, lambda: summarise(config, workdir, splits, outcome))
     if not workdir.path(REPORT).exists():
         answers = np.array(json.loads(workdir.path(ANSWERS).read_text(encoding="utf-8")))
         published = {} if config.images == MADE else _mnist_report.PUBLISHED[config.order]
@@ -338,10 +337,7 @@ def evaluation(config: Config, images: Images) -> Callable[[Any, int], dict[str,
 
 
 def summarise(config: Config, workdir: Workdir, splits: Splits, outcome: Outcome) -> dict[str, Any]:
-    """The run in a few numbers; the test images are looked at once, and then only read here."""
-    path = workdir.path(SUMMARY)
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
+    """The run in a few numbers; this is where the test images are looked at."""
     by_step = {row["step"]: row for row in outcome.evaluations}
     step = outcome.best or outcome.step
     best = outcome.restore(outcome.best) if outcome.best else outcome.state
@@ -349,9 +345,8 @@ def summarise(config: Config, workdir: Workdir, splits: Splits, outcome: Outcome
     count = len(splits.test.labels)
     wrong = int(np.sum(result.answers != splits.test.labels))
     low, high = wilson_interval(count - wrong, count)
-    times_path = workdir.path(TIMES)
-    times = json.loads(times_path.read_text("utf-8")) if times_path.exists() else {}
-    summary = {
+    workdir.write(ANSWERS, json.dumps(result.answers.tolist()))
+    return {
         "best step": step,
         "best epoch": step / config.epoch,
         "validation accuracy": by_step[step]["accuracy"],
@@ -362,21 +357,9 @@ def summarise(config: Config, workdir: Workdir, splits: Splits, outcome: Outcome
         "test loss": result.loss,
         "test images misread": wrong,
         "most frequent digit": float(np.bincount(splits.test.labels).max() / count),
-        "seconds of training": times.get("total"),
-        "share of time outside the program": times.get("share_outside"),
     }
-    workdir.write(ANSWERS, json.dumps(result.answers.tolist()))
-    workdir.write(SUMMARY, json.dumps(summary, indent=2) + "\n")
-    return summary
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise UsageError(f"{name}={value!r}: unknown, choose one of {', '.join(choices)}")
-
-
-def _dropout(rate: float) -> Dropout:
-    try:
-        return Dropout(rate)
-    except UsageError as error:
-        raise UsageError(str(error).replace("rate=", "dropout=")) from error

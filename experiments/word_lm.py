@@ -24,8 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import _word_report
-from experiments._corpus import MADE, places
-from experiments._language import REPORT, finite, once, renamed, tell_diverged, windows
+from experiments._corpus import MADE, places, windows
+from experiments._training import REPORT, finite, once, renamed, tell_diverged
 from experiments._word_corpus import Corpus, claim, read_corpus
 from experiments._word_report import Curve, perplexity
 from rnnlab import cells, initializers, strategies

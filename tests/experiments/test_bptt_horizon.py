@@ -41,7 +41,7 @@ SMALL = bptt_horizon.Config(
 def cheap_programs():
     """Less time to compile, more to run, the same numbers to rounding; a short text."""
     cheap = mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options())
-    with cheap, mock.patch("experiments._char_corpus.SENTENCES", 60):
+    with cheap, mock.patch("experiments._corpus.SENTENCES", 60):
         yield
 
 

@@ -1,4 +1,4 @@
-"""What `char_lm` and `word_lm` share besides the corpus: windows, the summary, errors."""
+"""What experiments that train one network share: the summary, errors, divergence."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
-from rnnlab.data.pipelines import Feed, Stream, stream
 from rnnlab.errors import UsageError
 from rnnlab.training.loop import TIMES, Outcome
 from rnnlab.workdir import Workdir
@@ -26,17 +23,6 @@ def renamed(name: str, flag: str) -> Iterator[None]:
         yield
     except UsageError as error:
         raise UsageError(str(error).replace(f"{name}=", f"{flag}=")) from error
-
-
-def windows(codes: np.ndarray, config: Any) -> tuple[Feed, int]:
-    """The windows of `config.length` steps at `config.batch` places, and how many an epoch has.
-
-    Raises:
-        UsageError: the text is too short for one.
-    """
-    with renamed("steps", "length"):
-        count = len(Stream(codes, config.batch, config.length))
-    return Feed(stream(codes, config.batch, config.length)), count
 
 
 def tell_diverged(outcome: Outcome) -> None:
