@@ -29,21 +29,24 @@ class Reader:
         strategy: how the sequence is run.
         compute: type in which the network is computed, such as bfloat16; None for that of the
             parameters. Answers and losses are always in the type of the parameters.
+        deviation: of the readout's initial weights; None for 1/√H.
     """
 
     cell: Any
     outputs: int
     strategy: str | Strategy = "autodiff"
     compute: DTypeLike | None = None
+    deviation: float | None = None
 
     def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
-        """Draws the cell's parameters, `w [H, O] ~ N(0, 1/H)`, and `b = 0`."""
+        """Draws the cell's parameters, `w [H, O] ~ N(0, deviation²)`, and `b = 0`."""
         key_cell, key_readout = jax.random.split(key)
         hidden = self.cell.features_out
+        deviation = hidden**-0.5 if self.deviation is None else self.deviation
         w = jax.random.normal(key_readout, (hidden, self.outputs), dtype)
         return {
             "cell": self.cell.init(key_cell, features_in, dtype),
-            "readout": {"w": w * hidden**-0.5, "b": jnp.zeros((self.outputs,), dtype)},
+            "readout": {"w": w * deviation, "b": jnp.zeros((self.outputs,), dtype)},
         }
 
     def run(

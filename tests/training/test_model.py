@@ -1,5 +1,7 @@
 """The reader's answers and losses, and Pascanu's regulariser, against NumPy in float64."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -289,3 +291,30 @@ def test_a_population_starts_as_its_members_do():
     for a, b in zip(jax.tree.leaves(many.params), jax.tree.leaves(one.params), strict=True):
         np.testing.assert_array_equal(a[3], b)
     assert many.step.shape == (4,) and many.key[3] == one.key
+
+
+def test_members_in_turn_learn_what_they_learn_side_by_side():
+    learner = model.task_learner(
+        Reader(cells.by_name("tanh", 3), 1),
+        tasks.Adding(),
+        batch=2,
+        length=4,
+        optimiser=optimisers.optimiser("sgd", 0.1),
+    )
+    keys = jax.random.split(KEY, 3)
+    found = []
+    for in_turn in (True, False):
+        programs = devices.Programs(dataclasses.replace(learner, in_turn=in_turn), keys)
+        state = programs.start()
+        found.append(programs.steps(4, state, None)(state, None))
+    (a, metrics), (b, expected) = found
+    assert metrics["loss"].shape == (3, 4)
+    np.testing.assert_allclose(metrics["loss"], expected["loss"], rtol=1e-5)
+    for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+
+
+def test_the_deviation_of_the_readout():
+    reader = Reader(cells.by_name("tanh", 400), 5, deviation=0.02)
+    w = reader.init(KEY, 2)["readout"]["w"]
+    assert float(w.std()) == pytest.approx(0.02, rel=0.1)
