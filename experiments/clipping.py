@@ -13,7 +13,7 @@ fraction of the steps; the limit on steps, 5 million in the paper; and 20 seeds,
 
 Command: python run.py --experiment=clipping
 Under a minute: --config.tiny=true
-T = 100 within 20 minutes on two cores: --config.lengths=100 --config.methods=clip_penalty
+T = 100 by one method: --config.lengths=100 --config.methods=clip_penalty
 With the paper's weight and limit: --config.penalty=4 --config.steps=5000000
 Longer sequences than learned: --config.test_lengths=200,1000,5000
 """
