@@ -17,6 +17,7 @@ from rnnlab.initializers import (
     Identity,
     Orthogonal,
     Rescaled,
+    Sparse,
     Uniform,
     Zeros,
     by_name,
@@ -40,6 +41,7 @@ EVERY = [
     Zeros(),
     Blocks(Orthogonal()),
     Rescaled(Gaussian(), 0.9),
+    Sparse(Gaussian(), 5),
 ]
 
 
@@ -178,6 +180,21 @@ def test_bad_shape(init, shape):
 def test_constant_must_be_finite():
     with pytest.raises(UsageError, match="value=nan"):
         Constant(float("nan"))
+
+
+def test_sparse_keeps_so_many_incoming_weights_of_each_unit():
+    w = np.asarray(Sparse(Gaussian(gain=2.0), 15)(KEY, (50, 400), jnp.float64))
+    assert set((w != 0).sum(axis=0)) == {15}
+    assert stats.kstest(w[w != 0], stats.norm(scale=2 / np.sqrt(50)).cdf).pvalue > 0.01
+    # Each input is as likely as another: 400 · 15 places over 50 rows.
+    assert stats.chisquare((w != 0).sum(axis=1)).pvalue > 0.01
+
+
+def test_sparse_needs_as_many_inputs():
+    with pytest.raises(UsageError, match=r"^connections=0: must be a positive integer$"):
+        Sparse(Gaussian(), 0)
+    with pytest.raises(UsageError, match=r"^connections=5: there are only 4 inputs$"):
+        Sparse(Gaussian(), 5)(KEY, (4, 8))
 
 
 # --- blocks and radii ---

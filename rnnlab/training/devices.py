@@ -72,13 +72,19 @@ class Programs:
         if self._sharding is None:
             return steps
         members = PartitionSpec(MEMBERS)
+        population = _in_turn(steps) if self._learner.in_turn else jax.vmap(steps, (0, None))
         return jax.shard_map(
-            jax.vmap(steps, in_axes=(0, None)),
+            population,
             mesh=self._sharding.mesh,
             in_specs=(members, PartitionSpec()),
             out_specs=members,
             check_vma=False,
         )
+
+
+def _in_turn(steps: Callable[..., Any]) -> Callable[..., Any]:
+    """Maps states `[members, ...]`, one after the other."""
+    return lambda states, batches: jax.lax.map(lambda state: steps(state, batches), states)
 
 
 def _sharding(axis: str, size: int) -> NamedSharding:

@@ -29,21 +29,24 @@ class Reader:
         strategy: how the sequence is run.
         compute: type in which the network is computed, such as bfloat16; None for that of the
             parameters. Answers and losses are always in the type of the parameters.
+        deviation: of the readout's initial weights; None for 1/√H.
     """
 
     cell: Any
     outputs: int
     strategy: str | Strategy = "autodiff"
     compute: DTypeLike | None = None
+    deviation: float | None = None
 
     def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
-        """Draws the cell's parameters and `w [H, O] ~ N(0, 1/H)`, `b = 0`."""
+        """Draws the cell's parameters, `w [H, O] ~ N(0, deviation²)`, and `b = 0`."""
         key_cell, key_readout = jax.random.split(key)
         hidden = self.cell.features_out
+        deviation = hidden**-0.5 if self.deviation is None else self.deviation
         w = jax.random.normal(key_readout, (hidden, self.outputs), dtype)
         return {
             "cell": self.cell.init(key_cell, features_in, dtype),
-            "readout": {"w": w * hidden**-0.5, "b": jnp.zeros((self.outputs,), dtype)},
+            "readout": {"w": w * deviation, "b": jnp.zeros((self.outputs,), dtype)},
         }
 
     def run(
@@ -142,23 +145,26 @@ def task_learner(
 
     def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
         lengths = drawn.lengths if _varies(task) else None
-        _, ys = reader.run(params, drawn.xs, lengths=lengths, key=key)
 
-        def error(ys: Array) -> Array:
-            return losses(task, answer(reader, task, params, ys, drawn.lengths), drawn)[0].mean()
+        def error(readout: Params, ys: Array) -> Array:
+            answers = answer(reader, task, {"readout": readout}, ys, drawn.lengths)
+            return losses(task, answers, drawn)[0].mean()
 
         if not penalty_weight:
-            return error(ys), (carry, {})
-        state = reader.cell.initial_state(drawn.lengths.shape, ys.dtype)
-        steps = jnp.arange(len(ys), dtype=jnp.int32)[:, None]
-        control = Control(steps < drawn.lengths if lengths is not None else None)
-        value, d_ys = jax.value_and_grad(error)(jax.lax.stop_gradient(ys))
-        del value
-        omega = penalty.gradient_norm_penalty(
-            reader.cell, params["cell"], drawn.xs, state, d_ys, control
+            _, ys = reader.run(params, drawn.xs, lengths=lengths, key=key)
+            return error(params["readout"], ys), (carry, {})
+        steps = jnp.arange(len(drawn.xs), dtype=jnp.int32)[:, None]
+        total, plain, omega = penalty.penalised(
+            reader.cell,
+            params["cell"],
+            drawn.xs,
+            reader.cell.initial_state(drawn.lengths.shape, drawn.xs.dtype),
+            error,
+            params["readout"],
+            penalty_weight,
+            Control(steps < drawn.lengths if lengths is not None else None),
         )
-        plain = error(ys)
-        return plain + penalty_weight * omega, (carry, {"penalty": omega, "error": plain})
+        return total, (carry, {"penalty": omega, "error": plain})
 
     return Learner(
         init=lambda key: reader.init(key, task.features_in),

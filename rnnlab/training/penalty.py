@@ -6,14 +6,15 @@ networks" (2013), equations 9 and 10.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rnnlab.cells.base import Array, Cell, Params, State
 from rnnlab.errors import UsageError
-from rnnlab.strategies.control import Control, controlled_step
+from rnnlab.strategies.control import Control, enter, leave, select
 
 
 def check(cell: Any) -> None:
@@ -23,6 +24,24 @@ def check(cell: Any) -> None:
             f"penalty: not for {type(cell).__name__}; it needs a single cell whose only product "
             "with the state is `recur`"
         )
+
+
+class Forward(NamedTuple):
+    """What steps computed, each `[T, B, ·]`.
+
+    Attributes:
+        us: projected inputs.
+        vs: products with the state.
+        befores: states that steps entered.
+        ys: outputs.
+        pulls: maps adjoints of the state that a step left to those of its `u`, `v` and `before`.
+    """
+
+    us: Any
+    vs: Any
+    befores: State
+    ys: Array
+    pulls: Any
 
 
 def gradient_norm_penalty(
@@ -55,54 +74,162 @@ def gradient_norm_penalty(
     """
     check(cell)
     frozen: Params = jax.lax.stop_gradient(params)
-    us, befores, adjoints = jax.lax.stop_gradient(
-        _trajectory(cell, frozen, jax.lax.stop_gradient(xs), state, d_ys, control)
+    ran = _forward(cell, frozen, jax.lax.stop_gradient(xs), state, control)
+    sent = _backward(cell, frozen, ran, jax.lax.stop_gradient(d_ys), control)
+    return _omega(cell, params, ran, sent, control)
+
+
+def penalised(
+    cell: Cell,
+    params: Params,
+    xs: Array,
+    state: State,
+    error: Callable[[Any, Array], Array],
+    readout: Any,
+    weight: float,
+    control: Control = Control(),  # noqa: B008
+) -> tuple[Array, Array, Array]:
+    """`E + weight Ω` with its gradient, `E` and `Ω`, from one pass forward and one back.
+
+    BPTT finds all that Ω needs on its way, so that only products over all steps at once are added:
+    the regulariser of `gradient_norm_penalty` alone runs both passes again.
+
+    Args:
+        cell: as there.
+        params: its parameters.
+        xs: inputs `[T, B, D]`.
+        state: the state before the first step.
+        error: `(readout, ys)` to the loss E `[]`.
+        readout: parameters of what reads the outputs.
+        weight: of Ω.
+        control: which steps count.
+
+    Returns:
+        The sum, which can be differentiated once, in reverse mode, by `params` and `readout`; and
+        its two parts, as constants.
+
+    Raises:
+        UsageError: a cell with a second product, or a combinator.
+    """
+    check(cell)
+    frozen, frozen_readout, xs = jax.lax.stop_gradient((params, readout, xs))
+    ran = _forward(cell, frozen, xs, state, control)
+    plain, (d_readout, d_ys) = jax.value_and_grad(error, argnums=(0, 1))(frozen_readout, ran.ys)
+    sent = _backward(cell, frozen, ran, d_ys, control)
+    d_params = _parameters(cell, frozen, xs, ran, sent, control)
+    omega, d_omega = jax.value_and_grad(lambda params: _omega(cell, params, ran, sent, control))(
+        frozen
     )
-    vs = cell.recur(frozen, befores)
-    _, pull = jax.vjp(lambda v, s: cell.gate(frozen, us, v, s)[0], vs, befores)
-    d_vs, d_direct = pull(adjoints)
-    _, pull_recur = jax.vjp(lambda s: cell.recur(params, s), befores)
-    (d_through,) = pull_recur(d_vs)
-    arrived = jax.tree.map(jnp.add, d_direct, d_through)
-
-    sent = _square(adjoints)
-    counts = sent > 0 if control.valid is None else (sent > 0) & control.valid
-    share = _square(arrived) / jnp.where(counts, sent, 1)
-    some = share > 0  # a root has no slope at zero
-    ratio = jnp.where(some, jnp.sqrt(jnp.where(some, share, 1)), 0)
-    return jnp.where(counts, jnp.square(ratio - 1), 0).sum(axis=0).mean()
+    d_params = jax.tree.map(lambda a, b: a + weight * b, d_params, d_omega)
+    total = _with_gradient((params, readout), plain + weight * omega, (d_params, d_readout))
+    return total, plain, omega
 
 
-def _trajectory(
-    cell: Cell, params: Params, xs: Array, state: State, d_ys: Array, control: Control
-) -> tuple[Any, State, State]:
-    """Projected inputs, the states that steps entered, and adjoints of the states they left.
+@jax.custom_vjp
+def _with_gradient(at: Any, value: Array, gradient: Any) -> Array:
+    """The value, as a function of `at` that has this gradient."""
+    del at, gradient
+    return value
+
+
+def _with_gradient_forward(at: Any, value: Array, gradient: Any) -> tuple[Array, Any]:
+    del at
+    return value, gradient
+
+
+def _with_gradient_backward(gradient: Any, cotangent: Array) -> tuple[Any, Array, Any]:
+    scaled = jax.tree.map(lambda g: cotangent.astype(g.dtype) * g, gradient)
+    return scaled, jnp.zeros_like(cotangent), jax.tree.map(jnp.zeros_like, gradient)
+
+
+_with_gradient.defvjp(_with_gradient_forward, _with_gradient_backward)
+
+
+def _step(
+    cell: Cell, params: Params, u: Any, v: Any, before: State, now: Control
+) -> tuple[State, Array]:
+    """The elementwise rest of a step that enters with `before`."""
+    after, y = cell.gate(params, u, v, before)
+    return leave(before, after, y, now)
+
+
+def _forward(cell: Cell, params: Params, xs: Array, state: State, control: Control) -> Forward:
+    us = cell.project(params, xs)
+
+    def body(state: State, inputs: Any) -> tuple[State, Any]:
+        u, now = inputs
+        before = enter(cell, state, now)
+        v = cell.recur(params, before)
+        after, pull, y = jax.vjp(
+            lambda u, v, s: _step(cell, params, u, v, s, now), u, v, before, has_aux=True
+        )
+        return after, (v, before, y, pull)
+
+    _, (vs, befores, ys, pulls) = jax.lax.scan(body, state, (us, control))
+    return Forward(us, vs, befores, ys, pulls)
+
+
+def _backward(cell: Cell, params: Params, ran: Forward, d_ys: Array, control: Control) -> State:
+    """The adjoint `∂E/∂s_{k+1}` of the state that each step left."""
+
+    def body(d_after: State, inputs: Any) -> tuple[State, State]:
+        pull, before, d_y, now = inputs
+        sent = d_after._replace(h=d_after.h + d_y)  # the output is h
+        _, d_v, direct = pull(sent)
+        arrived = jax.tree.map(jnp.add, direct, _through(cell, params, before, d_v))
+        _, pull_enter = jax.vjp(lambda s: enter(cell, s, now), before)
+        (d_before,) = pull_enter(arrived)
+        return d_before, sent
+
+    d_ys = select(control.valid, d_ys, jnp.zeros_like(d_ys))  # there the output is no state
+    zeros = jax.tree.map(lambda a: jnp.zeros_like(a[0]), ran.befores)
+    return jax.lax.scan(body, zeros, (ran.pulls, ran.befores, d_ys, control), reverse=True)[1]
+
+
+def _through(cell: Cell, params: Params, befores: State, d_vs: Any) -> State:
+    """The part of `∂E/∂s_k` that passed through the product with the state, which is linear."""
+    _, pull = jax.vjp(lambda s: cell.recur(params, s), befores)
+    (d_befores,) = pull(d_vs)
+    return d_befores
+
+
+def _parameters(
+    cell: Cell, params: Params, xs: Array, ran: Forward, sent: State, control: Control
+) -> Params:
+    """`∂E/∂params`, from all steps at once."""
+
+    def parts(params: Params) -> Any:
+        rest = _step(cell, params, ran.us, ran.vs, ran.befores, control)[0]
+        return cell.project(params, xs), cell.recur(params, ran.befores), rest
+
+    d_us, d_vs, _ = jax.vmap(_pull)(ran.pulls, sent)
+    _, pull = jax.vjp(parts, params)
+    (d_params,) = pull((d_us, d_vs, sent))
+    return d_params
+
+
+def _pull(pull: Any, sent: State) -> Any:
+    return pull(sent)
+
+
+def _omega(cell: Cell, params: Params, ran: Forward, sent: State, control: Control) -> Array:
+    """Ω as a function of the recurrent matrix.
 
     Each adjoint is divided by its largest element, since only its direction counts, and a small one
     has a square of zero.
     """
-    us = cell.project(params, xs)
-
-    def forward(before: State, inputs: Any) -> tuple[State, State]:
-        u, now = inputs
-        after, _ = controlled_step(cell, params, u, before, now)
-        return after, before
-
-    _, befores = jax.lax.scan(forward, state, (us, control))
-
-    def backward(d_after: State, inputs: Any) -> tuple[State, State]:
-        u, before, now, d_y = inputs
-        _, pull = jax.vjp(lambda s: controlled_step(cell, params, u, s, now)[0], before)
-        d_after = d_after._replace(h=d_after.h + d_y)  # the output is h
-        (d_before,) = pull(d_after)
-        return d_before, d_after
-
-    zeros = jax.tree.map(jnp.zeros_like, state)
-    _, adjoints = jax.lax.scan(backward, zeros, (us, befores, control, d_ys), reverse=True)
-    sizes = [jnp.abs(a).max(axis=-1, keepdims=True) for a in jax.tree.leaves(adjoints)]
+    sizes = [jnp.abs(a).max(axis=-1, keepdims=True) for a in jax.tree.leaves(sent)]
     largest = jnp.stack(sizes).max(axis=0)
     scale = jnp.where(largest > 0, largest, 1)
-    return us, befores, jax.tree.map(lambda a: a / scale, adjoints)
+    sent = jax.tree.map(lambda a: a / scale, sent)
+    _, d_vs, direct = jax.vmap(_pull)(ran.pulls, sent)
+    arrived = jax.tree.map(jnp.add, direct, _through(cell, params, ran.befores, d_vs))
+    sizes_sent = _square(sent)
+    counts = sizes_sent > 0 if control.valid is None else (sizes_sent > 0) & control.valid
+    share = _square(arrived) / jnp.where(counts, sizes_sent, 1)
+    some = share > 0  # a root has no slope at zero
+    ratio = jnp.where(some, jnp.sqrt(jnp.where(some, share, 1)), 0)
+    return jnp.where(counts, jnp.square(ratio - 1), 0).sum(axis=0).mean()
 
 
 def _square(tree: Any) -> Array:

@@ -69,6 +69,9 @@ class Learner:
         axes: a tree like a batch with the axis of its sequences in each array; batches of a single
             network are cut along them over the devices. None computes it on the first one.
         batch: sequences of a batch, where there are axes.
+        in_turn: whether a device trains the members of a population one after the other and not
+            side by side. A core of a CPU is faster that way where a member's sequences and states
+            fit its cache, and products of all members together do not.
     """
 
     init: Callable[[Array], Any]
@@ -79,6 +82,7 @@ class Learner:
     sample: Callable[[Array], Any] | None = None
     axes: Any = None
     batch: int = 1
+    in_turn: bool = False
 
     def start(self, key: Array) -> TrainState:
         """The state before the first step."""

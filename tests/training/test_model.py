@@ -1,5 +1,7 @@
 """The reader's answers and losses, and Pascanu's regulariser, against NumPy in float64."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,10 +12,10 @@ from rnnlab.combinators import Residual
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Batch
 from rnnlab.errors import UsageError
-from rnnlab.strategies import Control
+from rnnlab.strategies import Control, autodiff
 from rnnlab.training import devices, model, optimisers
 from rnnlab.training.model import Reader
-from rnnlab.training.penalty import gradient_norm_penalty
+from rnnlab.training.penalty import gradient_norm_penalty, penalised
 from rnnlab.training.step import train_steps
 from tests import quick
 
@@ -174,6 +176,41 @@ def test_the_regulariser_of_gated_cells_is_that_of_their_jacobians(name):
     assert float(value) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("name", ["tanh", "lstm_peephole", "gru"])
+@pytest.mark.parametrize("lengths", [None, [5, 2, 3]])
+def test_the_shared_passes_give_the_gradient_of_the_sum(name, lengths):
+    """Error by plain autodiff and the regulariser by itself, against both from one pass."""
+    cell = cells.by_name(name, 3)
+    params = cell.init(KEY, 2, jnp.float64)
+    keys = jax.random.split(jax.random.key(6), 2)
+    xs = jax.random.normal(keys[0], (5, 3, 2), jnp.float64)
+    readout = jax.random.normal(keys[1], (3,), jnp.float64)
+    start = cell.initial_state((3,), jnp.float64)
+    steps = np.arange(5)[:, None]
+    control = Control(None if lengths is None else jnp.asarray(steps < np.array(lengths)))
+
+    def error(readout, ys):
+        return jnp.square(ys @ readout - 0.3).sum()
+
+    def apart(params, readout):
+        ys = autodiff(cell, params, xs, start, control)[1]
+        d_ys = jax.grad(lambda ys: error(jax.lax.stop_gradient(readout), ys))(ys)
+        omega = gradient_norm_penalty(cell, params, xs, start, d_ys, control)
+        return error(readout, ys) + 0.7 * omega, (error(readout, ys), omega)
+
+    def together(params, readout):
+        total, plain, omega = penalised(cell, params, xs, start, error, readout, 0.7, control)
+        return total, (plain, omega)
+
+    found, expected = (
+        quick.jit(jax.value_and_grad(function, argnums=(0, 1), has_aux=True))(params, readout)
+        for function in (together, apart)
+    )
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
 def test_a_vanishing_gradient_is_no_reason_to_fail():
     cell = cells.by_name("tanh", 3, wh_init=lambda *args: jnp.zeros((3, 3), jnp.float32))
     params = cell.init(KEY, 2)
@@ -254,3 +291,30 @@ def test_a_population_starts_as_its_members_do():
     for a, b in zip(jax.tree.leaves(many.params), jax.tree.leaves(one.params), strict=True):
         np.testing.assert_array_equal(a[3], b)
     assert many.step.shape == (4,) and many.key[3] == one.key
+
+
+def test_members_in_turn_learn_what_they_learn_side_by_side():
+    learner = model.task_learner(
+        Reader(cells.by_name("tanh", 3), 1),
+        tasks.Adding(),
+        batch=2,
+        length=4,
+        optimiser=optimisers.optimiser("sgd", 0.1),
+    )
+    keys = jax.random.split(KEY, 3)
+    found = []
+    for in_turn in (True, False):
+        programs = devices.Programs(dataclasses.replace(learner, in_turn=in_turn), keys)
+        state = programs.start()
+        found.append(programs.steps(4, state, None)(state, None))
+    (a, metrics), (b, expected) = found
+    assert metrics["loss"].shape == (3, 4)
+    np.testing.assert_allclose(metrics["loss"], expected["loss"], rtol=1e-5)
+    for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+
+
+def test_the_deviation_of_the_readout():
+    reader = Reader(cells.by_name("tanh", 400), 5, deviation=0.02)
+    w = reader.init(KEY, 2)["readout"]["w"]
+    assert float(w.std()) == pytest.approx(0.02, rel=0.1)
