@@ -9,9 +9,9 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from experiments import _populations
 from rnnlab import plots
 from rnnlab.report import Report
-from rnnlab.statistics import wilson_interval
 from rnnlab.tables import print_table
 from rnnlab.workdir import Workdir
 
@@ -52,25 +52,23 @@ def table(data: xr.Dataset) -> list[dict[str, Any]]:
     """A row for every task, length and network."""
     rows = []
     for one in _each(data):
-        solved = one.solved_at.values
-        low, high = wilson_interval(int(np.isfinite(solved).sum()), solved.size)
-        last = _last(one.loss.values)
+        solved, last = one.solved_at.values, _populations.last(one.loss.values)
         row = {
             "task": str(one.task.item()),
             "T": int(one.length),
             "network": str(one.network.item()),
-            "solved": f"{np.isfinite(solved).sum()}/{solved.size} ({low:.2f} … {high:.2f})",
-            "steps": _middle(solved, "{:.0f}"),
-            "loss": _middle(last, "{:.3g}"),
+            "solved": _populations.success_text(solved),
+            "steps": _populations.middle(solved, "{:.0f}"),
+            "loss": _populations.middle(last, "{:.3g}"),
             "best": f"{np.nanmin(last):.3g}" if np.isfinite(last).any() else "-",
             "baseline": f"{one.baseline.item():.3g}",
-            "right": _middle(_last(one.right.values), "{:.3f}"),
-            "log10 gradient": _middle(one.log10_gradient.values, "{:.1f}"),
+            "right": _populations.middle(_populations.last(one.right.values), "{:.3f}"),
+            "log10 gradient": _populations.middle(one.log10_gradient.values, "{:.1f}"),
             "diverged": int(np.isfinite(one.diverged_at.values).sum()),
         }
         for length in data.test_length.values:
             right = one.test_right.sel(test_length=length).values
-            row[f"right at {length}"] = _middle(right, "{:.3f}")
+            row[f"right at {length}"] = _populations.middle(right, "{:.3f}")
         rows.append(row)
     return rows
 
@@ -86,17 +84,10 @@ def draw_losses(data: xr.Dataset) -> Figure:
         for ax, length in zip(row, lengths, strict=True):
             panel = data.sel(task=task, length=length)
             for network, color in _colors(data):
-                samples = panel.loss.sel(network=network).values.T
-                good = np.isfinite(samples).any(axis=0)
-                if good.any():
-                    plots.quantile_band(
-                        ax,
-                        panel.step.values[good],
-                        samples[:, good],
-                        network,
-                        color=color,
-                        linestyle="-",
-                    )
+                values = panel.loss.sel(network=network).values
+                _populations.draw_quartiles(
+                    ax, panel.step.values, values, network, color=color, linestyle="-"
+                )
             ax.axhline(float(panel.baseline.values.ravel()[0]), color="#555555", linestyle="--")
             ax.set(title=f"{task}, T = {length}", xlabel="training steps", yscale="log")
         row[0].set_ylabel("loss")
@@ -113,15 +104,10 @@ def draw_success(data: xr.Dataset) -> Figure:
         for index, (network, color) in enumerate(_colors(data)):
             part = data.sel(task=task, network=network)
             aside = 1.02 ** (index - (data.sizes["network"] - 1) / 2)  # so that none hides another
-            counts = np.isfinite(part.solved_at.values).sum(axis=-1)
-            trials = data.sizes["seed"]
-            rates = counts / trials
-            bounds = np.array([wilson_interval(int(count), trials) for count in counts])
-            errors = np.abs(bounds.T - rates)
-            style: dict[str, Any] = {"color": color, "marker": "o", "capsize": 2, "label": network}
-            above.errorbar(part.length.values * aside, rates, errors, **style)
+            solved, style = part.solved_at.values, {"color": color, "label": network}
+            _populations.draw_success(above, part.length.values * aside, solved, **style)
             gradient = part.log10_gradient.mean("seed").values
-            below.errorbar(gradient, rates, errors, linestyle="none", **style)
+            _populations.draw_success(below, gradient, solved, linestyle="none", **style)
         above.set(title=str(task), xlabel="length T", ylim=(-0.05, 1.05), xscale="log")
         above.set_xticks(data.length.values, labels=[str(length) for length in data.length.values])
         above.minorticks_off()
@@ -140,17 +126,6 @@ def _each(data: xr.Dataset) -> list[xr.Dataset]:
         for length in data.length.values
         for network in data.network.values
     ]
-
-
-def _last(values: np.ndarray) -> np.ndarray:
-    """The last measurement of each seed, `[step, seed]` to `[seed]`."""
-    taken = np.isfinite(values).any(axis=1)
-    return values[np.flatnonzero(taken)[-1]] if taken.any() else np.full(values.shape[1], np.nan)
-
-
-def _middle(values: np.ndarray, form: str) -> str:
-    finite = values[np.isfinite(values)]
-    return form.format(np.median(finite)) if finite.size else "-"
 
 
 def _colors(data: xr.Dataset) -> list[tuple[str, tuple[float, ...]]]:

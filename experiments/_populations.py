@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from rnnlab import plots
 from rnnlab.statistics import wilson_interval
 
 
@@ -71,6 +70,7 @@ def draw_quartiles(
     good = np.isfinite(values).any(axis=1)
     if not good.any():
         return
-    # Quantiles of nothing but the finite ones: a seed that has diverged leaves the others.
-    quartiles = np.nanquantile(values[good], [0.25, 0.5, 0.75], axis=1)
-    plots.quantile_band(ax, steps[good], quartiles, label, **style)
+    # Of the finite ones: a seed that has diverged leaves the others.
+    low, median, high = np.nanquantile(values[good], [0.25, 0.5, 0.75], axis=1)
+    (line,) = ax.plot(steps[good], median, label=label, **style)
+    ax.fill_between(steps[good], low, high, color=line.get_color(), alpha=0.2, linewidth=0)

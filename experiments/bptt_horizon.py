@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments import _bptt_report, _networks
+from experiments import _bptt_report, _networks, _populations
 from experiments._bptt_gradients import Gradients, compare, noise
 from experiments._bptt_problems import Network, Problem, TaskProblem, TextProblem
 from experiments._char_corpus import read_corpus
@@ -208,7 +208,7 @@ class _Experiment:
     def trained(self, horizon: int) -> xr.Dataset:
         """The losses of all seeds while they learn with a cut gradient."""
         outcome = self._train(horizon)
-        loss = [[np.nan if x is None else x for x in row["loss"]] for row in outcome.evaluations]
+        loss = [_populations.numbers(row["loss"]) for row in outcome.evaluations]
         data = xr.Dataset(
             {
                 "loss": (("step", "seed"), np.array(loss), {"long_name": "loss on other data"}),

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments import _memory_report, _networks
+from experiments import _memory_report, _networks, _populations
 from rnnlab import gradients, results, strategies
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
@@ -140,6 +140,7 @@ def tiny() -> Config:
         evaluation_batch=64,
         test_lengths=(20,),
         solved=0.2,
+        strategy="autodiff",  # which compiles in the least time
     )
 
 
@@ -266,11 +267,10 @@ def _dataset(
 ) -> xr.Dataset:
     """One training as labelled arrays: all evaluations, and what follows from them."""
     every = [*range(0, config.steps, config.evaluate_every), config.steps]
-    loss = np.full((len(every), config.seeds), np.nan)
-    right = np.full_like(loss, np.nan)
-    for row in outcome.evaluations:
-        loss[every.index(row["step"])] = _numbers(row["loss"])
-        right[every.index(row["step"])] = _numbers(row["right"])
+    loss, right = (
+        _populations.series(outcome.evaluations, name, every, config.seeds)
+        for name in ("loss", "right")
+    )
     bar = config.solved * task.baseline(length)
     steps = np.array([[s] for s in every], float)
     first = np.where(loss < bar, steps, np.inf).min(axis=0)
@@ -295,10 +295,6 @@ def _dataset(
 
 def _stack(tested: list[dict[str, Any]], name: str, seeds: int) -> np.ndarray:
     return np.array([one[name] for one in tested], float).reshape(len(tested), seeds)
-
-
-def _numbers(values: list[float | None]) -> list[float]:
-    return [np.nan if value is None else value for value in values]
 
 
 def _below(loss: float | None, bar: float) -> bool:
