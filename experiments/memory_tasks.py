@@ -130,7 +130,7 @@ def tiny() -> Config:
     """The setting of `Config.tiny`."""
     return Config(
         networks=("tanh_orthogonal", "gru"),
-        tasks=("parity_running", "adding"),
+        tasks=("parity_running",),
         lengths=(6,),
         seeds=2,
         hidden=12,

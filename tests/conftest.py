@@ -1,6 +1,23 @@
-"""Settings that every test shares: 64-bit types exist, and no type is promoted in silence."""
+"""What every test shares: 64-bit types exist, no type is promoted in silence, programs are kept.
 
-import jax
+Tests compile many programs that others compile again: runs that are repeated, resumed after a kill,
+or done in a process of their own. For the length of a test run XLA's results lie in a folder that
+all its processes read.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+FOLDER = "JAX_COMPILATION_CACHE_DIR"
+if FOLDER not in os.environ:
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="rnnlab-tests-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    atexit.register(shutil.rmtree, os.environ[FOLDER], ignore_errors=True)
+
+import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
