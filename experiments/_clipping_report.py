@@ -124,6 +124,7 @@ def draw_curves(data: xr.Dataset, variable: str, label: str, scale: str) -> Figu
                     ax, steps, panel.sel({"method": method}).values, **style
                 )
             ax.set(title=f"{start}, T = {length}", xlabel="training steps", yscale=scale)
+            ax.locator_params(axis="x", nbins=5)
             if variable == "loss":
                 ax.axhline(float(data.baseline.values.flat[0]), color="#555555", linestyle="--")
         row[0].set_ylabel(label)
