@@ -91,9 +91,11 @@ def draw_curve(
         ax.plot([r["step"] / epoch for r in evaluated], [r[name] for r in evaluated], "o-")
         ax.set(xlabel="epoch", ylabel=name)
     accuracy, loss = axes[0]
-    for name, value in published.items():
-        accuracy.axhline(value, color="#555555", linestyle=":")
-        accuracy.annotate(f"{name}: {value:.1%}", (0, value), fontsize=8, va="bottom")
+    for (name, value), style in zip(published.items(), (":", "--"), strict=False):
+        label = f"{name}: {value:.1%}"
+        accuracy.axhline(value, color="#555555", linestyle=style, label=label)
+    if published:
+        accuracy.legend(loc="lower right")
     loss.set(ylabel="nats for each image", yscale="log")
     loss.legend(["training", "validation"])
     return figure

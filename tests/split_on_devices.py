@@ -17,12 +17,14 @@ from rnnlab.unroll import unroll
 from tests import quick
 from tests.test_strategies import (
     FLAGS,
+    PRECISIONS,
     RESETS,
     D,
     H,
     T,
     arguments,
     assert_close,
+    assert_near_float64,
     compiled,
     draw,
     draw_arguments,
@@ -44,6 +46,14 @@ def test_values_and_gradients_are_those_of_autodiff(name):
     run = compiled(layer, split)
     for case, flags in FLAGS.items():
         assert_close(run(*args, flags), evaluate(name, "autodiff")[case])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", cells.CELLS)
+def test_values_and_gradients_of_every_cell(name):
+    test_values_and_gradients_are_those_of_autodiff(name)
+    for dtype, tolerance in PRECISIONS:
+        assert_near_float64(name, "split", dtype, tolerance)
 
 
 def draw_batch(cell, *batch_shape, dtype=jnp.float64):

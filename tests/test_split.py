@@ -17,20 +17,25 @@ from rnnlab.unroll import unroll
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-def test_on_three_devices():
+def run_on_three_devices(*options):
     """JAX fixes the number of its devices when it starts, and other tests want one."""
     flags = "--xla_force_host_platform_device_count=3"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command += ["-o", "addopts=--import-mode=importlib", *options, "tests/split_on_devices.py"]
     done = subprocess.run(
-        [*command, "tests/split_on_devices.py"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
+def test_on_three_devices():
+    run_on_three_devices("-m", "not slow")
+
+
+@pytest.mark.slow
+def test_every_cell_on_three_devices():
+    run_on_three_devices("-m", "slow")
 
 
 @pytest.mark.parametrize("batch_shape", [(4,), ()])

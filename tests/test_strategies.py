@@ -126,6 +126,10 @@ def assert_close(got, want, tolerance=1e-11):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance), got, want)
 
 
+#: Floating types of less precision, and how far results may be from float64.
+PRECISIONS = [(jnp.float32, 2e-5), (jnp.bfloat16, 0.15)]
+
+
 @pytest.mark.parametrize("name", cells.CELLS)
 def test_autodiff_agrees_with_the_equations(name):
     layer, args = arguments(name)
@@ -175,12 +179,24 @@ def plain_autodiff(name):
     return result
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 2e-5), (jnp.bfloat16, 0.15)])
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 @pytest.mark.parametrize("strategy_name", ["autodiff", "hoisted", "rematerialised"])
 @pytest.mark.parametrize("name", cells.CELLS)
 def test_lower_precision_keeps_its_dtype_and_stays_near_float64(
     name, strategy_name, dtype, tolerance
 ):
+    assert_near_float64(name, strategy_name, dtype, tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", cells.CELLS)
+def test_auto_runs_every_cell_in_every_precision(name):
+    test_strategy_has_the_values_and_gradients_of_autodiff(name, "auto")
+    for dtype, tolerance in PRECISIONS:
+        assert_near_float64(name, "auto", dtype, tolerance)
+
+
+def assert_near_float64(name, strategy_name, dtype, tolerance):
     cell = cells.by_name(name, H)
     args = draw_arguments(cell)
     low = jax.tree.map(lambda a: a.astype(dtype), args)
