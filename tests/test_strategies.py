@@ -14,7 +14,7 @@ import pytest
 import rnnlab.cells as cells
 from rnnlab.combinators import Bidirectional, Stack, stack
 from rnnlab.errors import UsageError
-from rnnlab.strategies import Rematerialised, Truncated, autodiff, hoisted
+from rnnlab.strategies import Rematerialised, Truncated, auto, autodiff, hoisted, split
 from rnnlab.strategies.rematerialised import chunk_near_root
 from rnnlab.unroll import unroll
 from tests import quick
@@ -29,6 +29,8 @@ STRATEGIES = {
     "truncated": Truncated(T),
     "rematerialised-hoisted": Rematerialised(chunk=4, inner=hoisted),
 }
+#: Those that choose among them, and that run one of them on several devices.
+ALL = STRATEGIES | {"auto": auto, "split": split}
 #: One cell of each kind, for what does not depend on its equations.
 KINDS = ["tanh", "additive", "lstm_fgr", "gru_reset_before", "minimal"]
 LENGTHS = np.array([6, 0, 4])
@@ -118,7 +120,7 @@ def compiled(layer, strategy):
 def evaluate(name, strategy_name):
     """Results and gradients of one cell by one strategy under all flags."""
     layer, args = arguments(name)
-    run = compiled(layer, STRATEGIES[strategy_name])
+    run = compiled(layer, ALL[strategy_name])
     return {case: jax.device_get(run(*args, flags)) for case, flags in FLAGS.items()}
 
 
@@ -200,7 +202,7 @@ def assert_near_float64(name, strategy_name, dtype, tolerance):
     cell = cells.by_name(name, H)
     args = draw_arguments(cell)
     low = jax.tree.map(lambda a: a.astype(dtype), args)
-    got = compiled(cell, STRATEGIES[strategy_name])(*low, FLAGS["lengths and resets"])
+    got = compiled(cell, ALL[strategy_name])(*low, FLAGS["lengths and resets"])
     assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {jnp.dtype(dtype)}
     rounded = jax.tree.map(lambda a: a.astype(jnp.float64), low)
     want = reference.run(cell, *rounded, **FLAGS["lengths and resets"])
