@@ -8,6 +8,7 @@ all its processes read.
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 FOLDER = "JAX_COMPILATION_CACHE_DIR"
@@ -16,6 +17,10 @@ if FOLDER not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     atexit.register(shutil.rmtree, os.environ[FOLDER], ignore_errors=True)
+
+# A shell lets what it starts in the background ignore Ctrl-C, which tests send to themselves.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import jax  # noqa: E402
 
