@@ -191,11 +191,12 @@ def test_lower_precision_keeps_its_dtype_and_stays_near_float64(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strategy_name", ["auto", "truncated"])
 @pytest.mark.parametrize("name", cells.CELLS)
-def test_auto_runs_every_cell_in_every_precision(name):
-    test_strategy_has_the_values_and_gradients_of_autodiff(name, "auto")
+def test_other_strategies_run_every_cell_in_every_precision(name, strategy_name):
+    test_strategy_has_the_values_and_gradients_of_autodiff(name, strategy_name)
     for dtype, tolerance in PRECISIONS:
-        assert_near_float64(name, "auto", dtype, tolerance)
+        assert_near_float64(name, strategy_name, dtype, tolerance)
 
 
 def assert_near_float64(name, strategy_name, dtype, tolerance):
