@@ -14,19 +14,12 @@ from rnnlab.training import log
 from rnnlab.workdir import Workdir
 
 CURVE, CONFUSION, MISREAD, ADJOINTS = "curve.png", "confusion.png", "misread.png", "adjoints.png"
-#: Published test accuracies on MNIST, by order.
-PUBLISHED = {
-    "rows": {},
-    "pixels": {"LSTM, 256 units": 0.988},
-    "permuted": {"LSTM, 256 units": 0.929, "GRU, 256 units": 0.941},
-}
 #: Rows and columns of misread digits.
 SHOWN = 3, 8
 
 
 def write(
     workdir: Workdir,
-    published: dict[str, float],
     epoch: int,
     summary: dict[str, Any],
     test: Images,
@@ -36,7 +29,6 @@ def write(
 
     Args:
         workdir: of the run, with its metrics.
-        published: test accuracies to compare with, by what reached them.
         epoch: training steps of an epoch.
         summary: the run in a few numbers.
         test: the test images.
@@ -46,7 +38,7 @@ def write(
     trained, evaluated = log.read(rows, "train"), log.read(rows, "evaluation")
     counts = confusion(np.asarray(test.labels), answers)
     with plots.style():
-        plots.save(draw_curve(trained, evaluated, epoch, published), workdir.path(CURVE))
+        plots.save(draw_curve(trained, evaluated, epoch), workdir.path(CURVE))
         plots.save(draw_confusion(counts), workdir.path(CONFUSION))
         plots.save(draw_adjoints(evaluated), workdir.path(ADJOINTS))
         if np.any(answers != test.labels):
@@ -82,7 +74,6 @@ def draw_curve(
     trained: list[dict[str, Any]],
     evaluated: list[dict[str, Any]],
     epoch: int,
-    published: dict[str, float],
 ) -> Figure:
     """Accuracy and loss against epochs."""
     figure, axes = plots.subplots(1, 2, width=9)
@@ -90,12 +81,7 @@ def draw_curve(
         ax.plot([r["step"] / epoch for r in trained], [r[name] for r in trained], lw=0.8, alpha=0.6)
         ax.plot([r["step"] / epoch for r in evaluated], [r[name] for r in evaluated], "o-")
         ax.set(xlabel="epoch", ylabel=name)
-    accuracy, loss = axes[0]
-    for (name, value), style in zip(published.items(), (":", "--"), strict=False):
-        label = f"{name}: {value:.1%}"
-        accuracy.axhline(value, color="#555555", linestyle=style, label=label)
-    if published:
-        accuracy.legend(loc="lower right")
+    loss = axes[0, 1]
     loss.set(ylabel="nats for each image", yscale="log")
     loss.legend(["training", "validation"])
     return figure
@@ -150,7 +136,7 @@ INTRODUCTION = """\
 CAPTION = "Losses are cross-entropies in nats for each image; the interval is Wilson's."
 CURVE_CAPTION = """\
     Accuracy and loss: thin, of training batches before their update; dots, of the validation
-    images. Dotted: published test accuracies."""
+    images."""
 ADJOINTS_CAPTION = """\
     Norm of the gradient with respect to the state k steps before the end, for the mean of the last
     outputs, averaged over a few validation images."""
