@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 
+from rnnlab import results
 from rnnlab.statistics import wilson_interval
+from rnnlab.workdir import Workdir
+
+
+def measured(
+    workdir: Workdir, grid: Mapping[str, Sequence[Any]], measure: Callable[..., xr.Dataset]
+) -> xr.Dataset:
+    """The result: read if it is there, otherwise one training for each point of the grid.
+
+    A finished training is kept in `parts`, an unfinished one continues from its checkpoint.
+
+    Args:
+        workdir: of the run.
+        grid: dimensions of the result with their coordinates, outermost first.
+        measure: makes the part of a point from its coordinates, in that order.
+    """
+    path, folder = workdir.path(results.FILE), workdir.path(results.PARTS)
+    if path.exists():
+        return results.load_dataset(path)
+    folder.mkdir(exist_ok=True)
+    names = list(grid)
+
+    def gather(*chosen: Any) -> xr.Dataset:
+        if len(chosen) < len(names):
+            name = names[len(chosen)]
+            return xr.concat([gather(*chosen, value) for value in grid[name]], dim=name)
+        part = folder / f"{name_of(*chosen)}.nc"
+        if not part.exists():
+            results.save_dataset(measure(*chosen), part)
+        return results.load_dataset(part)
+
+    data = gather().assign_coords({name: list(values) for name, values in grid.items()})
+    results.save_dataset(data, path)
+    return data
+
+
+def name_of(*coordinates: Any) -> str:
+    """Names the training at a point of the grid, and its folder."""
+    return "-".join(map(str, coordinates))
 
 
 def series(

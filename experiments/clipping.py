@@ -22,6 +22,7 @@ Longer sequences than learned: --config.test_lengths=200,1000,5000
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,7 +32,7 @@ import xarray as xr
 
 from experiments import _clipping_report, _populations
 from experiments._clipping_judge import Judge
-from rnnlab import initializers, results
+from rnnlab import initializers
 from rnnlab.cells import Elman
 from rnnlab.data.tasks import TemporalOrder
 from rnnlab.errors import UsageError
@@ -170,36 +171,9 @@ def run(config: Config, workdir: Workdir) -> None:
 
 
 def measure(config: Config, workdir: Workdir) -> xr.Dataset:
-    """The result: one training for each start, length and method, all seeds in one program.
-
-    A finished training is kept in `parts`, an unfinished one continues from its checkpoint.
-    """
-    path, folder = workdir.path(results.FILE), workdir.path(results.PARTS)
-    if path.exists():
-        return results.load_dataset(path)
-    folder.mkdir(exist_ok=True)
-    rows = []
-    for start in config.starts:
-        columns = []
-        for length in config.lengths:
-            parts = []
-            for method in config.methods:
-                part = folder / f"{name_of(start, length, method)}.nc"
-                if not part.exists():
-                    results.save_dataset(_train(config, workdir, start, length, method), part)
-                parts.append(results.load_dataset(part))
-            columns.append(xr.concat(parts, dim="method"))
-        rows.append(xr.concat(columns, dim="length"))
-    data = xr.concat(rows, dim="start").assign_coords(
-        start=list(config.starts), length=list(config.lengths), method=list(config.methods)
-    )
-    results.save_dataset(data, path)
-    return data
-
-
-def name_of(start: str, length: int, method: str) -> str:
-    """Names a training, and its folder."""
-    return f"{start}-{length}-{method}"
+    """The result: one training for each start, length and method, all seeds in one program."""
+    grid = {"start": config.starts, "length": config.lengths, "method": config.methods}
+    return _populations.measured(workdir, grid, partial(_train, config, workdir))
 
 
 def learner_of(config: Config, start: str, length: int, method: str) -> Learner:
@@ -218,7 +192,7 @@ def learner_of(config: Config, start: str, length: int, method: str) -> Learner:
 
 def _train(config: Config, workdir: Workdir, start: str, length: int, method: str) -> xr.Dataset:
     """Trains all seeds of one start by one method."""
-    name = name_of(start, length, method)
+    name = _populations.name_of(start, length, method)
     judge = Judge(
         workdir.within(name),
         STARTS[start](config.hidden),

@@ -16,6 +16,7 @@ Expected: parity_running, trained on lengths up to 40, is solved by LSTM and GRU
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ import numpy as np
 import xarray as xr
 
 from experiments import _memory_report, _networks, _populations
-from rnnlab import gradients, results, strategies
+from rnnlab import gradients, strategies
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
 from rnnlab.errors import UsageError
@@ -152,32 +153,9 @@ def run(config: Config, workdir: Workdir) -> None:
 
 
 def measure(config: Config, workdir: Workdir) -> xr.Dataset:
-    """The result: one training for each task, length and network, all seeds at once.
-
-    A finished training is kept in `parts`, an unfinished one continues from its checkpoint.
-    """
-    path, folder = workdir.path(results.FILE), workdir.path(results.PARTS)
-    if path.exists():
-        return results.load_dataset(path)
-    folder.mkdir(exist_ok=True)
-    rows = []
-    for task in config.tasks:
-        columns = []
-        for length in config.lengths:
-            names = [f"{task}-{length}-{network}" for network in config.networks]
-            parts = []
-            for name, network in zip(names, config.networks, strict=True):
-                part = folder / f"{name}.nc"
-                if not part.exists():
-                    results.save_dataset(_train(config, workdir, task, length, network), part)
-                parts.append(results.load_dataset(part))
-            columns.append(xr.concat(parts, dim="network"))
-        rows.append(xr.concat(columns, dim="length"))
-    data = xr.concat(rows, dim="task").assign_coords(
-        task=list(config.tasks), length=list(config.lengths), network=list(config.networks)
-    )
-    results.save_dataset(data, path)
-    return data
+    """The result: one training for each task, length and network, all seeds at once."""
+    grid = {"task": config.tasks, "length": config.lengths, "network": config.networks}
+    return _populations.measured(workdir, grid, partial(_train, config, workdir))
 
 
 def _train(
@@ -207,7 +185,7 @@ def _train(
             _evaluation(reader, task, length, config.evaluation_batch), cell, task, length
         ),
         stop=lambda values: all(_below(loss, bar) for loss in values["loss"]),
-        name=f"{task_name}-{length}-{network}",
+        name=_populations.name_of(task_name, length, network),
         record_divergence=False,
     )
     gradient = _gradient_at_start(learner, reader, task, length, keys)
