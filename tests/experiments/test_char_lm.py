@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +18,10 @@ from experiments import _char_cells, _char_text, _corpus, char_lm
 from rnnlab.data import split_text
 from rnnlab.data.spelling import spelled_words
 from rnnlab.errors import UsageError
-from rnnlab.training import devices, log
+from rnnlab.training import devices
 from rnnlab.workdir import open_workdir
 from tests import quick
+from tests.experiments.runs import assert_same, copy, evaluations, state_of
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
@@ -63,29 +63,6 @@ def whole(corpus, tmp_path_factory):
     return folder
 
 
-def copy(whole, folder):
-    shutil.copytree(whole, folder)
-    return folder
-
-
-def state_of(folder):
-    return json.loads((folder / "status.json").read_text())["state"]
-
-
-def evaluations(folder):
-    return log.read((folder / "metrics.jsonl").read_text(), "evaluation")
-
-
-def assert_same(folder, other):
-    for name in WRITTEN:
-        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
-    a, b = (json.loads((f / "summary.json").read_text()) for f in (folder, other))
-    timed = {name for name in a if "time" in name or "seconds" in name}
-    assert {k: v for k, v in a.items() if k not in timed} == {
-        k: v for k, v in b.items() if k not in timed
-    }
-
-
 # --- what it learns and writes ---
 
 
@@ -114,7 +91,7 @@ def test_the_loss_without_context_is_the_entropy_of_frequencies():
 def test_the_same_command_changes_nothing(whole, corpus, tmp_path, capsys):
     folder = copy(whole, tmp_path / "w")
     run(folder, corpus)
-    assert_same(whole, folder)
+    assert_same(whole, folder, WRITTEN)
     assert "test" in capsys.readouterr().out
 
 
@@ -169,7 +146,7 @@ def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=100)
     assert done.returncode in (0, -signal.SIGKILL)
     run(folder, corpus)
-    assert_same(whole, folder)
+    assert_same(whole, folder, WRITTEN)
 
 
 @pytest.mark.slow
@@ -194,7 +171,7 @@ def test_interrupted_in_an_evaluation(whole, corpus, tmp_path, monkeypatch):
     run(tmp_path, corpus, generate=5)
     assert state_of(tmp_path) == "interrupted"
     run(tmp_path, corpus)
-    assert_same(whole, tmp_path)
+    assert_same(whole, tmp_path, WRITTEN)
     assert state_of(tmp_path) == "done"
 
 
@@ -253,7 +230,7 @@ def test_a_text_that_has_changed(whole, corpus, tmp_path):
         run(folder, path)
     path.write_text(corpus.read_text())
     run(folder, path)
-    assert_same(whole, folder)
+    assert_same(whole, folder, WRITTEN)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.training import devices, log
 from rnnlab.workdir import open_workdir
 from tests import quick
+from tests.experiments.runs import evaluations
 
 SMALL: dict[str, Any] = {
     "images": "made",
@@ -50,10 +51,6 @@ def whole(tmp_path_factory):
 
 def read(folder, name):
     return json.loads((folder / name).read_text())
-
-
-def evaluations(folder):
-    return log.read((folder / "metrics.jsonl").read_text(), "evaluation")
 
 
 # --- orders ---

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from rnnlab.training import devices, log, optimisers
 from rnnlab.training.checkpoints import Checkpoints
 from rnnlab.workdir import open_workdir
 from tests import quick
+from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
@@ -62,33 +62,6 @@ def whole(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     run(folder, corpus)
     return folder
-
-
-def copy(whole, folder):
-    shutil.copytree(whole, folder)
-    return folder
-
-
-def state_of(folder):
-    return json.loads((folder / "status.json").read_text())["state"]
-
-
-def summary_of(folder):
-    return json.loads((folder / "summary.json").read_text())
-
-
-def evaluations(folder):
-    return log.read((folder / "metrics.jsonl").read_text(), "evaluation")
-
-
-def assert_same(folder, other):
-    for name in WRITTEN:
-        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
-    a, b = summary_of(folder), summary_of(other)
-    timed = {name for name in a if "time" in name or "seconds" in name}
-    assert {k: v for k, v in a.items() if k not in timed} == {
-        k: v for k, v in b.items() if k not in timed
-    }
 
 
 # --- what it learns and writes ---
@@ -178,7 +151,7 @@ def test_the_same_command_changes_nothing(whole, corpus, tmp_path, capsys):
     folder = copy(whole, tmp_path / "w")
     with mock.patch.object(word_lm, "test_loss", side_effect=AssertionError):
         run(folder, corpus)
-    assert_same(whole, folder)
+    assert_same(whole, folder, WRITTEN)
     assert "test perplexity" in capsys.readouterr().out
 
 
@@ -238,7 +211,7 @@ def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=100)
     assert done.returncode in (0, -signal.SIGKILL)
     run(folder, corpus)
-    assert_same(whole, folder)
+    assert_same(whole, folder, WRITTEN)
 
 
 # --- learning rate and chunks ---
@@ -336,7 +309,7 @@ def test_a_text_that_has_changed(whole, corpus, tmp_path):
         run(folder, path)
     path.write_text(corpus.read_text())
     run(folder, path)
-    assert_same(whole, folder)
+    assert_same(whole, folder, WRITTEN)
 
 
 def test_a_checkpoint_of_another_network(whole, corpus, tmp_path):
