@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rnnlab.errors import UsageError
@@ -14,6 +15,19 @@ from rnnlab.workdir import Workdir
 
 #: What a work directory keeps of the finished run.
 SUMMARY, REPORT = "summary.json", "report.html"
+
+
+def with_setting(config: Any, **settings: Mapping[str, Any]) -> Any:
+    """The configuration with the values of the setting that it asks for by the flag of that name.
+
+    Fields that hold another value than their default keep it.
+    """
+    for flag, values in settings.items():
+        if getattr(config, flag):
+            default = type(config)()
+            free = {k: v for k, v in values.items() if getattr(config, k) == getattr(default, k)}
+            return dataclasses.replace(config, **{flag: False}, **free)
+    return config
 
 
 @contextlib.contextmanager

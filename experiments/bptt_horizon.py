@@ -27,6 +27,7 @@ from experiments._bptt_gradients import Gradients, compare, noise
 from experiments._bptt_problems import Network, Problem, TaskProblem, TextProblem
 from experiments._char_corpus import read_corpus
 from experiments._corpus import MADE
+from experiments._training import with_setting
 from rnnlab import results, strategies
 from rnnlab.data import tasks
 from rnnlab.errors import UsageError
@@ -38,6 +39,21 @@ from rnnlab.workdir import Workdir
 #: The name of the task to predict the next character of the corpus.
 TEXT = "text"
 STAGES = ("start", "trained")
+
+#: What the small setting changes.
+TINY: dict[str, Any] = {
+    "networks": ("gru",),
+    "length": 8,
+    "horizons": (2,),
+    "seeds": 2,
+    "hidden": 16,
+    "batch": 16,
+    "steps": 200,
+    "learning_rate": 0.02,
+    "gradient_batches": 8,
+    "evaluate_every": 100,
+    "evaluation_batch": 64,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +102,8 @@ class Config:
     #: Folder that holds the original file of the data set, for use without a network; empty to
     #: download it.
     manual_dir: str = ""
-    #: Ignore all other fields and run a small setting that takes less than a minute.
+    #: Use a small setting that takes less than a minute. Fields that are given other values than
+    #: their defaults keep these.
     tiny: bool = False
 
     def __post_init__(self) -> None:
@@ -147,26 +164,9 @@ class Config:
         return TaskProblem(task, self.length, self.batch, self.evaluation_batch)
 
 
-def tiny() -> Config:
-    """The setting of `Config.tiny`."""
-    return Config(
-        networks=("gru",),
-        length=8,
-        horizons=(2,),
-        seeds=2,
-        hidden=16,
-        batch=16,
-        steps=200,
-        learning_rate=0.02,
-        gradient_batches=8,
-        evaluate_every=100,
-        evaluation_batch=64,
-    )
-
-
 def run(config: Config, workdir: Workdir) -> None:
     """Measures, or reads what was measured; then writes pictures and report, and prints a table."""
-    config = tiny() if config.tiny else config
+    config = with_setting(config, tiny=TINY)
     _bptt_report.write(workdir, measure(config, workdir))
 
 

@@ -32,6 +32,7 @@ import xarray as xr
 
 from experiments import _clipping_report, _populations
 from experiments._clipping_judge import Judge
+from experiments._training import with_setting
 from rnnlab import initializers
 from rnnlab.cells import Elman
 from rnnlab.data.tasks import TemporalOrder
@@ -70,6 +71,20 @@ STARTS: dict[str, Callable[[int], Reader]] = {
     "sigmoid": _sigmoid,
 }
 
+#: What the small setting changes.
+TINY: dict[str, Any] = {
+    "lengths": (10,),
+    "seeds": 3,
+    "hidden": 16,
+    "learning_rate": 0.1,
+    "steps": 1500,
+    "solved": 0.05,
+    "evaluate_every": 250,
+    "evaluation_batch": 1000,
+    "test_lengths": (20,),
+    "chunk": 125,
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -105,7 +120,8 @@ class Config:
     test_lengths: tuple[int, ...] = ()
     #: Training steps of a dispatch, and of a point in the curves.
     chunk: int = 250
-    #: Ignore all other fields and run a small setting that takes less than a minute.
+    #: Use a small setting that takes less than a minute. Fields that are given other values than
+    #: their defaults keep these.
     tiny: bool = False
 
     def __post_init__(self) -> None:
@@ -147,25 +163,9 @@ class Config:
         )
 
 
-def tiny() -> Config:
-    """The setting of `Config.tiny`."""
-    return Config(
-        lengths=(10,),
-        seeds=3,
-        hidden=16,
-        learning_rate=0.1,
-        steps=1500,
-        solved=0.05,
-        evaluate_every=250,
-        evaluation_batch=1000,
-        test_lengths=(20,),
-        chunk=125,
-    )
-
-
 def run(config: Config, workdir: Workdir) -> None:
     """Trains, or reads what was trained; then writes pictures and report, and prints a table."""
-    config = tiny() if config.tiny else config
+    config = with_setting(config, tiny=TINY)
     data = measure(config, workdir)
     _clipping_report.write(workdir, data, config.solved)
 

@@ -155,7 +155,7 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     try:
         data = sweep.run(
             config.grid(),
-            workdir.path("chunks"),
+            workdir.first / "chunks",
             memory=config.memory_mib * 2**20,
             data_dir=config.data_dir or None,
             manual_dir=config.manual_dir or None,

@@ -25,6 +25,7 @@ import numpy as np
 import xarray as xr
 
 from experiments import _memory_report, _networks, _populations
+from experiments._training import with_setting
 from rnnlab import gradients, strategies
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
@@ -40,6 +41,22 @@ from rnnlab.workdir import Workdir
 EVALUATION_SEED, GRADIENT_SEED = 1_000_000, 1_000_001
 #: Sequences over which the gradient at the start is averaged.
 GRADIENT_BATCH = 16
+
+#: What the small setting changes.
+TINY: dict[str, Any] = {
+    "networks": ("tanh_orthogonal", "gru"),
+    "tasks": ("parity_running",),
+    "lengths": (6,),
+    "seeds": 2,
+    "hidden": 12,
+    "steps": 300,
+    "learning_rate": 0.02,
+    "evaluate_every": 100,
+    "evaluation_batch": 64,
+    "test_lengths": (20,),
+    "solved": 0.2,
+    "strategy": "autodiff",  # which compiles in the least time
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +103,8 @@ class Config:
     chunk: int = 100
     #: How sequences are run: hoisted, autodiff, rematerialised, auto, ...
     strategy: str = "auto"
-    #: Ignore all other fields and run a small setting that takes less than a minute.
+    #: Use a small setting that takes less than a minute. Fields that are given other values than
+    #: their defaults keep these.
     tiny: bool = False
 
     def __post_init__(self) -> None:
@@ -127,27 +145,9 @@ class Config:
         return optimisers.optimiser(self.optimiser, rate)
 
 
-def tiny() -> Config:
-    """The setting of `Config.tiny`."""
-    return Config(
-        networks=("tanh_orthogonal", "gru"),
-        tasks=("parity_running",),
-        lengths=(6,),
-        seeds=2,
-        hidden=12,
-        steps=300,
-        learning_rate=0.02,
-        evaluate_every=100,
-        evaluation_batch=64,
-        test_lengths=(20,),
-        solved=0.2,
-        strategy="autodiff",  # which compiles in the least time
-    )
-
-
 def run(config: Config, workdir: Workdir) -> None:
     """Trains, or reads what was trained; then writes pictures and report, and prints a table."""
-    config = tiny() if config.tiny else config
+    config = with_setting(config, tiny=TINY)
     data = measure(config, workdir)
     _memory_report.write(workdir, data, config.solved)
 

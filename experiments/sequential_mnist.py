@@ -36,7 +36,7 @@ from experiments._mnist_images import (
     read_images,
     sequences,
 )
-from experiments._training import REPORT, once, renamed, tell_diverged
+from experiments._training import REPORT, once, renamed, tell_diverged, with_setting
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data.pipelines import Feed, shuffled
@@ -122,7 +122,8 @@ class Config:
     #: Folder that holds the four original files of MNIST (train-images-idx3-ubyte.gz, ...), for use
     #: without a network; empty to download them.
     manual_dir: str = ""
-    #: Use a small setting that takes less than a minute, on images that it makes.
+    #: Use a small setting that takes less than a minute, on images that it makes. Fields that are
+    #: given other values than their defaults keep these.
     tiny: bool = False
 
     def __post_init__(self) -> None:
@@ -150,7 +151,7 @@ class Config:
 
     def chosen(self) -> "Config":
         """The configuration with the values of the setting that is asked for."""
-        return dataclasses.replace(self, tiny=False, **TINY) if self.tiny else self
+        return with_setting(self, tiny=TINY)
 
     @property
     def epoch(self) -> int:

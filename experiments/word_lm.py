@@ -25,7 +25,7 @@ import numpy as np
 
 from experiments import _word_report
 from experiments._corpus import MADE, places, windows
-from experiments._training import REPORT, finite, once, renamed, tell_diverged
+from experiments._training import REPORT, finite, once, renamed, tell_diverged, with_setting
 from experiments._word_corpus import Corpus, claim, read_corpus
 from experiments._word_report import Curve, perplexity
 from rnnlab import cells, initializers, strategies
@@ -46,6 +46,7 @@ PARTS = 20
 
 #: What the two settings change.
 TINY: dict[str, Any] = {
+    "corpus": MADE,
     "embedding": 32,
     "hidden": 32,
     "batch": 10,
@@ -115,10 +116,10 @@ class Config:
     #: Folder that holds the original files of the data set (penn_treebank: ptb.train.txt,
     #: ptb.valid.txt and ptb.test.txt), for use without a network; empty to download them.
     manual_dir: str = ""
-    #: Use a small setting that takes less than a minute. It reads the text `made` unless another
-    #: corpus than the default is given.
+    #: Use a small setting that takes less than a minute, on a text that it makes. Fields that are
+    #: given other values than their defaults keep these.
     tiny: bool = False
-    #: Use the medium network of Zaremba, Sutskever and Vinyals (2014).
+    #: Use the medium network of Zaremba, Sutskever and Vinyals (2014); fields as with `tiny`.
     medium: bool = False
 
     def __post_init__(self) -> None:
@@ -142,12 +143,7 @@ class Config:
 
     def chosen(self) -> "Config":
         """The configuration with the values of the setting that is asked for."""
-        if self.medium:
-            return dataclasses.replace(self, medium=False, **MEDIUM)
-        if not self.tiny:
-            return self
-        corpus = MADE if self.corpus == Config.corpus else self.corpus
-        return dataclasses.replace(self, tiny=False, corpus=corpus, **TINY)
+        return with_setting(self, tiny=TINY, medium=MEDIUM)
 
     def model(self, words: int) -> LanguageModel:
         """The network for that many words."""

@@ -5,7 +5,7 @@ import re
 import textwrap
 import typing
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 from ml_collections import config_flags
@@ -14,7 +14,7 @@ from rnnlab.errors import UsageError
 from rnnlab.registry import Experiment, unknown
 
 DEFAULT_EXPERIMENT = "gradient_norms"
-_FLAGS = ("--experiment", "--workdir", "--list", "--help")
+_FLAGS = ("--experiment", "--workdir", "--coordinator", "--host", "--hosts", "--list", "--help")
 
 
 class CommandLine:
@@ -24,6 +24,7 @@ class CommandLine:
         experiment: name of the experiment.
         experiment_given: whether the command line names it.
         workdir: path of the work directory, or None for the default one.
+        hosts: how several hosts find each other; None on a single one.
         list: whether to list the experiments.
         help: whether to explain instead of running.
 
@@ -39,10 +40,14 @@ class CommandLine:
         flags.DEFINE_string("workdir", None, "", flag_values=self._flags)
         flags.DEFINE_boolean("list", False, "", flag_values=self._flags)
         flags.DEFINE_boolean("help", False, "", flag_values=self._flags)
+        flags.DEFINE_string("coordinator", None, "", flag_values=self._flags)
+        flags.DEFINE_integer("host", None, "", flag_values=self._flags)
+        flags.DEFINE_integer("hosts", None, "", flag_values=self._flags)
         self._parse(known_only=True)
         self.experiment: str = self._flags.experiment
         self.experiment_given = bool(self._flags["experiment"].present)
         self.workdir: str | None = self._flags.workdir
+        self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
         self.list: bool = self._flags.list
         self.help: bool = self._flags.help
 
@@ -95,6 +100,37 @@ class CommandLine:
             raise UsageError(str(error).removeprefix("flag ")) from error
 
 
+class Hosts(NamedTuple):
+    """How several hosts find each other.
+
+    Attributes:
+        coordinator: ADDRESS:PORT of the first host; None where the cluster tells (Slurm, MPI, TPU).
+        host: number of this one, from 0; None where the cluster tells.
+        count: how many there are; None where the cluster tells.
+    """
+
+    coordinator: str | None
+    host: int | None
+    count: int | None
+
+
+def _hosts(coordinator: str | None, host: int | None, count: int | None) -> Hosts | None:
+    if coordinator is None:
+        if host is not None or count is not None:
+            raise UsageError("--host, --hosts: need --coordinator=ADDRESS:PORT of the first host")
+        return None
+    if coordinator == "auto":
+        return Hosts(None, host, count)
+    if not re.fullmatch(r".+:\d+", coordinator):
+        raise UsageError(f"--coordinator={coordinator}: must be ADDRESS:PORT, or auto")
+    if host is None or count is None or not 0 <= host < count:
+        raise UsageError(
+            f"--host={host}, --hosts={count}: with --coordinator give how many hosts there are and "
+            "which one this is, 0 being the first"
+        )
+    return Hosts(coordinator, host, count)
+
+
 def general_help(experiments: dict[str, Experiment]) -> str:
     """What `run.py --help` prints."""
     return f"""\
@@ -103,6 +139,9 @@ usage: python run.py [--experiment=NAME] [--workdir=PATH] [--config.FIELD=VALUE 
   --experiment=NAME       the experiment to run (default: {DEFAULT_EXPERIMENT})
   --config.FIELD=VALUE    a field of its configuration; a list is written with commas: 0.5,0.9,1.1
   --workdir=PATH          where everything goes (default: runs/NAME-HASH of the configuration)
+  --coordinator=ADDRESS:PORT --hosts=N --host=I
+                          train on N hosts: the same command on each, with I from 0 to N - 1;
+                          --coordinator=auto where Slurm, MPI or a TPU pod tells
   --list                  the experiments, a line each
   --help                  this text; with --experiment=NAME, what it asks and all its fields
 

@@ -15,11 +15,14 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rnnlab import command_line, registry
 from rnnlab import workdir as workdirs
 from rnnlab.errors import RunError, UsageError
+
+#: Seconds that a host which has failed waits for the others to end.
+PATIENCE = 60
 
 
 def main(argv: Sequence[str], folder: pathlib.Path) -> int:
@@ -69,15 +72,22 @@ def _run(
 ) -> None:
     line.check(experiment)
     _set_up_jax()
+    if line.hosts is not None:
+        _join(line.hosts)
     module = experiment.load()
     config = line.config(module.Config)
 
     path = line.workdir or workdirs.default_path(experiment.name, config)
     start = time.monotonic()
-    with workdirs.open_workdir(path, experiment.name, config, argv) as workdir:
+    with (
+        workdirs.open_workdir(path, experiment.name, config, argv) as workdir,
+        _quiet_unless_first(line.hosts),
+    ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
         module.run(config, workdir)
+    if line.hosts is not None and not _first():
+        return
     print(f"\n{workdir.status['state']} in {time.monotonic() - start:.1f} s; see {path}:")
     made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
     print("  " + "  ".join(made))
@@ -97,6 +107,40 @@ def _set_up_jax() -> None:
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def _join(hosts: command_line.Hosts) -> None:
+    """Meets the other hosts."""
+    import jax
+
+    try:
+        jax.distributed.initialize(
+            hosts.coordinator, hosts.count, hosts.host, shutdown_timeout_seconds=PATIENCE
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        where = hosts.coordinator or "auto"
+        raise RunError(
+            f"--coordinator={where}: the hosts have not met ({reason}); start the same command "
+            "on each within five minutes, with its own --host"
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet_unless_first(several: command_line.Hosts | None) -> Iterator[None]:
+    """Only the first of several hosts shows tables and progress; errors are shown after it."""
+    with contextlib.ExitStack() as stack:
+        if several is not None and not _first():
+            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
+            stack.enter_context(contextlib.redirect_stderr(nowhere))
+        yield
+
+
+def _first() -> bool:
+    from rnnlab import hosts
+
+    return hosts.first()
 
 
 def _cores() -> int:

@@ -1,7 +1,8 @@
 """The work directory of a run: whose it is, how it ended, and files that are never half there.
 
 A work directory belongs to one configuration of one experiment (`config.json`) and to one process
-at a time (`.lock`). `status.json` says how the last run ended:
+at a time (`.lock`). Of several hosts the first one keeps it; the others work in a copy of its small
+files, which is thrown away in the end. `status.json` says how the last run ended:
 
     state      running, done, failed, interrupted or diverged
     starts     how many times a process has worked in it; above 1, the run was continued
@@ -15,10 +16,13 @@ import errno
 import fcntl
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import pathlib
 import platform
+import tarfile
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -26,6 +30,9 @@ from typing import Any
 
 import rnnlab
 from rnnlab.errors import RunError, UsageError
+
+#: Folders of a work directory that other hosts than the first do not get.
+LARGE = frozenset({"checkpoints", "tensorboard", "chunks"})
 
 STATES = ("running", "done", "failed", "interrupted", "diverged")
 
@@ -35,13 +42,15 @@ class Workdir:
 
     Attributes:
         root: the folder.
+        first: the same; on other hosts than the first, its folder there, which they can read only
+            where they share the disk.
         experiment: name of the experiment.
         config: the configuration as plain JSON values.
         status: what `status.json` holds.
     """
 
     def __init__(self, root: pathlib.Path, experiment: str, config: dict[str, Any]):
-        self.root = root
+        self.root = self.first = root
         self.experiment = experiment
         self.config = config
         self.status: dict[str, Any] = {}
@@ -60,6 +69,7 @@ class Workdir:
             return self
         part = Workdir(self.path(name), self.experiment, self.config)
         part.root.mkdir(parents=True, exist_ok=True)
+        part.first = self.first / name
         part.status = self.status
         return part
 
@@ -113,19 +123,32 @@ def open_workdir(
             to a process that is still working in it.
         RunError: if it cannot be made or written, or its `config.json` is damaged.
     """
+    from rnnlab import hosts  # which imports jax, after its settings have been made
+
     workdir = Workdir(pathlib.Path(path), experiment, to_json(config))
     with contextlib.ExitStack() as stack:
+
+        def take() -> bytes:
+            try:
+                workdir.root.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(_locked(workdir.root))
+                _claim(workdir)
+                _record_start(workdir, argv)
+                return _packed(workdir.root) if hosts.several() else b""
+            except OSError as error:
+                raise RunError(
+                    f"{workdir.root}: cannot be used as a work directory ({error.strerror}); "
+                    "mend it or choose another with --workdir=PATH"
+                ) from error
+
+        small = hosts.by_first(take)
         try:
-            workdir.root.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_locked(workdir.root))
-            _claim(workdir)
-            _record_start(workdir, argv)
-        except OSError as error:
-            raise RunError(
-                f"{workdir.root}: cannot be used as a work directory ({error.strerror}); "
-                "mend it or choose another with --workdir=PATH"
-            ) from error
-        try:
+            with hosts.failing_together():
+                if not hosts.first():
+                    workdir.root = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                    _unpack(small, workdir.root)
+                    _check_same(workdir, *_read_config(workdir.path("config.json")))
+                    _record_start(workdir, argv)
             yield workdir
         except BaseException as error:
             workdir._end(error)
@@ -195,6 +218,21 @@ def _locked(root: pathlib.Path) -> Iterator[None]:
         yield
 
 
+def _packed(root: pathlib.Path) -> bytes:
+    """The files of a work directory as an archive, without those that only the first host reads."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and not LARGE.intersection(path.relative_to(root).parts):
+                tar.add(path, path.relative_to(root))
+    return archive.getvalue()
+
+
+def _unpack(archive: bytes, root: pathlib.Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(root, filter="data")
+
+
 def _claim(workdir: Workdir) -> None:
     """Writes `config.json` into a new folder, or checks that an old one has the same."""
     path = workdir.path("config.json")
@@ -226,7 +264,7 @@ def _read_config(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
 def _check_same(workdir: Workdir, experiment: str, config: dict[str, Any]) -> None:
     if experiment != workdir.experiment:
         raise UsageError(
-            f"--workdir={workdir.root}: holds the experiment {experiment}, not "
+            f"--workdir={workdir.first}: holds the experiment {experiment}, not "
             f"{workdir.experiment}; choose another with --workdir=PATH"
         )
     # Compared as text: nan equals itself there, and 1 is not 1.0.
@@ -240,7 +278,7 @@ def _check_same(workdir: Workdir, experiment: str, config: dict[str, Any]) -> No
         )
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         raise UsageError(
-            f"--workdir={workdir.root}: holds another configuration ({shown}{more}); "
+            f"--workdir={workdir.first}: holds another configuration ({shown}{more}); "
             "choose another with --workdir=PATH"
         )
 

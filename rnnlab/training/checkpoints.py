@@ -2,12 +2,14 @@
 
 A checkpoint holds the training state and a note of JSON values: the position in the data, the rows
 of metrics so far, and what describes the arrays. The last two are kept, and the one with the best
-value. A checksum over all arrays tells damage that the storage format does not notice.
+value. A checksum over all arrays tells damage that the storage format does not notice. Of several
+hosts the first one writes and reads, and tells the others what it has read.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import math
 import pathlib
 import shutil
@@ -17,11 +19,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import tensorstore as ts
 from orbax.checkpoint import checkpoint_managers as policies
 
+from rnnlab import hosts
 from rnnlab.errors import RunError, UsageError
 from rnnlab.training.step import TrainState
 
@@ -46,33 +50,32 @@ class Checkpoints:
     def __init__(self, folder: pathlib.Path, tell: Callable[[str], None] = tell):
         self._folder = folder.absolute()
         self._tell = tell
+        self._manager: Any = None
+        if hosts.first():
+            self._drop_unfinished()
+            self._manager = ocp.CheckpointManager(self._folder, options=_options(self._folder))
+
+    def _drop_unfinished(self) -> None:
         for path in sorted(self._folder.glob(f"*{UNFINISHED}*")):
             step = path.name.partition(".")[0]
-            tell(f"{self._folder}: the checkpoint of step {step} was not finished and is dropped")
+            self._tell(
+                f"{self._folder}: the checkpoint of step {step} was not finished and is dropped"
+            )
             shutil.rmtree(path, ignore_errors=True)
-        self._manager = ocp.CheckpointManager(
-            self._folder,
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=policies.AnyPreservationPolicy(
-                    [
-                        policies.LatestN(KEEP),
-                        policies.BestN(get_metric_fn=lambda m: m["value"], reverse=True, n=1),
-                    ]
-                ),
-            ),
-        )
 
     def save(self, state: TrainState, note: dict[str, Any], value: float | None = None) -> None:
         """Begins to write a checkpoint; state and note may be changed as soon as this returns.
 
         Args:
-            state: what to keep; its `step` names the checkpoint.
+            state: what to keep, in arrays that this host can read; its `step` names the checkpoint.
             note: JSON values to keep with it.
             value: of the best checkpoint the lowest; None where it has not been measured.
 
         Raises:
             RunError: this one or the one before cannot be written; older ones are whole.
         """
+        if self._manager is None:
+            return
         # Copies: on a CPU orbax writes what the arrays' own memory holds by then.
         arrays = jax.tree.map(np.array, _as_arrays(state))
         step = int(np.max(arrays["step"]))  # members of a population make their steps together
@@ -101,7 +104,8 @@ class Checkpoints:
         Raises:
             RunError: it cannot be written.
         """
-        self._carefully(self._manager.wait_until_finished)
+        if self._manager is not None:
+            self._carefully(self._manager.wait_until_finished)
 
     def latest(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         """The newest checkpoint that is whole, with its note; damaged ones are told and removed.
@@ -112,9 +116,12 @@ class Checkpoints:
         Raises:
             UsageError: it is of another architecture or optimiser.
         """
+        return _everywhere(like, lambda: self._newest(like))
+
+    def _newest(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self.restore(step, like)
+                return self._read(step, like)
             except UsageError:
                 raise
             except Exception as error:  # what orbax raises depends on where the damage is
@@ -138,6 +145,11 @@ class Checkpoints:
 
     def restore(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """The checkpoint of a step with its note; errors of orbax where it is damaged."""
+        found = _everywhere(like, lambda: self._read(step, like))
+        assert found is not None
+        return found
+
+    def _read(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         read = self._manager.restore(step, args=ocp.args.Composite(contents=ocp.args.JsonRestore()))
         contents = read["contents"]
         wanted = _as_arrays(like)
@@ -152,7 +164,8 @@ class Checkpoints:
 
     def close(self) -> None:
         """Ends the threads of orbax."""
-        self._manager.close()
+        if self._manager is not None:
+            self._manager.close()
 
     def _carefully(self, write: Callable[[], Any]) -> None:
         try:
@@ -163,6 +176,51 @@ class Checkpoints:
                 f"{self._folder}: a checkpoint cannot be written ({reason}); once that is mended, "
                 "the same command continues from the one before"
             ) from error
+
+
+def _options(folder: pathlib.Path) -> ocp.CheckpointManagerOptions:
+    options: dict[str, Any] = {}
+    if hosts.several():  # orbax would wait for the others, which write nothing
+        folder.mkdir(parents=True, exist_ok=True)
+        options["create"] = False
+        options["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
+            primary_host=0, active_processes={0}, barrier_sync_key_prefix="first"
+        )
+    return ocp.CheckpointManagerOptions(
+        preservation_policy=policies.AnyPreservationPolicy(
+            [
+                policies.LatestN(KEEP),
+                policies.BestN(get_metric_fn=lambda m: m["value"], reverse=True, n=1),
+            ]
+        ),
+        **options,
+    )
+
+
+def _everywhere(
+    like: TrainState, read: Callable[[], tuple[TrainState, dict[str, Any]] | None]
+) -> tuple[TrainState, dict[str, Any]] | None:
+    """What the first host reads, on every host."""
+    if not hosts.several():
+        return read()
+
+    def packed() -> bytes:
+        found = read()
+        if found is None:
+            return b""
+        leaves = jax.tree.leaves(_as_arrays(found[0]))
+        note = json.dumps(found[1]).encode() + b"\n"
+        return note + b"".join(np.asarray(leaf).tobytes() for leaf in leaves)
+
+    note, _, data = hosts.by_first(packed).partition(b"\n")
+    if not note:
+        return None
+    leaves, structure = jax.tree.flatten(_as_arrays(like))
+    arrays, start = [], 0
+    for leaf in leaves:
+        arrays.append(np.frombuffer(data, leaf.dtype, leaf.size, start).reshape(leaf.shape))
+        start += arrays[-1].nbytes
+    return _as_state(jax.tree.map(jnp.asarray, structure.unflatten(arrays)), like), json.loads(note)
 
 
 def _read_through(folder: pathlib.Path) -> None:

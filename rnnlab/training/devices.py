@@ -2,7 +2,8 @@
 
 A population is cut into equal parts, one for each device, that know nothing of one another. Of a
 single network the batches are cut, where its learner says along which axes, and the parameters are
-on every device.
+on every device. The devices are those of all hosts, each of which has the same share; what cannot
+be cut that way is computed by every host, for itself.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rnnlab import hosts
 from rnnlab.training.step import Learner, TrainState, train_steps
 
 MEMBERS, BATCH = "members", "batch"
@@ -42,8 +45,22 @@ class Programs:
 
     def start(self) -> TrainState:
         """The state before the first step, in its place."""
+        return self.place(self._start())
+
+    def place(self, state: TrainState) -> TrainState:
+        """A state that is the same on every host, put where the programs take it."""
+        sharding = self._sharding or self._everywhere
+        if sharding is None or sharding.is_fully_addressable:
+            return jax.device_put(state, sharding)
+        key = jax.random.key_data(state.key)
+        parts = jax.tree.map(lambda leaf: _spread(leaf, sharding), state._replace(key=key))
+        return parts._replace(
+            key=jax.random.wrap_key_data(parts.key, impl=jax.random.key_impl(state.key))
+        )
+
+    def _start(self) -> TrainState:
         if self._sharding is None:
-            return jax.device_put(jax.jit(self._learner.start)(self._key), self._everywhere)
+            return jax.jit(self._learner.start)(self._key)
         # One by one, and not by vmap: XLA:CPU can stop for ever in the QR of many matrices, which
         # waits for threads that wait in another one.
         start = jax.jit(self._learner.start)
@@ -54,7 +71,7 @@ class Programs:
         )
         plain = [member._replace(key=None) for member in members]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *plain)
-        return jax.device_put(stacked._replace(key=keys), self._sharding)
+        return stacked._replace(key=keys)
 
     def steps(
         self, count: int, state: TrainState, batches: Any
@@ -63,7 +80,9 @@ class Programs:
         shapes = jax.tree.map(lambda a: (np.shape(a), a.dtype), batches)
         name = (count, str(shapes))
         if name not in self._compiled:
-            program = jax.jit(self._function(count), donate_argnums=0)
+            program = jax.jit(
+                self._function(count), donate_argnums=0, out_shardings=self._everywhere
+            )
             self._compiled[name] = program.lower(state, batches).compile(COMPILER_OPTIONS)
         return self._compiled[name]
 
@@ -87,11 +106,47 @@ def _in_turn(steps: Callable[..., Any]) -> Callable[..., Any]:
     return lambda states, batches: jax.lax.map(lambda state: steps(state, batches), states)
 
 
+def whole(tree: Any) -> Any:
+    """Arrays that this host can read, where those given lie on the devices of several hosts."""
+    if not hosts.several():
+        return tree
+
+    def one(leaf: Any) -> Any:
+        if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable:
+            return leaf
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(
+                one(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf)
+            )
+        if leaf.is_fully_replicated:
+            return leaf.addressable_data(0)
+        return jnp.asarray(multihost_utils.process_allgather(leaf, tiled=True))
+
+    return jax.tree.map(one, tree)
+
+
+def _spread(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    values = np.asarray(leaf)
+    return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
+
+
 def _sharding(axis: str, size: int) -> NamedSharding:
-    """An axis of that size over as many devices as divide it."""
-    devices = jax.devices()
-    count = max(n for n in range(1, len(devices) + 1) if size % n == 0)
-    return NamedSharding(Mesh(np.array(devices[:count]), (axis,)), PartitionSpec(axis))
+    """An axis of that size over as many devices as divide it, of each host equally many."""
+    local, several = jax.local_devices(), jax.process_count()
+    if size % several:
+        return _over(axis, local[: _divisor(size, len(local))])
+    count = _divisor(size // several, len(local))
+    of_hosts = [[d for d in jax.devices() if d.process_index == i] for i in range(several)]
+    return _over(axis, [device for devices in of_hosts for device in devices[:count]])
+
+
+def _divisor(size: int, most: int) -> int:
+    """The largest number up to `most` that divides `size`."""
+    return max(n for n in range(1, most + 1) if size % n == 0)
+
+
+def _over(axis: str, devices: list[Any]) -> NamedSharding:
+    return NamedSharding(Mesh(np.array(devices), (axis,)), PartitionSpec(axis))
 
 
 def _cut_batches(learner: Learner) -> tuple[Learner, NamedSharding]:

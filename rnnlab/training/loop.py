@@ -3,6 +3,9 @@
 Steps are made in chunks, whose ends are multiples of `Plan.chunk` and the steps of evaluations, of
 checkpoints and the last one. They depend on the plan alone, so that a run which was interrupted
 runs the same programs as one which was not, and ends with the same bits.
+
+After `jax.distributed.initialize` every host runs the loop. They stop together, and the first one's
+evaluations and checkpoints hold for all.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from rnnlab import hosts
 from rnnlab.data.pipelines import Feed
 from rnnlab.errors import UsageError
 from rnnlab.progress import Progress
@@ -173,14 +177,17 @@ class _Run:
     def _resume(self) -> None:
         """Takes up the newest checkpoint, or starts."""
         fresh = self._programs.start()
-        found = self._checkpoints.latest(fresh)
+        found = self._checkpoints.latest(devices.whole(fresh))
         if found is None:
             self._state, self._step = fresh, 0
+            self._lost = False
             self._log = Log(self._workdir)
             return
-        self._state, note = found
+        state, note = found
+        self._lost = _all_lost(state.diverged)
+        self._state = self._programs.place(state)
         self._take_times()
-        self._step = int(np.max(np.asarray(self._state.step)))
+        self._step = int(np.max(np.asarray(state.step)))
         self._log = Log(self._workdir, note["metrics"], self._step)
         self._evaluations = note["evaluations"]
         self._best = tuple(note["best"]) if note["best"] else None
@@ -199,16 +206,16 @@ class _Run:
                     self._log.open()
             if self._step == 0 and not self._evaluations:
                 self._measure()
-            while self._step < plan.steps and not self._stopped and not self._diverged():
+            while self._step < plan.steps and not self._stopped and not self._lost:
                 self._obey(signals)
                 rows = self._chunk()
                 marked = self._step in plan.evaluate_at
-                if (marked or self._due(plan.evaluate_every)) and not self._diverged():
+                if (marked or self._due(plan.evaluate_every)) and not self._lost:
                     self._measure()
-                if self._due(plan.checkpoint_every) and not self._diverged():
+                if self._due(plan.checkpoint_every) and not self._lost:
                     self._save()
                 bar.advance(rows.pop("count"), _numbers(rows, self._evaluations))
-            if not self._diverged():
+            if not self._lost:
                 self._save()
             with self._timed("checkpoint"):
                 self._checkpoints.wait()
@@ -229,7 +236,8 @@ class _Run:
         start = time.monotonic()
         self._state, metrics = program(self._state, batches)
         waited = self._look_ahead(stop, metrics)
-        metrics = jax.tree.map(np.asarray, metrics)
+        metrics = jax.tree.map(np.asarray, devices.whole(metrics))
+        self._lost = _all_lost(devices.whole(self._state.diverged))
         seconds = time.monotonic() - start
         self._seconds["program"] += seconds - waited
         self._seconds["data"] += waited
@@ -268,10 +276,10 @@ class _Run:
         if self._evaluate is None:
             return
         with self._timed("evaluate"):
-            values = self._evaluate(self._state.params, self._step)
+            values = self._evaluate(devices.whole(self._state.params), self._step)
         self._log.write(self._step, "evaluation", values)
         row = json.loads(self._log.text.splitlines()[-1])
-        values = row["evaluation"]
+        values = hosts.told_json(row["evaluation"])
         self._evaluations.append({"step": self._step, **values})
         self._stopped = self._should_stop is not None and self._should_stop(values)
         best = values.get(self._plan.best)
@@ -289,20 +297,18 @@ class _Run:
             "feed": self._position,
         }
         with self._timed("checkpoint"):
-            self._checkpoints.save(self._state, note, value)
+            self._checkpoints.save(devices.whole(self._state), note, value)
         self._record_times()
 
     def _obey(self, signals: Deferred) -> None:
         """Saves and leaves, where a signal has come."""
-        if signals.came:
+        if hosts.any_of(signals.came):
             if self._step:
                 self._save()
             self._checkpoints.wait()
             signals.obey()
-
-    def _diverged(self) -> bool:
-        """Whether there is nothing left that learns."""
-        return bool(np.all(np.asarray(self._state.diverged) > 0))
+            if hosts.several():  # the signal may have come to another one
+                raise KeyboardInterrupt
 
     def _record_times(self) -> None:
         """Writes seconds by what they were spent on; `share_outside` is what training waited."""
@@ -328,13 +334,14 @@ class _Run:
         return _Timed(self._seconds, what)
 
     def _outcome(self) -> Outcome:
+        state = devices.whole(self._state)
         return Outcome(
-            state=self._state,
+            state=state,
             step=self._step,
-            diverged=np.asarray(self._state.diverged),
+            diverged=np.asarray(state.diverged),
             evaluations=self._evaluations,
             best=self._best[1] if self._best else None,
-            restore=partial(_restore, self._workdir, self._state),
+            restore=partial(_restore, self._workdir, state),
         )
 
     def close(self) -> None:
@@ -354,6 +361,11 @@ class _Timed:
 
     def __exit__(self, *exception: object) -> None:
         self._seconds[self._what] += time.monotonic() - self._start
+
+
+def _all_lost(diverged: jax.Array) -> bool:
+    """Whether there is nothing left that learns."""
+    return bool(np.all(np.asarray(diverged) > 0))
 
 
 def _restore(workdir: Workdir, like: TrainState, step: int) -> TrainState:

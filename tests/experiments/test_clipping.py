@@ -90,7 +90,7 @@ def test_the_tiny_setting_learns_and_ends_when_all_seeds_have(tiny):
     assert best.baseline.item() == pytest.approx(math.log(4))
     assert bool((best.loss.isel(step=0) > 0.99 * math.log(4)).all())
     assert bool(np.isfinite(best.solved_at).all())
-    assert best.steps_made.item() == best.solved_at.max().item() <= clipping.tiny().steps
+    assert best.steps_made.item() == best.solved_at.max().item() <= clipping.TINY["steps"]
     made = best.until.values <= best.steps_made.item()
     np.testing.assert_array_equal(np.isfinite(best.gradient_norm.values).all(axis=1), made)
 
@@ -99,7 +99,7 @@ def test_solved_is_the_first_evaluation_with_few_enough_wrong_answers(tiny):
     _, data = tiny
     rows = _clipping_report.table(data)
     for one, row in zip(_clipping_report._each(data), rows, strict=True):
-        below = one.wrong.values < clipping.tiny().solved
+        below = one.wrong.values < clipping.TINY["solved"]
         first = [
             one.step.values[np.flatnonzero(column)[0]] if column.any() else np.nan
             for column in below.T

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from experiments import _memory_report, _populations, memory_tasks
+from experiments._training import with_setting
 from rnnlab import results
 from rnnlab.errors import UsageError
 from rnnlab.training import devices, loop
@@ -82,7 +83,7 @@ def test_solved_is_the_first_evaluation_below_the_bar(tiny):
     for part in _memory_report._each(data):
         for seed in data.seed.values:
             loss = part.loss.sel(seed=seed).values
-            below = np.flatnonzero(loss < memory_tasks.tiny().solved * part.baseline.item())
+            below = np.flatnonzero(loss < memory_tasks.TINY["solved"] * part.baseline.item())
             expected = data.step.values[below[0]] if len(below) else math.nan
             np.testing.assert_equal(part.solved_at.sel(seed=seed).item(), float(expected))
     rows = _memory_report.table(data)
@@ -154,3 +155,9 @@ def test_bad_values(changes, message):
     with pytest.raises(UsageError, match=f"^{message}") as error:
         dataclasses.replace(SMALL, **changes)
     assert "\n" not in str(error.value)
+
+
+def test_a_field_that_is_given_wins_over_the_small_setting():
+    config = with_setting(memory_tasks.Config(tiny=True, seeds=7), tiny=memory_tasks.TINY)
+    assert (config.seeds, config.hidden, config.tiny) == (7, 12, False)
+    assert with_setting(memory_tasks.Config(), tiny=memory_tasks.TINY) == memory_tasks.Config()

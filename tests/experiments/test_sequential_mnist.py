@@ -35,7 +35,10 @@ SMALL: dict[str, Any] = {
 
 def run(folder, **changes):
     settings: dict[str, Any] = {**SMALL, **changes}
-    config = sequential_mnist.Config(**settings)
+    run_whole(folder, sequential_mnist.Config(**settings))
+
+
+def run_whole(folder, config):
     cheap = mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options())
     with cheap, open_workdir(folder, "sequential_mnist", config) as workdir:
         sequential_mnist.run(config, workdir)
@@ -216,7 +219,7 @@ def test_interrupted_in_an_evaluation(whole, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("order", _mnist_images.ORDERS)
 def test_the_tiny_setting_learns(tmp_path, order):
-    run(tmp_path, **{"images": "mnist", "order": order, "tiny": True})
+    run_whole(tmp_path, sequential_mnist.Config(order=order, tiny=True))
     assert read(tmp_path, "summary.json")["test accuracy"] > 0.4
 
 
