@@ -3,6 +3,7 @@
     0    done
     1    the request is right but could not be carried out (disk, permission, network)
     2    the request is wrong
+    3    training has diverged
     130  interrupted by Ctrl-C; 143 by SIGTERM
 
 Only an error of the program itself shows a traceback.
@@ -60,16 +61,16 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         print(command_line.listing(registry.experiments(folder)))
     else:
         experiment = registry.find(folder, line.experiment)
-        if line.help:
-            print(command_line.experiment_help(experiment))
-        else:
-            _run(experiment, line, argv)
+        if not line.help:
+            return 3 if _run(experiment, line, argv) == "diverged" else 0
+        print(command_line.experiment_help(experiment))
     return 0
 
 
 def _run(
     experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
-) -> None:
+) -> str:
+    """Runs an experiment, and returns the state that its work directory records."""
     line.check(experiment)
     _set_up_jax()
     if line.hosts is not None:
@@ -86,11 +87,12 @@ def _run(
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
         module.run(config, workdir)
-    if line.hosts is not None and not _first():
-        return
-    print(f"\n{workdir.status['state']} in {time.monotonic() - start:.1f} s; see {path}:")
-    made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
-    print("  " + "  ".join(made))
+    state: str = workdir.status["state"]
+    if line.hosts is None or _first():
+        print(f"\n{state} in {time.monotonic() - start:.1f} s; see {path}:")
+        made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
+        print("  " + "  ".join(made))
+    return state
 
 
 def _set_up_jax() -> None:

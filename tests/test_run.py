@@ -43,7 +43,7 @@ class Config:
     #: Whether to be thorough.
     thorough: bool = False
     scale: float = 1.0
-    #: What to do: end, wait, disk, network, bug.
+    #: What to do: end, wait, disk, network, diverge, bug.
     what: str = "end"
 
     def __post_init__(self):
@@ -59,6 +59,8 @@ def run(config, workdir):
         raise OSError(28, "No space left on device", str(workdir.path("x")))
     if config.what == "network":
         raise RunError("corpus: no network;\\nput the file into PATH")
+    if config.what == "diverge":
+        workdir.set_state("diverged", "step 7")
     if config.what == "bug":
         raise ZeroDivisionError
     print("radii", config.radii)
@@ -213,6 +215,11 @@ def test_an_unusable_place_is_one_line_and_exit_code_1(folder, capsys):
     pathlib.Path("file").touch()
     assert run(folder, "--workdir=file/below") == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_divergence_is_exit_code_3(folder, capsys):
+    assert run(folder, "--config.what=diverge", "--workdir=w") == 3
+    assert "diverged in" in capsys.readouterr().out
 
 
 def test_a_bug_keeps_its_traceback(folder):
