@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from experiments import cliff
+from experiments._cliff_descents import RULES, steps, table_of_paths
+from experiments._cliff_theory import grad_norm_on_wall, valley, wall
 from rnnlab import results
 from rnnlab.errors import UsageError
 from rnnlab.workdir import open_workdir
@@ -53,24 +55,24 @@ def test_gradient_is_the_finite_difference(gradient, point):
 
 @pytest.mark.parametrize("w", [4.3, 4.8, 5.2])
 def test_gradient_on_the_wall_is_the_closed_form(gradient, w):
-    b = cliff.wall(CONFIG, np.array(w))
+    b = wall(CONFIG, np.array(w))
     measured = np.linalg.norm(gradient(jnp.array([w, b]))[1])
     # x_0 is an unstable fixed point: rounding grows as the gradient does.
-    assert cliff.grad_norm_on_wall(CONFIG, np.array(w)) == pytest.approx(measured, rel=1e-8)
+    assert grad_norm_on_wall(CONFIG, np.array(w)) == pytest.approx(measured, rel=1e-8)
 
 
 def test_loss_differs_across_the_wall_and_vanishes_in_the_valley(gradient):
     w = 4.8
-    b = float(cliff.wall(CONFIG, np.array(w)))
+    b = float(wall(CONFIG, np.array(w)))
     assert gradient(jnp.array([w, b + 0.01]))[0] < 0.02
     assert gradient(jnp.array([w, b - 0.01]))[0] > 0.2
     w = np.array([4.3, 4.4])
-    assert by_hand((4.0, cliff.valley(CONFIG, np.array(4.0))), CONFIG)[0] < 1e-6
-    assert np.all(cliff.valley(CONFIG, w) > cliff.wall(CONFIG, w))
-    assert np.all(np.isnan(cliff.valley(CONFIG, np.array([4.6, 4.9, -1.0]))))
+    assert by_hand((4.0, valley(CONFIG, np.array(4.0))), CONFIG)[0] < 1e-6
+    assert np.all(valley(CONFIG, w) > wall(CONFIG, w))
+    assert np.all(np.isnan(valley(CONFIG, np.array([4.6, 4.9, -1.0]))))
 
 
-@pytest.mark.parametrize("rule", cliff.RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_descent_is_the_plain_loop(rule):
     config = cliff.Config(updates=17, start=(4.9, -2.4), threshold=0.15)
     path = cliff.descend(config, rule, jnp.array([config.start]))
@@ -115,12 +117,12 @@ def test_surface_is_the_loss(finished):
 
 def test_steps_are_clipped_and_only_those(finished):
     _, data = finished
-    longest = cliff.steps(data).max(["start", "update"])
+    longest = steps(data).max(["start", "update"])
     bound = CONFIG.learning_rate * CONFIG.threshold
     assert longest.sel(rule="by norm") == pytest.approx(bound, rel=1e-9)
     assert longest.sel(rule="by value") == pytest.approx(bound * math.sqrt(2), rel=1e-9)
     assert longest.sel(rule="unclipped") > 10 * bound
-    for row, path in zip(cliff.table_of_paths(data), data.path_w[:, 0], strict=True):
+    for row, path in zip(table_of_paths(data), data.path_w[:, 0], strict=True):
         assert row["end w"] == path[-1]
 
 

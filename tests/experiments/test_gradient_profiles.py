@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import gradient_profiles
+from experiments._gradient_profiles_report import FAMILIES, half_life, time_constant
 from rnnlab import cells, results
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
@@ -74,7 +75,7 @@ def test_without_recurrence_only_the_forget_gate_forgets(data):
     growth = data.forget_growth.sel(forget_radius=0.0).transpose(..., "forget_bias")
     exact = np.log10(1 / (1 + np.exp([1.0, -2.0])))
     assert np.allclose(growth, exact, atol=1e-12)
-    assert np.allclose(gradient_profiles.time_constant(exact), data.forget_theory, rtol=1e-12)
+    assert np.allclose(time_constant(exact), data.forget_theory, rtol=1e-12)
 
 
 def test_an_lstm_at_rest_multiplies_by_its_gate_and_its_candidate(data):
@@ -106,18 +107,18 @@ def test_growth_is_the_slope_far_from_the_loss():
     line = np.where(steps < 8, 5.0, -0.25 * steps)
     assert gradient_profiles.growth_per_step(line) == pytest.approx(-0.25)
     assert np.isnan(gradient_profiles.growth_per_step(np.where(steps < 15, line, -np.inf)))
-    assert gradient_profiles.half_life(-np.log10(2) / 3) == "3"
-    assert gradient_profiles.half_life(np.log10(2) / 3) == "doubles in 3"
-    assert gradient_profiles.half_life(1e-17) == "constant"
-    assert gradient_profiles.half_life(float("nan")) == "exactly zero"
-    tau = gradient_profiles.time_constant(np.log10(np.exp(-1 / 7.0)))
+    assert half_life(-np.log10(2) / 3) == "3"
+    assert half_life(np.log10(2) / 3) == "doubles in 3"
+    assert half_life(1e-17) == "constant"
+    assert half_life(float("nan")) == "exactly zero"
+    tau = time_constant(np.log10(np.exp(-1 / 7.0)))
     assert tau == pytest.approx(7)
-    assert gradient_profiles.time_constant(0.1) == np.inf
+    assert time_constant(0.1) == np.inf
     assert theory.forget_time_constant(0.0) == pytest.approx(1 / np.log(2))
 
 
 def test_every_cell_has_a_family():
-    named = [name for names in gradient_profiles.FAMILIES.values() for name in names]
+    named = [name for names in FAMILIES.values() for name in names]
     assert sorted(named) == sorted(cells.CELLS)
     assert gradient_profiles.Config().cells == tuple(cells.CELLS)
 

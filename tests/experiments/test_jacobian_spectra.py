@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from experiments import jacobian_spectra
+from experiments._jacobian_spectra_law import fuss_catalan_distribution, kolmogorov_smirnov
 from rnnlab import cells, initializers, results
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
@@ -78,7 +79,7 @@ def test_an_lstm_is_differentiated_in_its_joint_state(data):
 def test_one_factor_follows_the_quarter_circle():
     sigma = np.linspace(0.01, 1.99, 50)
     exact = (sigma * np.sqrt(4 - sigma**2) / 2 + 2 * np.arcsin(sigma / 2)) / np.pi
-    law = jacobian_spectra.fuss_catalan_distribution(np.log10(3 * sigma), 1, 3.0)
+    law = fuss_catalan_distribution(np.log10(3 * sigma), 1, 3.0)
     assert np.allclose(law, exact, atol=1e-5)
 
 
@@ -86,7 +87,7 @@ def test_one_factor_follows_the_quarter_circle():
 def test_the_law_is_whole_and_has_its_mean(length):
     edge = np.log10(theory.fuss_catalan_edge(length)) / 2
     u = np.linspace(edge - 8 * (length + 1), edge, 20001)
-    law = jacobian_spectra.fuss_catalan_distribution(u, length, 1.0)
+    law = fuss_catalan_distribution(u, length, 1.0)
     assert law[-1] == pytest.approx(1, abs=1e-5) and (np.diff(law) >= 0).all()
     mean_square = np.sum(np.diff(law) * 10 ** (u[1:] + u[:-1]))
     assert mean_square == pytest.approx(theory.fuss_catalan_number(length, 1), rel=0.02)
@@ -95,9 +96,9 @@ def test_the_law_is_whole_and_has_its_mean(length):
 def test_distance_is_that_of_kolmogorov_and_smirnov():
     samples = np.random.default_rng(0).normal(-0.2, 0.3, 100)
     for length in (1, 3):
-        law = lambda u, n=length: jacobian_spectra.fuss_catalan_distribution(u, n, 1.0)  # noqa: E731
+        law = lambda u, n=length: fuss_catalan_distribution(u, n, 1.0)  # noqa: E731
         expected = stats.kstest(samples, law).statistic
-        assert jacobian_spectra.kolmogorov_smirnov(samples, length, 1.0) == pytest.approx(expected)
+        assert kolmogorov_smirnov(samples, length, 1.0) == pytest.approx(expected)
 
 
 def test_wide_products_follow_the_law():
@@ -105,8 +106,8 @@ def test_wide_products_follow_the_law():
     factors = 2.0 * rng.normal(size=(4, 200, 200)) / 200**0.5
     product, power = np.linalg.multi_dot(factors), np.linalg.matrix_power(factors[0], 4)
     for matrix in (product, power):
-        assert jacobian_spectra.kolmogorov_smirnov(log10_svd(matrix), 4, 2.0) < 0.02
-    assert jacobian_spectra.kolmogorov_smirnov(log10_svd(product), 3, 2.0) > 0.1
+        assert kolmogorov_smirnov(log10_svd(matrix), 4, 2.0) < 0.02
+    assert kolmogorov_smirnov(log10_svd(product), 3, 2.0) > 0.1
 
 
 def test_everything_is_labelled_and_reported(folder, data):

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from experiments import precision
+from experiments._precision_errors import CONTROL, WAYS, errors, right_up_to, table_of_failures
 from rnnlab import initializers, results
 from rnnlab.errors import UsageError
 from rnnlab.workdir import open_workdir
@@ -22,7 +23,7 @@ CONFIG = precision.Config(
     chaotic_seeds=3,
     chaotic_length=1200,
 )
-FLOAT32, FLOAT64, LOG32, LOG64 = precision.WAYS
+FLOAT32, FLOAT64, LOG32, LOG64 = WAYS
 
 
 def log10_norm_by_hand(wh, h, length):
@@ -57,13 +58,13 @@ def test_run_writes_everything(finished):
 
 @pytest.mark.parametrize(("way", "bound"), [(LOG64, 1e-9), (LOG32, 1e-3)])
 def test_log_domain_is_right_where_theory_is_exact(finished, way, bound):
-    values = finished[1].log10_norm.sel(network=precision.CONTROL, way=way)
+    values = finished[1].log10_norm.sel(network=CONTROL, way=way)
     exact = np.multiply.outer(np.log10(CONFIG.radii), CONFIG.lengths)[:, None]
     np.testing.assert_allclose(values, np.broadcast_to(exact, values.shape), rtol=0, atol=bound)
 
 
 def test_naive_ends_where_squares_leave_the_type(finished):
-    values = finished[1].log10_norm.sel(network=precision.CONTROL).isel(seed=0)
+    values = finished[1].log10_norm.sel(network=CONTROL).isel(seed=0)
     vanishing, exploding = values.sel(radius=0.5), values.sel(radius=1.5)
     # 0.5^100 = 8e-31 and 1.5^100 = 4e17; 0.5^1200 = 6e-362 and 1.5^1200 = 2e211.
     assert np.isneginf(vanishing.sel(way=FLOAT32)).values.tolist() == [False, False, True, True]
@@ -87,7 +88,7 @@ def test_tanh_network_is_that_of_numpy(finished, radius):
 
 
 def test_networks_have_the_radius_they_are_asked_for():
-    for network in ("tanh", "lstm", precision.CONTROL):
+    for network in ("tanh", "lstm", CONTROL):
         cell, params, xs, state = precision.draw_network(CONFIG, network, 1.5, 0)
         blocks = initializers.gate_blocks(params["wh"])
         np.testing.assert_allclose(initializers.spectral_radius(blocks), 1.5, rtol=1e-12)
@@ -119,15 +120,15 @@ def test_right_up_to_is_before_the_first_wrong_length():
         dims=("case", "length"),
         coords={"length": [1, 10, 100]},
     )
-    assert precision.right_up_to(error, 0.1).values.tolist() == [1, 10, 0, 100]
+    assert right_up_to(error, 0.1).values.tolist() == [1, 10, 0, 100]
 
 
 def test_lost_values_are_infinitely_wrong(finished):
     data = finished[1]
-    value, error = data.log10_norm, precision.errors(data)
+    value, error = data.log10_norm, errors(data)
     assert np.all(np.isinf(error) == ~np.isfinite(value))
     assert np.all(error.sel(network="tanh", way=LOG64) == 0)
-    counts = precision.table_of_failures(CONFIG, data)
+    counts = table_of_failures(CONFIG, data)
     for row in counts:
         assert row["right"] + row["0"] + row["inf or nan"] + row["finite and wrong"] == 16
     assert sum(row["0"] for row in counts) == np.sum(np.isneginf(value))

@@ -1,0 +1,73 @@
+"""Initial weights of recurrent networks, and the measurement of what was drawn.
+
+An initialiser is a frozen dataclass, so that it can be a field of a cell, and a pure function
+
+    initializer(key, shape, dtype) -> Array,    shape = (fan_in, fan_out)
+
+for matrices that act on row vectors, `z = h @ w`. The recurrent matrix of a gated cell is
+`[H, kH]`: k square blocks side by side, one per gate. `Orthogonal`, `Identity`, `Gaussian` and
+`Uniform` treat `[H, kH]` as *one* matrix; `Blocks(base)` treats it as k matrices.
+
+Draws are made in float64 for float64 and in float32 for every narrower type, then rounded.
+
+ρ is the spectral radius (largest |eigenvalue|) and σ_max the largest singular value; ρ ≤ σ_max,
+with equality for normal matrices only. Eigenvalues of general matrices exist in JAX on the CPU
+and the GPU, not on the TPU.
+"""
+
+from collections.abc import Callable
+
+from rnnlab.errors import UsageError
+from rnnlab.initializers.base import Initializer
+from rnnlab.initializers.blocks import Blocks, gate_blocks
+from rnnlab.initializers.chrono import chrono_bias
+from rnnlab.initializers.constant import Constant, Zeros
+from rnnlab.initializers.distributions import Gaussian, Uniform, uniform_like
+from rnnlab.initializers.orthogonal import Identity, Orthogonal
+from rnnlab.initializers.sparse import Sparse
+from rnnlab.initializers.spectrum import (
+    Rescaled,
+    rescale_to_radius,
+    singular_values,
+    spectral_radius,
+)
+
+INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
+    "orthogonal": Orthogonal,
+    "identity": Identity,
+    "gaussian": Gaussian,
+    "uniform": Uniform,
+}
+"""Initialisers that a flag can name, each made from its gain."""
+
+__all__ = [
+    "INITIALIZERS",
+    "Blocks",
+    "Constant",
+    "Gaussian",
+    "Identity",
+    "Initializer",
+    "Orthogonal",
+    "Rescaled",
+    "Sparse",
+    "Uniform",
+    "Zeros",
+    "by_name",
+    "chrono_bias",
+    "gate_blocks",
+    "rescale_to_radius",
+    "singular_values",
+    "spectral_radius",
+    "uniform_like",
+]
+
+
+def by_name(name: str, gain: float = 1.0) -> Initializer:
+    """Returns the initialiser called `name` in `INITIALIZERS`, with this gain.
+
+    Raises:
+        UsageError: an unknown name, or a gain that is negative or not finite.
+    """
+    if name not in INITIALIZERS:
+        raise UsageError(f"init={name!r}: unknown initialiser; known: {', '.join(INITIALIZERS)}")
+    return INITIALIZERS[name](gain)

@@ -1,0 +1,58 @@
+"""What an initialiser is, and the checks of gain, shape and type that all of them share."""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import DTypeLike
+
+from rnnlab.errors import UsageError
+
+
+class Initializer(Protocol):
+    """Draws an array of a given shape and type from a key; equal keys give equal bits."""
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        """Returns the draw, an array of `shape` and `dtype`."""
+        ...
+
+
+def require_gain(gain: float) -> None:
+    """Raises for a gain that is negative or not finite."""
+    if not (math.isfinite(gain) and gain >= 0):
+        raise UsageError(f"gain={gain}: must be a finite number, at least 0")
+
+
+def require_matrix(shape: Sequence[int]) -> tuple[int, int]:
+    """Returns (fan_in, fan_out), or raises."""
+    if len(shape) != 2 or min(shape) < 1:
+        raise UsageError(f"shape={tuple(shape)}: must be (fan_in, fan_out), both positive")
+    return shape[0], shape[1]
+
+
+def require_blocks(shape: Sequence[int]) -> tuple[int, int]:
+    """Returns (H, k) of a shape (H, kH), or raises."""
+    hidden, columns = require_matrix(shape)
+    if columns % hidden:
+        raise UsageError(f"shape={tuple(shape)}: must be (H, k*H), a whole number of square blocks")
+    return hidden, columns // hidden
+
+
+def require_float(dtype: DTypeLike) -> np.dtype:
+    """Returns a floating type that exists in the present mode, or raises."""
+    wanted = jnp.dtype(dtype)
+    if not jnp.issubdtype(wanted, jnp.floating):
+        raise UsageError(f"dtype={wanted}: must be a floating type, such as float32")
+    if jax.dtypes.canonicalize_dtype(wanted) != wanted:
+        raise UsageError(f"dtype={wanted}: 64-bit types are off; set jax_enable_x64 or use float32")
+    return wanted
+
+
+def draw_dtype(dtype: DTypeLike) -> np.dtype:
+    """Returns the type in which draws and measurements for `dtype` are made."""
+    wide = jnp.float64 if require_float(dtype) == jnp.float64 else jnp.float32
+    return jnp.dtype(wide)

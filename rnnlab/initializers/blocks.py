@@ -1,0 +1,43 @@
+"""The recurrent matrix `[H, kH]` of a gated cell as k square blocks, one per gate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from rnnlab.initializers.base import Initializer, require_blocks
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Fills each H × H block of `[H, kH]` with its own independent draw from `base`.
+
+    `Blocks(Orthogonal())` makes the recurrent matrix of every gate orthogonal by itself, so that
+    each gate has ρ = σ_max = gain, while a plain `Orthogonal()` gives k corners of one larger
+    orthogonal matrix.
+
+    Raises:
+        UsageError: fan_out is not a multiple of fan_in.
+    """
+
+    base: Initializer
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        """Returns w `[H, kH]`, drawn with one key per block."""
+        hidden, k = require_blocks(shape)
+        draws = [self.base(block, (hidden, hidden), dtype) for block in jax.random.split(key, k)]
+        return jnp.concatenate(draws, axis=1)
+
+
+def gate_blocks(w: ArrayLike) -> Array:
+    """Cuts `[..., H, kH]` into its k square blocks, one per gate: `[..., k, H, H]`.
+
+    Raises:
+        UsageError: the last axis is not a multiple of the one before it.
+    """
+    w = jnp.asarray(w)
+    hidden, k = require_blocks(w.shape[-2:])
+    return jnp.moveaxis(w.reshape(*w.shape[:-1], k, hidden), -2, -3)

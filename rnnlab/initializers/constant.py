@@ -1,0 +1,41 @@
+"""One number in every entry."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import DTypeLike
+
+from rnnlab.errors import UsageError
+from rnnlab.initializers.base import require_float
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Every entry is `value`; any shape.
+
+    Raises:
+        UsageError: `value` is not finite.
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        """Checks the value."""
+        if not math.isfinite(self.value):
+            raise UsageError(f"value={self.value}: must be a finite number")
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        """Returns the filled array; `key` is not used."""
+        return jnp.full(tuple(shape), self.value, require_float(dtype))
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """Every entry is zero; any shape."""
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        """Returns the array of zeros; `key` is not used."""
+        return jnp.zeros(tuple(shape), require_float(dtype))

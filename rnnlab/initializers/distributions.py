@@ -1,0 +1,87 @@
+"""Independent entries, normal or uniform, and every number of a tree drawn alike."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import DTypeLike
+
+from rnnlab.errors import UsageError
+from rnnlab.initializers.base import draw_dtype, require_gain, require_matrix
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Independent normal entries, `w_ij ~ N(0, gain² / fan_in)`.
+
+    Square matrices have ρ → gain as they grow (the circular law; Ginibre 1965), and σ_max → 2 gain.
+
+    Raises:
+        UsageError: `gain` negative or not finite; `shape` without two positive axes.
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks the gain."""
+        require_gain(self.gain)
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        """Returns w `[fan_in, fan_out]`."""
+        fan_in, fan_out = require_matrix(shape)
+        wide = draw_dtype(dtype)
+        deviation = jnp.asarray(self.gain / math.sqrt(fan_in), wide)
+        return (deviation * jax.random.normal(key, (fan_in, fan_out), wide)).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Independent uniform entries with the variance of `Gaussian`.
+
+    w_ij ~ U(-a, a), a = gain · √(3 / fan_in), so that Var w_ij = a² / 3 = gain² / fan_in.
+
+    Raises:
+        UsageError: `gain` negative or not finite; `shape` without two positive axes.
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks the gain."""
+        require_gain(self.gain)
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        """Returns w `[fan_in, fan_out]`."""
+        fan_in, fan_out = require_matrix(shape)
+        wide = draw_dtype(dtype)
+        a = jnp.asarray(self.gain * math.sqrt(3 / fan_in), wide)
+        return (a * jax.random.uniform(key, (fan_in, fan_out), wide, -1, 1)).astype(dtype)
+
+
+def uniform_like(key: Array, tree: Any, bound: float) -> Any:
+    """Every number of a tree drawn from U(-bound, bound): weights, biases and embeddings alike.
+
+    Args:
+        key: random key; each array draws with a key of its own.
+        tree: arrays, or anything with `shape` and `dtype`, such as what `jax.eval_shape` gives.
+        bound: a finite number of at least 0.
+
+    Returns:
+        A tree of arrays of the same structure, shapes and types.
+
+    Raises:
+        UsageError: `bound` negative or not finite.
+    """
+    if not (bound >= 0 and math.isfinite(bound)):
+        raise UsageError(f"bound={bound}: must be a finite number of at least 0")
+    leaves, structure = jax.tree.flatten(tree)
+    draws = [
+        jax.random.uniform(one, leaf.shape, draw_dtype(leaf.dtype), -bound, bound)
+        for one, leaf in zip(jax.random.split(key, len(leaves)), leaves, strict=True)
+    ]
+    typed = [draw.astype(leaf.dtype) for draw, leaf in zip(draws, leaves, strict=True)]
+    return jax.tree.unflatten(structure, typed)
