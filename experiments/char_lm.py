@@ -68,7 +68,7 @@ LARGE: dict[str, Any] = {
     "layers": 2,
     "dropout": 0.3,
     "batch": 64,
-    "steps": 6000,
+    "steps": 3000,
     "learning_rate": 0.003,
 }
 
