@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from scipy.stats import spearmanr
 
 from experiments import _populations
 from rnnlab import plots
@@ -42,10 +43,19 @@ def write(workdir: Workdir, data: xr.Dataset, solved: float) -> None:
         "length, and against the gradient at the start.",
         alt="Success rate against sequence length and against the gradient at initialisation.",
     )
+    told = foretold(data)
+    report.table(
+        told,
+        caption="Does the gradient at the start foretell the loss at the end? Spearman's rank "
+        "correlation of log10 ‖∂L/∂s_0‖ with the last loss, over all networks, lengths and seeds "
+        "of a task: -1 where a larger gradient always means a smaller loss, 0 where it means "
+        "nothing.",
+    )
     report.table(rows, caption="Every task, length and network.")
     report.settings(workdir)
     report.write(workdir.path("report.html"))
     print_table(rows, title=f"Solved: loss below {solved:g} of the baseline, {seeds} seeds")
+    print_table(told, title="Gradient at the start against the last loss: Spearman's correlation")
 
 
 def table(data: xr.Dataset) -> list[dict[str, Any]]:
@@ -70,6 +80,28 @@ def table(data: xr.Dataset) -> list[dict[str, Any]]:
             right = one.test_right.sel(test_length=length).values
             row[f"right at {length}"] = _populations.middle(right, "{:.3f}")
         rows.append(row)
+    return rows
+
+
+def foretold(data: xr.Dataset) -> list[dict[str, Any]]:
+    """For every task, how the gradient at the start and the last loss are ordered alike."""
+    rows = []
+    for task in data.task.values:
+        parts = _each(data.sel(task=[task]))
+        gradient = np.concatenate([part.log10_gradient.values for part in parts])
+        last = np.concatenate([_populations.last(part.loss.values) for part in parts])
+        known = ~np.isnan(gradient) & np.isfinite(last)
+        gradient, last = gradient[known], last[known]
+        varied = len(set(gradient)) > 1 and len(set(last)) > 1
+        found = spearmanr(gradient, last) if varied else None
+        rows.append(
+            {
+                "task": str(task),
+                "networks": len(last),
+                "correlation": "-" if found is None else f"{found.statistic:.2f}",
+                "p": "-" if found is None else f"{found.pvalue:.1g}",
+            }
+        )
     return rows
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rnnlab.errors import UsageError
-from rnnlab.training.loop import TIMES, Outcome
+from rnnlab.training.loop import Outcome
+from rnnlab.training.times import TIMES
 from rnnlab.workdir import Workdir
 
 #: What a work directory keeps of the finished run.

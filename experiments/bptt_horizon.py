@@ -32,8 +32,9 @@ from rnnlab import results, strategies
 from rnnlab.data import tasks
 from rnnlab.errors import UsageError
 from rnnlab.training import optimisers
-from rnnlab.training.loop import Outcome, Plan, train
+from rnnlab.training.loop import Outcome, train
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.plan import Plan
 from rnnlab.workdir import Workdir
 
 #: The name of the task to predict the next character of the corpus.

@@ -38,9 +38,10 @@ from rnnlab.training import diagnostics, generation, optimisers
 from rnnlab.training.checkpoints import Checkpoints
 from rnnlab.training.generation import Choice
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
-from rnnlab.training.loop import CHECKPOINTS, Outcome, Plan, train
+from rnnlab.training.loop import CHECKPOINTS, Outcome, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 

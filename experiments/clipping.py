@@ -38,9 +38,10 @@ from rnnlab.cells import Elman
 from rnnlab.data.tasks import TemporalOrder
 from rnnlab.errors import UsageError
 from rnnlab.training import log, model, optimisers
-from rnnlab.training.loop import Outcome, Plan, train
+from rnnlab.training.loop import Outcome, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 

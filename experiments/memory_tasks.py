@@ -31,9 +31,10 @@ from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
 from rnnlab.errors import UsageError
 from rnnlab.training import diagnostics, model, optimisers
-from rnnlab.training.loop import Evaluate, Outcome, Plan, train
+from rnnlab.training.loop import Evaluate, Outcome, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 

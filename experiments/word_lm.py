@@ -35,9 +35,10 @@ from rnnlab.errors import UsageError
 from rnnlab.tables import print_table
 from rnnlab.training import diagnostics, optimisers
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
-from rnnlab.training.loop import Outcome, Plan, train
+from rnnlab.training.loop import Outcome, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
 from rnnlab.workdir import Workdir
 

@@ -10,7 +10,6 @@ evaluations and checkpoints hold for all.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -22,60 +21,20 @@ import numpy as np
 
 from rnnlab import hosts
 from rnnlab.data.pipelines import Feed
-from rnnlab.errors import UsageError
 from rnnlab.progress import Progress
 from rnnlab.training import devices
 from rnnlab.training.checkpoints import Checkpoints
 from rnnlab.training.log import Log
+from rnnlab.training.plan import Plan
 from rnnlab.training.signals import Deferred, deferred
 from rnnlab.training.step import Learner, TrainState
+from rnnlab.training.times import Times
 from rnnlab.workdir import Workdir
 
 CHECKPOINTS = "checkpoints"
-TIMES = "times.json"
-SPENT = ("start", "program", "compile", "evaluate", "checkpoint", "data")
 
 #: `(params, step)` to numbers by name, or arrays `[members]` of them.
 Evaluate = Callable[[Any, int], dict[str, Any]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How long a run is, and what happens when.
-
-    Attributes:
-        steps: steps of the whole run.
-        chunk: steps of a dispatch, and of a row of metrics.
-        evaluate_every: steps between evaluations; there is one before the first step and one after
-            the last in any case.
-        evaluate_at: further steps with an evaluation.
-        checkpoint_every: steps between checkpoints; there is one after the last in any case.
-        best: name of the number, in what an evaluation returns, of which the lowest is best; empty
-            where none is.
-        unit: what a step consumes, for the speed, such as "tokens".
-        units: how many of them.
-    """
-
-    steps: int
-    chunk: int = 50
-    evaluate_every: int = 500
-    checkpoint_every: int = 500
-    evaluate_at: tuple[int, ...] = ()
-    best: str = ""
-    unit: str = "steps"
-    units: int = 1
-
-    def __post_init__(self) -> None:
-        """Checks that all counts are positive."""
-        for name in ("steps", "chunk", "evaluate_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}={getattr(self, name)}: must be a positive integer")
-
-    def next_stop(self, step: int) -> int:
-        """The end of the chunk that begins after `step` steps."""
-        every = (self.chunk, self.evaluate_every, self.checkpoint_every)
-        marks = [mark for mark in self.evaluate_at if mark > step]
-        return min(self.steps, *marks, *(step - step % period + period for period in every))
 
 
 class Outcome(NamedTuple):
@@ -112,9 +71,7 @@ def train(
 ) -> Outcome:
     """Trains to the end of the plan, or goes on with what a work directory holds.
 
-    Written are `metrics.jsonl`, TensorBoard's events, checkpoints and `times.json`, the seconds
-    spent to open the log, in the compiled program, in evaluations, with checkpoints, waiting for
-    data, and the rest.
+    Written are `metrics.jsonl`, TensorBoard's events, checkpoints and `times.json` (see `times`).
 
     Args:
         workdir: of the run.
@@ -164,8 +121,7 @@ class _Run:
         self._workdir, self._plan, self._feed = workdir.within(name), plan, feed
         self._evaluate, self._should_stop, self._name = evaluate, stop, name
         self._programs = devices.Programs(learner, key)
-        self._seconds: dict[str, float] = dict.fromkeys(SPENT, 0.0)
-        self._earlier = 0.0
+        self._times = Times(self._workdir)
         self._checkpoints = Checkpoints(self._workdir.path(CHECKPOINTS))
         self._evaluations: list[dict[str, Any]] = []
         self._best: tuple[float, int] | None = None
@@ -186,7 +142,7 @@ class _Run:
         state, note = found
         self._lost = _all_lost(state.diverged)
         self._state = self._programs.place(state)
-        self._take_times()
+        self._times.take_up()
         self._step = int(np.max(np.asarray(state.step)))
         self._log = Log(self._workdir, note["metrics"], self._step)
         self._evaluations = note["evaluations"]
@@ -198,11 +154,12 @@ class _Run:
 
     def go(self, signals: Deferred) -> Outcome:
         """Makes all chunks."""
-        self._began, self._first = time.monotonic(), self._step
+        self._times.begin()
+        self._first = self._step
         plan, title = self._plan, self._name or self._workdir.experiment
         with Progress(title, plan.steps, done=self._step) as bar:
             if self._step < plan.steps:
-                with self._timed("start"):
+                with self._times.of("start"):
                     self._log.open()
             if self._step == 0 and not self._evaluations:
                 self._measure()
@@ -217,7 +174,7 @@ class _Run:
                 bar.advance(rows.pop("count"), _numbers(rows, self._evaluations))
             if not self._lost:
                 self._save()
-            with self._timed("checkpoint"):
+            with self._times.of("checkpoint"):
                 self._checkpoints.wait()
         self._record_times()
         signals.obey()
@@ -228,10 +185,10 @@ class _Run:
         stop = self._plan.next_stop(self._step)
         count = stop - self._step
         if self._ahead is None:
-            with self._timed("data"):
+            with self._times.of("data"):
                 self._ahead = self._take(self._step)
         batches = self._ahead
-        with self._timed("compile"):
+        with self._times.of("compile"):
             program = self._programs.steps(count, self._state, batches)
         start = time.monotonic()
         self._state, metrics = program(self._state, batches)
@@ -239,8 +196,8 @@ class _Run:
         metrics = jax.tree.map(np.asarray, devices.whole(metrics))
         self._lost = _all_lost(devices.whole(self._state.diverged))
         seconds = time.monotonic() - start
-        self._seconds["program"] += seconds - waited
-        self._seconds["data"] += waited
+        self._times.add("program", seconds - waited)
+        self._times.add("data", waited)
         self._step = stop
         means = {k: np.mean(v.astype(np.float64), axis=-1) for k, v in metrics.items()}
         self._log.write(stop, "train", means)
@@ -275,7 +232,7 @@ class _Run:
         """Evaluates, and keeps a checkpoint where that is the best so far."""
         if self._evaluate is None:
             return
-        with self._timed("evaluate"):
+        with self._times.of("evaluate"):
             values = self._evaluate(devices.whole(self._state.params), self._step)
         self._log.write(self._step, "evaluation", values)
         row = json.loads(self._log.text.splitlines()[-1])
@@ -296,7 +253,7 @@ class _Run:
             "stopped": self._stopped,
             "feed": self._position,
         }
-        with self._timed("checkpoint"):
+        with self._times.of("checkpoint"):
             self._checkpoints.save(devices.whole(self._state), note, value)
         self._record_times()
 
@@ -311,27 +268,8 @@ class _Run:
                 raise KeyboardInterrupt
 
     def _record_times(self) -> None:
-        """Writes seconds by what they were spent on; `share_outside` is what training waited."""
-        if self._step == self._first:
-            return
-        total = self._earlier + time.monotonic() - self._began
-        spent = self._seconds | {"total": total}
-        spent["rest"] = total - sum(self._seconds.values())
-        waited = spent["rest"] + spent["data"]
-        spent["share_outside"] = waited / max(waited + spent["program"], 1e-9)
-        rounded = {name: round(value, 4) for name, value in spent.items()}
-        self._workdir.write(TIMES, json.dumps(rounded, indent=2) + "\n")
-
-    def _take_times(self) -> None:
-        """Goes on with the seconds that a run which was stopped had spent until a checkpoint."""
-        path = self._workdir.path(TIMES)
-        if path.exists():
-            spent = json.loads(path.read_text(encoding="utf-8"))
-            self._seconds = {name: spent[name] for name in SPENT}
-            self._earlier = spent["total"]
-
-    def _timed(self, what: str) -> Any:
-        return _Timed(self._seconds, what)
+        if self._step != self._first:
+            self._times.write()
 
     def _outcome(self) -> Outcome:
         state = devices.whole(self._state)
@@ -348,19 +286,6 @@ class _Run:
         """Ends what runs beside the loop."""
         self._log.close()
         self._checkpoints.close()
-
-
-class _Timed:
-    """Adds the seconds of a `with` block to a sum."""
-
-    def __init__(self, seconds: dict[str, float], what: str):
-        self._seconds, self._what = seconds, what
-
-    def __enter__(self) -> None:
-        self._start = time.monotonic()
-
-    def __exit__(self, *exception: object) -> None:
-        self._seconds[self._what] += time.monotonic() - self._start
 
 
 def _all_lost(diverged: jax.Array) -> bool:

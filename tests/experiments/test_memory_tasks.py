@@ -161,3 +161,17 @@ def test_a_field_that_is_given_wins_over_the_small_setting():
     config = with_setting(memory_tasks.Config(tiny=True, seeds=7), tiny=memory_tasks.TINY)
     assert (config.seeds, config.hidden, config.tiny) == (7, 12, False)
     assert with_setting(memory_tasks.Config(), tiny=memory_tasks.TINY) == memory_tasks.Config()
+
+
+def test_what_the_gradient_foretells(tiny):
+    """Ranks by hand: Spearman's correlation is Pearson's of the ranks."""
+    _, data = tiny
+    (row,) = _memory_report.foretold(data)
+    parts = _memory_report._each(data)
+    gradient = np.concatenate([part.log10_gradient.values for part in parts])
+    last = np.concatenate([_populations.last(part.loss.values) for part in parts])
+    ranks = [np.argsort(np.argsort(values)) for values in (gradient, last)]
+    assert row["networks"] == 4
+    assert float(row["correlation"]) == pytest.approx(np.corrcoef(*ranks)[0, 1], abs=0.006)
+    constant = data.assign(log10_gradient=data.log10_gradient * 0)
+    assert _memory_report.foretold(constant)[0]["correlation"] == "-"

@@ -23,7 +23,8 @@ from rnnlab import cells
 from rnnlab.data import tasks
 from rnnlab.data.pipelines import Feed, stream
 from rnnlab.training import devices, language, model, optimisers
-from rnnlab.training.loop import Plan, train
+from rnnlab.training.loop import train
+from rnnlab.training.plan import Plan
 from tests import quick
 
 devices.COMPILER_OPTIONS = quick.known_options()
