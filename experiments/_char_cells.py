@@ -22,6 +22,8 @@ from rnnlab.training.language import LanguageModel
 OPENING, CLOSING, STRAIGHT = "“«„", "”»", '"'
 #: Lines and columns of a picture.
 LINES, COLUMNS = 9, 72
+#: Share of the largest memory above which its colour is too dark for black letters.
+DARK = 0.6
 
 
 class Follower(NamedTuple):
@@ -118,13 +120,16 @@ def draw(text: str, found: list[Follower]) -> Figure:
     for ax, one in zip(axes[:, 0], found, strict=False):
         start = _first_change(text, one.targets)
         cells = _lay_out(text, start)
-        grid = np.full((LINES, COLUMNS), np.nan)
+        width = 1 + max((column for _, column in cells.values()), default=0)
+        grid = np.full((LINES, width), np.nan)
+        largest = max(float(np.abs(one.values).max()), 1e-12)
         for index, (line, column) in cells.items():
             grid[line, column] = one.values[index]
             if text[index].isprintable():
                 letter = text[index] if known.get_char_index(ord(text[index])) else "□"
-                ax.text(column, line, letter, parse_math=False, **_LETTER)
-        largest = max(float(np.abs(one.values).max()), 1e-12)
+                dark = abs(one.values[index]) > DARK * largest
+                color = "white" if dark else "black"
+                ax.text(column, line, letter, parse_math=False, color=color, **_LETTER)
         mesh = ax.imshow(grid, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
         ax.set(xticks=[], yticks=[])
         ax.set_title(
