@@ -33,7 +33,7 @@ class Times:
 
     def __init__(self, workdir: Workdir):
         self._workdir = workdir
-        self._spent = dict.fromkeys(SPENT, 0.0)
+        self._spent: dict[str, float] = dict.fromkeys(SPENT, 0.0)
         self._earlier, self._began = 0.0, time.monotonic()
 
     def begin(self) -> None:

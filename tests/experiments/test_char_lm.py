@@ -310,8 +310,8 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
 def test_settings():
     tiny = char_lm.Config(tiny=True, generate=3, prompt="x").chosen()
     assert (tiny.corpus, tiny.hidden, tiny.generate, tiny.prompt) == ("made", 64, 3, "x")
-    given = char_lm.Config(tiny=True, corpus="x.txt", steps=7).chosen()
-    assert (given.corpus, given.steps, given.hidden) == ("x.txt", 7, 64)
+    given = char_lm.Config(tiny=True, corpus="x.txt", steps=150).chosen()
+    assert (given.corpus, given.steps, given.hidden) == ("x.txt", 150, 64)
     large = char_lm.Config(large=True, cell="gru").chosen()
     assert (large.corpus, large.cell, large.layers) == ("tiny_shakespeare", "gru", 2)
     plain = char_lm.Config()
