@@ -93,7 +93,7 @@ def foretold(data: xr.Dataset) -> list[dict[str, Any]]:
         known = ~np.isnan(gradient) & np.isfinite(last)
         gradient, last = gradient[known], last[known]
         varied = len(set(gradient)) > 1 and len(set(last)) > 1
-        found = spearmanr(gradient, last) if varied else None
+        found: Any = spearmanr(gradient, last) if varied else None
         rows.append(
             {
                 "task": str(task),
