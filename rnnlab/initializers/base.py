@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import jax
@@ -21,10 +22,20 @@ class Initializer(Protocol):
         ...
 
 
-def require_gain(gain: float) -> None:
-    """Raises for a gain that is negative or not finite."""
-    if not (math.isfinite(gain) and gain >= 0):
-        raise UsageError(f"gain={gain}: must be a finite number, at least 0")
+@dataclass(frozen=True)
+class Scaled:
+    """What initialisers with a gain share: the field, and its check.
+
+    Raises:
+        UsageError: `gain` negative or not finite.
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks the gain."""
+        if not (math.isfinite(self.gain) and self.gain >= 0):
+            raise UsageError(f"gain={self.gain}: must be a finite number, at least 0")
 
 
 def require_matrix(shape: Sequence[int]) -> tuple[int, int]:

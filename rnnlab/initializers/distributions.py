@@ -11,11 +11,11 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from rnnlab.errors import UsageError
-from rnnlab.initializers.base import draw_dtype, require_gain, require_matrix
+from rnnlab.initializers.base import Scaled, draw_dtype, require_matrix
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Scaled):
     """Independent normal entries, `w_ij ~ N(0, gain² / fan_in)`.
 
     Square matrices have ρ → gain as they grow (the circular law; Ginibre 1965), and σ_max → 2 gain.
@@ -23,12 +23,6 @@ class Gaussian:
     Raises:
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
     """
-
-    gain: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the gain."""
-        require_gain(self.gain)
 
     def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
         """Returns w `[fan_in, fan_out]`."""
@@ -39,7 +33,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Scaled):
     """Independent uniform entries with the variance of `Gaussian`.
 
     w_ij ~ U(-a, a), a = gain · √(3 / fan_in), so that Var w_ij = a² / 3 = gain² / fan_in.
@@ -47,12 +41,6 @@ class Uniform:
     Raises:
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
     """
-
-    gain: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the gain."""
-        require_gain(self.gain)
 
     def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
         """Returns w `[fan_in, fan_out]`."""

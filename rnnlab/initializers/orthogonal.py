@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from rnnlab.initializers.base import draw_dtype, require_gain, require_matrix
+from rnnlab.initializers.base import Scaled, draw_dtype, require_matrix
 
 
 @dataclass(frozen=True)
-class Orthogonal:
+class Orthogonal(Scaled):
     """A random orthogonal matrix times `gain`, uniform (Haar) on the orthogonal group.
 
     w = gain · Q, with Z = Q R the QR factors of a Gaussian matrix and R's diagonal made positive;
@@ -30,12 +30,6 @@ class Orthogonal:
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
     """
 
-    gain: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the gain."""
-        require_gain(self.gain)
-
     def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
         """Returns w `[fan_in, fan_out]`."""
         rows, columns = require_matrix(shape)
@@ -48,7 +42,7 @@ class Orthogonal:
 
 
 @dataclass(frozen=True)
-class Identity:
+class Identity(Scaled):
     """`gain` on the main diagonal, zero elsewhere (Le, Jaitly & Hinton 2015, section 3).
 
     On a shape `[H, kH]` only the first gate's block is the identity; `Blocks(Identity())` repeats
@@ -57,12 +51,6 @@ class Identity:
     Raises:
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
     """
-
-    gain: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the gain."""
-        require_gain(self.gain)
 
     def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
         """Returns w `[fan_in, fan_out]`; `key` is not used."""
