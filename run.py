@@ -3,7 +3,7 @@
 import pathlib
 import sys
 
-from rnnlab import launch
+from rnnlab.run import launch
 
 if __name__ == "__main__":
     sys.exit(launch.main(sys.argv, pathlib.Path(__file__).parent / "experiments"))

@@ -17,7 +17,7 @@ from experiments._benchmark_layers_summary import MEDIAN
 from experiments._benchmark_output import Output
 from experiments._benchmark_problem import FORWARD, GRADIENT, Problem, Shape, ours
 from experiments._benchmark_timing import matrix_product_peak
-from rnnlab.progress import Progress
+from rnnlab.run.progress import Progress
 from rnnlab.strategies import supported
 from rnnlab.strategies.auto import CHOICES, TABLE, Entry, table
 

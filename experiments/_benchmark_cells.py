@@ -12,7 +12,7 @@ from experiments._benchmark_output import Output
 from experiments._benchmark_problem import FORWARD, GRADIENT_INPUTS, Problem, ours, parse_shape
 from experiments._benchmark_timing import matrix_product_peak
 from rnnlab.cells import CELLS
-from rnnlab.progress import Progress
+from rnnlab.run.progress import Progress
 from rnnlab.strategies import supported
 
 PLAIN = "rnnlab autodiff"

@@ -34,7 +34,7 @@ from experiments._benchmark_timing import (
     short,
     take_turns,
 )
-from rnnlab.progress import Progress
+from rnnlab.run.progress import Progress
 from rnnlab.strategies import STRATEGIES, supported
 
 #: Shapes that a GPU is needed for, beside those that are measured everywhere.

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from experiments._benchmark_output import Output
 from experiments._benchmark_problem import FORWARD, GRADIENT, GRADIENT_INPUTS, PASSES, parse_shape
 from rnnlab import plots
-from rnnlab.tables import print_table
+from rnnlab.run.tables import print_table
 
 Rows = list[dict[str, Any]]
 TORCH, OURS = "PyTorch", "rnnlab "

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from experiments import _benchmark_allocator, _benchmark_peers
 from rnnlab import plots
 from rnnlab.errors import UsageError
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 
 class Output:

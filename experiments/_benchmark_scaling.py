@@ -18,7 +18,7 @@ from experiments._benchmark_output import Output
 from experiments._benchmark_problem import GRADIENT, Problem, Shape, parse_shape
 from experiments._benchmark_timing import exponent, matrix_product_peak, short
 from rnnlab import plots
-from rnnlab.progress import Progress
+from rnnlab.run.progress import Progress
 
 LAYER, DTYPE, PEER = "lstm", "float32", "Flax Linen"
 AXES = {"T": "time", "H": "hidden", "B": "batch"}

@@ -13,7 +13,7 @@ import numpy as np
 from rnnlab import sweep
 from rnnlab.cells import Elman
 from rnnlab.errors import RunError
-from rnnlab.progress import Progress
+from rnnlab.run.progress import Progress
 from rnnlab.sweep.grid import Grid
 from rnnlab.unroll import unroll
 

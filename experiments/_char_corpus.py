@@ -10,7 +10,7 @@ from experiments import _corpus
 from experiments._char_text import made_text
 from rnnlab.data import Vocabulary
 from rnnlab.errors import UsageError
-from rnnlab.workdir import Workdir
+from rnnlab.run.workdir import Workdir
 
 #: Characters of the corpus, at most, that are read before a text is begun. A state that no text led
 #: to, such as the initial one, is rare in training, and a text that begins there can go astray.

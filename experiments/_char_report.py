@@ -10,10 +10,10 @@ from experiments import _char_cells
 from rnnlab import plots
 from rnnlab.cells.base import Params
 from rnnlab.data import Vocabulary
-from rnnlab.report import Report
+from rnnlab.run.report import Report
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import log
 from rnnlab.training.language import LanguageModel
-from rnnlab.workdir import Workdir
 
 #: Folder of the generated texts, named by their steps.
 SAMPLES = "samples"

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from experiments._cliff_descents import RULES, table_of_neighbours, table_of_paths
 from experiments._cliff_theory import Unit, grad_norm_on_wall, valley, wall
 from rnnlab import plots
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 COLORS = {"unclipped": "#D55E00", "by norm": "#0072B2", "by value": "#009E73"}
 #: White valley, grey plateaus, no grey so dark that lines vanish in it.

@@ -11,9 +11,9 @@ import numpy as np
 
 from experiments import _populations
 from rnnlab.data.tasks import Task
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import log, model
 from rnnlab.training.model import Reader
-from rnnlab.workdir import Workdir
 
 #: Seed of evaluations; those of networks are 0, 1, ...
 SEED = 1_000_000

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from experiments import _populations
 from rnnlab import plots
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 #: Variables `[step, seed]` of the result, and what evaluations call them.
 EVALUATED = {

@@ -14,7 +14,7 @@ from rnnlab.data import load_text, split_text
 from rnnlab.data.pipelines import Feed, Stream, stream
 from rnnlab.data.text import SPLITS
 from rnnlab.errors import RunError, UsageError
-from rnnlab.workdir import Workdir
+from rnnlab.run.workdir import Workdir
 
 #: What a work directory keeps of the corpus.
 CORPUS = "corpus.json"

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 
 from rnnlab import plots
 from rnnlab.gradients import theory
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 #: Cells of the picture, family by family; a cell that no family names comes last.
 FAMILIES = {

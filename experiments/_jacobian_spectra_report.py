@@ -13,9 +13,9 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from rnnlab import plots
 from rnnlab.gradients import theory
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 #: The linear cases by the name that titles their panels.
 ORTHOGONAL, PRODUCT, POWER = "orthogonal", "Gaussian product", "Gaussian power"

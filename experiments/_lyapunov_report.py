@@ -13,9 +13,9 @@ from matplotlib.ticker import ScalarFormatter
 
 from rnnlab import plots
 from rnnlab.gradients import theory
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 
 class Setting(Protocol):

@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 
 from experiments import _populations
 from rnnlab import plots
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 
 def write(workdir: Workdir, data: xr.Dataset, solved: float) -> None:

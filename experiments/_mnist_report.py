@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from experiments._mnist_images import CLASSES, Images
 from rnnlab import plots
-from rnnlab.report import Report
+from rnnlab.run.report import Report
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import log
-from rnnlab.workdir import Workdir
 
 CURVE, CONFUSION, MISREAD, ADJOINTS = "curve.png", "confusion.png", "misread.png", "adjoints.png"
 #: Rows and columns of misread digits.

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from rnnlab import results
+from rnnlab.run import results
+from rnnlab.run.workdir import Workdir
 from rnnlab.statistics import wilson_interval
-from rnnlab.workdir import Workdir
 
 
 def measured(

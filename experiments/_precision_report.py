@@ -19,9 +19,9 @@ from experiments._precision_errors import (
     table_of_lengths,
 )
 from rnnlab import plots
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 MARKERS: dict[str, dict[str, Any]] = {
     "float32 naive": {"marker": "o", "markersize": 3.5},

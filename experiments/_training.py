@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import Workdir
 from rnnlab.training.loop import Outcome
 from rnnlab.training.times import TIMES
-from rnnlab.workdir import Workdir
 
 #: What a work directory keeps of the finished run.
 SUMMARY, REPORT = "summary.json", "report.html"

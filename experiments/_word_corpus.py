@@ -14,7 +14,7 @@ from rnnlab.data import WordVocabulary, split_words
 from rnnlab.data.text import SPLITS
 from rnnlab.data.words import UNKNOWN
 from rnnlab.errors import UsageError
-from rnnlab.workdir import Workdir
+from rnnlab.run.workdir import Workdir
 
 #: The corpus that has splits of its own, which results in the literature are about.
 TREEBANK = "penn_treebank"

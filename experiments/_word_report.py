@@ -14,10 +14,10 @@ from experiments._word_corpus import Corpus
 from rnnlab import plots
 from rnnlab.cells.base import Params
 from rnnlab.data.words import END
-from rnnlab.report import Report
+from rnnlab.run.report import Report
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import generation, log
 from rnnlab.training.language import LanguageModel
-from rnnlab.workdir import Workdir
 
 CURVE = "curve.png"
 #: exp of more leaves float64.

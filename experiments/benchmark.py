@@ -42,8 +42,8 @@ from experiments._benchmark_output import Output
 from experiments._benchmark_problem import AGREE, parse_layer, parse_shape
 from rnnlab import cells
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import Workdir
 from rnnlab.strategies import STRATEGIES
-from rnnlab.workdir import Workdir
 
 
 def _of_tables(suite: Any) -> Any:

@@ -28,14 +28,15 @@ from experiments._bptt_problems import Network, Problem, TaskProblem, TextProble
 from experiments._char_corpus import read_corpus
 from experiments._corpus import MADE
 from experiments._training import with_setting
-from rnnlab import results, strategies
+from rnnlab import strategies
 from rnnlab.data import tasks
 from rnnlab.errors import UsageError
+from rnnlab.run import results
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import optimisers
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.plan import Plan
-from rnnlab.workdir import Workdir
 
 #: The name of the task to predict the next character of the corpus.
 TEXT = "text"

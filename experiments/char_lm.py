@@ -33,7 +33,8 @@ from rnnlab.combinators import Dropout, Stack
 from rnnlab.data import Vocabulary
 from rnnlab.data.spelling import known_share, spelled_words
 from rnnlab.errors import UsageError
-from rnnlab.tables import print_table
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import diagnostics, generation, optimisers
 from rnnlab.training.checkpoints import Checkpoints
 from rnnlab.training.generation import Choice
@@ -43,7 +44,6 @@ from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
-from rnnlab.workdir import Workdir
 
 #: Texts that are generated at each evaluation, the first of which is shown.
 SAMPLES = 8

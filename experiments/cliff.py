@@ -38,11 +38,11 @@ from experiments import _cliff_report
 from experiments._cliff_descents import RULES
 from experiments._cliff_report import THIN, is_shown
 from experiments._cliff_theory import wall
-from rnnlab import results
 from rnnlab.cells import Elman, HiddenState
 from rnnlab.errors import UsageError
+from rnnlab.run import results
+from rnnlab.run.workdir import Workdir
 from rnnlab.unroll import unroll
-from rnnlab.workdir import Workdir
 
 CELL = Elman(1, activation="sigmoid")
 

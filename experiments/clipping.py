@@ -37,13 +37,13 @@ from rnnlab import initializers
 from rnnlab.cells import Elman
 from rnnlab.data.tasks import TemporalOrder
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import log, model, optimisers
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
-from rnnlab.workdir import Workdir
 
 TASK = TemporalOrder(2)
 METHODS = ("sgd", "clip", "clip_penalty")

@@ -30,11 +30,12 @@ import xarray as xr
 
 from experiments import _phase
 from experiments._phase import Measured
-from rnnlab import cells, plots, results, sweep
+from rnnlab import cells, plots, sweep
 from rnnlab.errors import UsageError
-from rnnlab.report import Report
-from rnnlab.tables import print_table
-from rnnlab.workdir import Workdir
+from rnnlab.run import results
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 
 #: What the fields of `Config` are called in `sweep.Grid` and `rnnlab.data`, to correct messages.
 FIELDS = {

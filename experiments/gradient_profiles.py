@@ -33,12 +33,13 @@ from jax import Array
 
 from experiments import _gradient_profiles_report
 from experiments._gradient_profiles_report import PARTS
-from rnnlab import cells, initializers, registry, results
+from rnnlab import cells, initializers
 from rnnlab.cells.base import set_block
 from rnnlab.errors import UsageError
 from rnnlab.gradients import adjoint_profile, theory
 from rnnlab.gradients.parts import leaf_names
-from rnnlab.workdir import Workdir
+from rnnlab.run import registry, results
+from rnnlab.run.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,12 +38,13 @@ from jax.typing import DTypeLike
 from experiments import _jacobian_spectra_report
 from experiments._jacobian_spectra_law import kolmogorov_smirnov
 from experiments._jacobian_spectra_report import KINDS, ORTHOGONAL, POWER, PRODUCT
-from rnnlab import cells, initializers, registry, results
+from rnnlab import cells, initializers
 from rnnlab.cells import HiddenState
 from rnnlab.errors import UsageError
 from rnnlab.gradients import state_jacobian, theory
+from rnnlab.run import registry, results
+from rnnlab.run.workdir import Workdir
 from rnnlab.unroll import unroll
-from rnnlab.workdir import Workdir
 
 #: Steps that bring a driven network to a typical state before the Jacobian is measured.
 WARM_UP = 100

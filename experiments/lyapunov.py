@@ -32,10 +32,11 @@ import xarray as xr
 from jax import Array
 
 from experiments import _lyapunov_report
-from rnnlab import cells, initializers, registry, results
+from rnnlab import cells, initializers
 from rnnlab.errors import UsageError
 from rnnlab.gradients import lyapunov_exponents, recurrent_matrices, theory
-from rnnlab.workdir import Workdir
+from rnnlab.run import registry, results
+from rnnlab.run.workdir import Workdir
 
 #: Points at which the running estimate is read.
 RECORDS = 30

@@ -30,13 +30,13 @@ from rnnlab import gradients, strategies
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import diagnostics, model, optimisers
 from rnnlab.training.loop import Evaluate, Outcome, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
-from rnnlab.workdir import Workdir
 
 #: Seeds of what is measured; those of networks are 0, 1, ...
 EVALUATION_SEED, GRADIENT_SEED = 1_000_000, 1_000_001

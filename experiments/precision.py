@@ -42,13 +42,14 @@ from jax.typing import DTypeLike
 from experiments import _precision_report
 from experiments._precision_errors import CONTROL, WAYS
 from experiments._precision_report import ROUNDINGS
-from rnnlab import cells, initializers, results
+from rnnlab import cells, initializers
 from rnnlab.cells import Cell
 from rnnlab.errors import UsageError
 from rnnlab.gradients import adjoint_profile
 from rnnlab.initializers import Blocks, Orthogonal, Rescaled
+from rnnlab.run import results
+from rnnlab.run.workdir import Workdir
 from rnnlab.unroll import unroll
-from rnnlab.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)

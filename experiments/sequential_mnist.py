@@ -41,15 +41,15 @@ from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data.pipelines import Feed, shuffled
 from rnnlab.errors import UsageError
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 from rnnlab.statistics import wilson_interval
-from rnnlab.tables import print_table
 from rnnlab.training import diagnostics, optimisers
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
-from rnnlab.workdir import Workdir
 
 #: What a work directory keeps of the test: the answer to each image.
 ANSWERS = "answers.json"

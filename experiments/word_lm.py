@@ -32,7 +32,8 @@ from rnnlab import cells, initializers, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data.words import UNKNOWN
 from rnnlab.errors import UsageError
-from rnnlab.tables import print_table
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import diagnostics, optimisers
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
 from rnnlab.training.loop import Outcome, train
@@ -40,7 +41,6 @@ from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
-from rnnlab.workdir import Workdir
 
 #: Parts of the validation split that are read side by side. The test split is read in one.
 PARTS = 20

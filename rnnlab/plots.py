@@ -29,7 +29,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from rnnlab.errors import UsageError
-from rnnlab.workdir import atomic_write
+from rnnlab.run.workdir import atomic_write
 
 #: Okabe & Ito (2008), "Color Universal Design": told apart with every common colour blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -21,9 +21,9 @@ import jax
 import numpy as np
 
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run.workdir import atomic_write
 from rnnlab.sweep.chunks import Chunk, Values
 from rnnlab.sweep.grid import Grid
-from rnnlab.workdir import atomic_write
 
 #: Seconds between two looks for what another host is to write.
 INTERVAL = 0.2

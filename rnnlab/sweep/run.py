@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from rnnlab.errors import UsageError
-from rnnlab.progress import Progress
+from rnnlab.run.progress import Progress
 from rnnlab.sweep import chunks
 from rnnlab.sweep.chunks import Chunk, Values
 from rnnlab.sweep.draws import Corpora

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.workdir import Workdir
+from rnnlab.run.workdir import Workdir
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"

@@ -21,7 +21,8 @@ import numpy as np
 
 from rnnlab import hosts
 from rnnlab.data.pipelines import Feed
-from rnnlab.progress import Progress
+from rnnlab.run.progress import Progress
+from rnnlab.run.workdir import Workdir
 from rnnlab.training import devices
 from rnnlab.training.checkpoints import Checkpoints
 from rnnlab.training.log import Log
@@ -29,7 +30,6 @@ from rnnlab.training.plan import Plan
 from rnnlab.training.signals import Deferred, deferred
 from rnnlab.training.step import Learner, TrainState
 from rnnlab.training.times import Times
-from rnnlab.workdir import Workdir
 
 CHECKPOINTS = "checkpoints"
 

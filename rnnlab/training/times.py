@@ -18,7 +18,7 @@ import json
 import time
 from collections.abc import Iterator
 
-from rnnlab.workdir import Workdir
+from rnnlab.run.workdir import Workdir
 
 TIMES = "times.json"
 SPENT = ("start", "program", "compile", "evaluate", "checkpoint", "data")

@@ -37,8 +37,8 @@ from experiments._benchmark_problem import (
     run_ours,
 )
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import open_workdir
 from rnnlab.strategies.auto import Entry, read
-from rnnlab.workdir import open_workdir
 from tests import quick
 
 TINY = {"turns": 3, "seconds": 0.05, "base": "2x6x3x4", "shapes": ("2x4x3x5",)}

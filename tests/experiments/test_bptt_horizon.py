@@ -13,12 +13,12 @@ from jax.flatten_util import ravel_pytree
 from experiments import _bptt_problems, bptt_horizon
 from experiments._bptt_gradients import Gradients, compare, noise
 from experiments._bptt_problems import Network, TaskProblem
-from rnnlab import results
 from rnnlab.data import tasks
 from rnnlab.errors import UsageError
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, optimisers
 from rnnlab.training.optimisers import Clip
-from rnnlab.workdir import open_workdir
 from tests import quick
 
 SMALL = bptt_horizon.Config(

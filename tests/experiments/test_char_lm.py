@@ -18,8 +18,8 @@ from experiments import _char_cells, _char_text, _corpus, char_lm
 from rnnlab.data import split_text
 from rnnlab.data.spelling import spelled_words
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
-from rnnlab.workdir import open_workdir
 from tests import quick
 from tests.experiments.runs import assert_same, copy, evaluations, state_of
 

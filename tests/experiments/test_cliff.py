@@ -10,9 +10,9 @@ import pytest
 from experiments import cliff
 from experiments._cliff_descents import RULES, steps, table_of_paths
 from experiments._cliff_theory import grad_norm_on_wall, valley, wall
-from rnnlab import results
 from rnnlab.errors import UsageError
-from rnnlab.workdir import open_workdir
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 
 CONFIG = cliff.Config(points=41, updates=60, neighbours=3)
 POINTS = [(5.2, -2.6), (4.3, -2.1), (4.9, -2.55), (4.6, -2.4), (-3.0, 1.0)]

@@ -14,11 +14,11 @@ import xarray as xr
 
 from experiments import _clipping_judge, _clipping_report, _populations, clipping
 from experiments._clipping_judge import Judge
-from rnnlab import results
 from rnnlab.errors import UsageError
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, log, loop
 from rnnlab.training.step import train_steps
-from rnnlab.workdir import open_workdir
 from tests import quick
 
 SMALL = clipping.Config(

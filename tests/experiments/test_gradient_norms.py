@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from experiments import _phase, gradient_norms
-from rnnlab import results
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
-from rnnlab.workdir import open_workdir
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 
 SMALL = {
     "cells": ("linear", "tanh", "gru"),

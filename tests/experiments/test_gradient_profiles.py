@@ -7,11 +7,12 @@ import pytest
 
 from experiments import gradient_profiles
 from experiments._gradient_profiles_report import FAMILIES, half_life, time_constant
-from rnnlab import cells, results
+from rnnlab import cells
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 from rnnlab.unroll import unroll
-from rnnlab.workdir import open_workdir
 
 CONFIG = gradient_profiles.Config(
     cells=("linear", "lstm"),

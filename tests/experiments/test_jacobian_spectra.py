@@ -8,11 +8,12 @@ from scipy import stats
 
 from experiments import jacobian_spectra
 from experiments._jacobian_spectra_law import fuss_catalan_distribution, kolmogorov_smirnov
-from rnnlab import cells, initializers, results
+from rnnlab import cells, initializers
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 from rnnlab.unroll import unroll
-from rnnlab.workdir import open_workdir
 
 CONFIG = jacobian_spectra.Config(
     lengths=(1, 3), hidden=4, widths=(4,), cells=("lstm",), seeds=2, gain=1.5

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from experiments import lyapunov
-from rnnlab import cells, initializers, results
+from rnnlab import cells, initializers
 from rnnlab.errors import RunError, UsageError
-from rnnlab.workdir import open_workdir
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 
 CONFIG = lyapunov.Config(
     gains=(0.5, 2.0),

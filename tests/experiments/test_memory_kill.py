@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 
 from experiments import memory_tasks
+from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
-from rnnlab.workdir import open_workdir
 from tests import quick
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ import xarray as xr
 
 from experiments import _memory_report, _populations, memory_tasks
 from experiments._training import with_setting
-from rnnlab import results
 from rnnlab.errors import UsageError
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, loop
-from rnnlab.workdir import open_workdir
 from tests import quick
 
 SMALL = memory_tasks.Config(

@@ -10,9 +10,10 @@ import xarray as xr
 
 from experiments import precision
 from experiments._precision_errors import CONTROL, WAYS, errors, right_up_to, table_of_failures
-from rnnlab import initializers, results
+from rnnlab import initializers
 from rnnlab.errors import UsageError
-from rnnlab.workdir import open_workdir
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 from tests import quick
 
 CONFIG = precision.Config(

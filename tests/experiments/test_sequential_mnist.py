@@ -13,8 +13,8 @@ import pytest
 from experiments import _mnist_images, _mnist_report, sequential_mnist
 from rnnlab import cells
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, log
-from rnnlab.workdir import open_workdir
 from tests import quick
 from tests.experiments.runs import evaluations
 

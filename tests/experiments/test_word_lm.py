@@ -18,9 +18,9 @@ import pytest
 
 from experiments import _word_corpus, _word_report, word_lm
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, log, optimisers
 from rnnlab.training.checkpoints import Checkpoints
-from rnnlab.workdir import open_workdir
 from tests import quick
 from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
 

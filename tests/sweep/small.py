@@ -25,7 +25,8 @@ PREAMBLE = """
 import pathlib, sys
 import jax
 jax.config.update("jax_enable_x64", True)
-from rnnlab import results, sweep
+from rnnlab import sweep
+from rnnlab.run import results
 from tests.sweep.small import GRID, LITTLE
 """
 

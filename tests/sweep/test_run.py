@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rnnlab import cells, results, sweep
+from rnnlab import cells, sweep
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import results
 from rnnlab.sweep import chunks, folder
 from rnnlab.sweep.draws import Corpora
 from tests import quick

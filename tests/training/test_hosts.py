@@ -67,7 +67,7 @@ def run(config, workdir):
 '''
 START = """
 import pathlib, sys
-from rnnlab import launch
+from rnnlab.run import launch
 sys.exit(launch.main(sys.argv, pathlib.Path(sys.argv.pop(1))))
 """
 
@@ -196,7 +196,7 @@ def test_an_error_of_the_first_host_is_that_of_all(folder):
     ],
 )
 def test_flags_that_do_not_go_together(folder, flags, words, capsys):
-    from rnnlab import launch
+    from rnnlab.run import launch
 
     assert launch.main(["run.py", *flags], folder) == 2
     assert words in capsys.readouterr().err

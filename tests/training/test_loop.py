@@ -17,11 +17,11 @@ import pytest
 
 from rnnlab.data import pipelines
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run.workdir import open_workdir
 from rnnlab.training import checkpoints, devices, log, optimisers
 from rnnlab.training.loop import train
 from rnnlab.training.plan import Plan
 from rnnlab.training.step import Learner
-from rnnlab.workdir import open_workdir
 from tests import quick
 
 ROOT = Path(__file__).parents[2]

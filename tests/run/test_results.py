@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rnnlab import results
 from rnnlab.errors import RunError
-from rnnlab.workdir import open_workdir
+from rnnlab.run import results
+from rnnlab.run.workdir import open_workdir
 
 
 @pytest.fixture

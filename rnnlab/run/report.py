@@ -7,8 +7,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from rnnlab import tables
-from rnnlab.workdir import Workdir, atomic_write
+from rnnlab.run import tables
+from rnnlab.run.workdir import Workdir, atomic_write
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -67,7 +67,7 @@ class Report:
         """Adds a table.
 
         Args:
-            data: rows, a DataFrame or an xarray object, as `rnnlab.tables.as_rows` takes them.
+            data: rows, a DataFrame or an xarray object, as `rnnlab.run.tables.as_rows` takes them.
             caption: what the table shows, with units.
             columns: names of the columns.
 

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from rnnlab import progress
-from rnnlab.progress import Progress
+from rnnlab.run import progress
+from rnnlab.run.progress import Progress
 
 
 @pytest.fixture

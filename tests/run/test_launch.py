@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from rnnlab import command_line, launch, registry
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import command_line, launch, registry
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 
 TOY = '''"""Does it run?
 

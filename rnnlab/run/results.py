@@ -15,8 +15,8 @@ from typing import Any
 import xarray as xr
 
 from rnnlab.errors import RunError
-from rnnlab.progress import Progress
-from rnnlab.workdir import Workdir, atomic_write
+from rnnlab.run.progress import Progress
+from rnnlab.run.workdir import Workdir, atomic_write
 
 #: The finished result of an experiment, and the folder of its parts until then.
 FILE = "results.nc"

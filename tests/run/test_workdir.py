@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.workdir import atomic_write, default_path, open_workdir
+from rnnlab.run.workdir import atomic_write, default_path, open_workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +164,7 @@ HOLD = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from test_workdir import Config
-from rnnlab.workdir import open_workdir
+from rnnlab.run.workdir import open_workdir
 with open_workdir(sys.argv[1], "toy", Config()):
     print("open", flush=True)
     time.sleep(60)

@@ -6,8 +6,8 @@ import pytest
 
 from rnnlab import plots
 from rnnlab.errors import UsageError
-from rnnlab.report import Report
-from rnnlab.workdir import open_workdir
+from rnnlab.run.report import Report
+from rnnlab.run.workdir import open_workdir
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,9 +18,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from rnnlab import command_line, registry
-from rnnlab import workdir as workdirs
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import command_line, registry
+from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
 PATIENCE = 60

@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from rnnlab.errors import UsageError
-from rnnlab.registry import Experiment, unknown
+from rnnlab.run.registry import Experiment, unknown
 
 DEFAULT_EXPERIMENT = "gradient_norms"
 _FLAGS = ("--experiment", "--workdir", "--coordinator", "--host", "--hosts", "--list", "--help")

@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from rnnlab.errors import UsageError
-from rnnlab.tables import as_rows, format_cell, numeric_columns, print_table
+from rnnlab.run.tables import as_rows, format_cell, numeric_columns, print_table
 
 EXPECTED = (["cell", "rate"], [["tanh", 0.5], ["lstm", 0.25]])
 
