@@ -39,7 +39,7 @@ def perturbed_gradients(cell, params, xs, state, cotangents):
         s = jax.tree.map(lambda a, d: a + d[0], state, offsets)
         total = jnp.zeros((), xs.dtype)
         for t in range(xs.shape[0]):
-            after, y = cell.step(params, cell.project(params, xs[t]), s)
+            after, y = cell.step(params, xs[t], s)
             s = jax.tree.map(lambda a, d, t=t: a + d[t + 1], after, offsets)
             y = y - jax.tree.leaves(after)[head] + jax.tree.leaves(s)[head]
             total += jnp.sum(y * cotangents[t])
