@@ -43,6 +43,16 @@ class Cell(Layer, Protocol):
         ...
 
 
+@runtime_checkable
+class SizedLayer(Protocol):
+    """A layer that says itself how wide its output is."""
+
+    @property
+    def features_out(self) -> int | None:
+        """Number of features of the output; None where it is that of the input."""
+        ...
+
+
 class NoisyCell:
     """Base of a cell that draws noise once for each unroll, such as dropout of its recurrence."""
 
@@ -130,7 +140,7 @@ def cells_of(layer: Layer) -> tuple[Cell, ...]:
 
 def output_size(layer: Layer) -> int | None:
     """Number of features of a layer's output; None where it is that of its input."""
-    if isinstance(layer, Arrangement):
+    if isinstance(layer, SizedLayer):
         return layer.features_out
     return _step_size(layer)
 

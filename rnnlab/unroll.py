@@ -13,6 +13,8 @@ either direction. Length 0 returns the given state.
 from __future__ import annotations
 
 import dataclasses
+import sys
+import types
 from functools import lru_cache
 from typing import Any
 
@@ -252,3 +254,16 @@ def _turn(control: Control, xs: Any) -> Any:
         return jnp.take_along_axis(a, index, axis=0)
 
     return lambda tree: jax.tree.map(turn, tree)
+
+
+class _Module(types.ModuleType):
+    """This module, callable as its main function.
+
+    Importing a submodule binds its name in the package, here to a module of the name that
+    `from rnnlab import unroll` asks for. Called, it is that function.
+    """
+
+    __call__ = staticmethod(unroll)
+
+
+sys.modules[__name__].__class__ = _Module

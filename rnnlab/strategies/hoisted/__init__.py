@@ -41,6 +41,7 @@ from rnnlab.strategies.autodiff import autodiff
 from rnnlab.strategies.base import BaseStrategy, StrategyWarning
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted.scan import TimeBlocks
+from rnnlab.strategies.hoisted.step_columns import SideEffects
 
 #: Columns that a time block should have: enough for its products to run at full speed, few enough
 #: to stay in the cache.
@@ -78,11 +79,11 @@ class Hoisted(BaseStrategy):
         own, state = jax.tree.map(partial(_one_batch_axis, 0, len(batch_shape)), (own, state))
         try:
             blocks = TimeBlocks(cell, size, shared, own, xs, state)
+        except SideEffects:
+            return _fall_back("its step has side effects", cell, *arguments)
         except Exception as error:  # a step written for a batch alone may fail in any way
             reason = f"its step cannot be traced for a single sequence ({error})"
             return _fall_back(reason, cell, *arguments)
-        if blocks.columns.opaque:
-            return _fall_back("its step has side effects", cell, *arguments)
         results: Any = _run(blocks, shared, own, xs, state, control)
         final, ys = results
         final = jax.tree.map(lambda a: a.reshape(*batch_shape, a.shape[-1]), final)

@@ -37,11 +37,14 @@ class Adjoints(NamedTuple):
     sums: list[Array]
 
 
+class SideEffects(Exception):
+    """A step cannot be taken apart, since it does more than compute, such as `jax.debug.print`."""
+
+
 class StepColumns:
     """The traced step of a cell, in two parts.
 
     Attributes:
-      opaque: whether the step has side effects, so that it cannot be taken apart.
       dtype: of everything that is computed here; float32 for 16-bit floats.
       projection: what depends on the input alone, as columns.
       step: the rest of the step, as columns.
@@ -68,7 +71,8 @@ class StepColumns:
 
         traced = TracedStep(cell, _together(shapes, each[0]), x, each[1])
 
-        self.opaque = traced.opaque
+        if traced.opaque:
+            raise SideEffects
 
         def project(shared: Params, own: Params, x: Any) -> Any:
             return traced.project(_together(shared, own), x)
