@@ -70,8 +70,8 @@ def read_images(source: ImageSource) -> Splits:
         from rnnlab.data import mnist
     except ModuleNotFoundError as error:
         raise RunError(
-            f"images={source.images}: the package {error.name} is missing; install tensorflow-datasets "
-            "and importlib_resources"
+            f"images={source.images}: the package {error.name} is missing; install "
+            "tensorflow-datasets and importlib_resources"
         ) from error
 
     def load(split: str) -> Images:

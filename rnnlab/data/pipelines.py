@@ -68,10 +68,10 @@ class Window(NamedTuple):
 class Stream:
     """The windows of one epoch over a corpus, as a grain source.
 
-    The corpus is cut into B contiguous parts of equal length, which are read side by side, `length`
-    steps at a time: `xs[t + 1, b]` follows `xs[t, b]`, and the first step of a window follows the last of
-    the window before. Fewer than `B · T + B` codes at the ends of the parts are left out. This
-    is the batching of Zaremba, Sutskever and Vinyals (2014).
+    The corpus is cut into B contiguous parts of equal length, which are read side by side, T steps
+    at a time: `xs[t + 1, b]` follows `xs[t, b]`, and the first step of a window follows the last of
+    the window before. Fewer than `B · T + B` codes at the ends of the parts are left out. This is
+    the batching of Zaremba, Sutskever and Vinyals (2014).
 
     Args:
         codes: the corpus, integers `[N]`.
