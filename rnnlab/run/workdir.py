@@ -34,6 +34,9 @@ from rnnlab.run.fields import to_json
 #: Folders of a work directory that other hosts than the first do not get.
 LARGE = frozenset({"checkpoints", "tensorboard", "chunks"})
 
+#: The log of a run that trains.
+METRICS = "metrics.jsonl"
+
 #: Held while a process works in the folder.
 LOCK = ".lock"
 
