@@ -28,7 +28,7 @@ from typing import Any, Literal
 import filelock
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import environment, fields
+from rnnlab.run import environment, fields, identity
 from rnnlab.run.fields import to_json
 
 #: Folders of a work directory that other hosts than the first do not get.
@@ -163,7 +163,7 @@ def open_workdir(
                 if not hosts.first():
                     workdir.root = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
                     _unpack(small, workdir.root)
-                    _check_same(workdir, *_read_config(workdir.path("config.json")))
+                    _check_same(workdir)
                     _record_start(workdir, argv, preset)
             yield workdir
         except BaseException as error:
@@ -244,9 +244,8 @@ def _unpack(archive: bytes, root: pathlib.Path) -> None:
 
 def _claim(workdir: Workdir) -> None:
     """Writes `config.json` into a new folder, or checks that an old one has the same."""
-    path = workdir.path("config.json")
-    if path.exists():
-        _check_same(workdir, *_read_config(path))
+    if workdir.path(identity.FILE).exists():
+        _check_same(workdir)
         return
     foreign = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
     if foreign:
@@ -255,41 +254,13 @@ def _claim(workdir: Workdir) -> None:
             "config.json); choose another with --workdir=PATH"
         )
     workdir.write(
-        "config.json", _pretty({"experiment": workdir.experiment, "config": workdir.config})
+        identity.FILE, identity.text(identity.Identity(workdir.experiment, workdir.config))
     )
 
 
-def _read_config(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
-    try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-        return contents["experiment"], dict(contents["config"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise RunError(
-            f"{path}: is damaged; delete the folder {path.parent} to start afresh, "
-            "or choose another with --workdir=PATH"
-        ) from error
-
-
-def _check_same(workdir: Workdir, experiment: str, config: dict[str, Any]) -> None:
-    if experiment != workdir.experiment:
-        raise UsageError(
-            f"--workdir={workdir.first}: holds the experiment {experiment}, not "
-            f"{workdir.experiment}; choose another with --workdir=PATH"
-        )
-    # Compared as text: nan equals itself there, and 1 is not 1.0.
-    here = {name: json.dumps(value) for name, value in fields.flatten_json(workdir.config).items()}
-    there = {name: json.dumps(value) for name, value in fields.flatten_json(config).items()}
-    differ = [name for name in here | there if here.get(name) != there.get(name)]
-    if differ:
-        shown = ", ".join(
-            f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
-            for name in differ[:3]
-        )
-        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-        raise UsageError(
-            f"--workdir={workdir.first}: holds another configuration ({shown}{more}); "
-            "choose another with --workdir=PATH"
-        )
+def _check_same(workdir: Workdir) -> None:
+    here = identity.Identity(workdir.experiment, workdir.config)
+    identity.check_same(workdir.first, identity.read(workdir.root), here)
 
 
 def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> None:
