@@ -1,14 +1,11 @@
-"""What the descents of `cliff` met and where they ended, rule by rule."""
-
-from __future__ import annotations
+"""Tables of `cliff`: what the descents met and where they ended, rule by rule."""
 
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-#: How the gradient is clipped.
-RULES = ("unclipped", "by norm", "by value")
+from experiments.cliff.schema import RULES
 
 
 def table_of_paths(data: xr.Dataset) -> list[dict[str, Any]]:
@@ -24,24 +21,24 @@ def table_of_paths(data: xr.Dataset) -> list[dict[str, Any]]:
                 "final loss": path.path_loss[-1].item(),
                 "lowest loss": path.path_loss.min().item(),
                 "largest ‖∇E‖": path.path_grad_norm.max().item(),
-                "largest step": steps(path).max().item(),
+                "largest update": update_lengths(path).max().item(),
             }
         )
     return rows
 
 
 def table_of_neighbours(data: xr.Dataset) -> list[dict[str, Any]]:
-    """What each rule makes of the starts around `start`."""
+    """How the descents from the starts around `start` end with each rule."""
     rows = []
     for rule in RULES:
         paths = data.sel(rule=rule).isel(start=slice(1, None))
-        longest = steps(paths).max("update").values
+        longest = update_lengths(paths).max("update").values
         final = paths.path_loss.isel(update=-1).values
         rows.append(
             {
                 "clipping": rule,
-                "largest step": _spread(longest),
-                "step above 1, %": 100 * float(np.mean(longest > 1)),
+                "largest update": _spread(longest),
+                "update above 1, %": 100 * float(np.mean(longest > 1)),
                 "final loss": _spread(final),
                 "final loss below 0.01, %": 100 * float(np.mean(final < 0.01)),
             }
@@ -49,7 +46,7 @@ def table_of_neighbours(data: xr.Dataset) -> list[dict[str, Any]]:
     return rows
 
 
-def steps(paths: xr.Dataset) -> xr.DataArray:
+def update_lengths(paths: xr.Dataset) -> xr.DataArray:
     """Length of each update in the (w, b) plane."""
     return np.hypot(paths.path_w.diff("update"), paths.path_b.diff("update"))
 
