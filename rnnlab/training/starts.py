@@ -1,16 +1,16 @@
-"""The networks of experiments on memory, by the names that flags use."""
+"""Starts of networks: a cell together with its initialisation, by the names that flags use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from rnnlab import cells, initializers
+from rnnlab.cells.base import Cell
 from rnnlab.errors import UsageError
 
-#: Networks that are a cell with a start of its own, made from H and T; every name in
-#: rnnlab.cells.CELLS is one too.
-STARTS: dict[str, Callable[[int, int], Any]] = {
+#: Cells with an initialisation of their own, made from the hidden units H and the length T. Every
+#: name in rnnlab.cells.CELLS is a start too, with that cell's default initialisation.
+STARTS: dict[str, Callable[[int, int], Cell]] = {
     "tanh_identity": lambda hidden, length: cells.by_name(
         "tanh", hidden, wh_init=initializers.Identity()
     ),
@@ -30,13 +30,13 @@ STARTS: dict[str, Callable[[int, int], Any]] = {
 }
 
 
-def by_name(name: str, hidden: int, length: int) -> Any:
-    """The cell of a network.
+def by_name(name: str, hidden: int, length: int) -> Cell:
+    """The cell of a start.
 
     Args:
-        name: of `STARTS` or of a cell.
-        hidden: units H.
-        length: steps T that it has to remember.
+        name: one of `STARTS` or of `rnnlab.cells.CELLS`.
+        hidden: hidden units H.
+        length: steps T over which the network has to remember; only the chrono starts use it.
 
     Raises:
         UsageError: an unknown name, or a width that the cell cannot have.
