@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
-from rnnlab import cells, initializers
+from rnnlab import cells, initializers, strategies
 from rnnlab.cells.base import Cell
 from rnnlab.errors import UsageError
+from rnnlab.training.settings import check_names, check_positive
 
 #: Cells with an initialisation of their own, made from the hidden units H and the length T. Every
 #: name in rnnlab.cells.CELLS is a start too, with that cell's default initialisation.
@@ -48,3 +50,30 @@ def by_name(name: str, hidden: int, length: int) -> Cell:
             f"networks={name!r}: unknown, choose one of {', '.join([*STARTS, *cells.CELLS])}"
         )
     return cells.by_name(name, hidden)
+
+
+@dataclasses.dataclass(frozen=True)
+class Population:
+    """Networks of several starts, each with many seeds that are trained side by side."""
+
+    #: Networks: tanh_identity, tanh_orthogonal, tanh_gaussian, irnn, lstm_chrono, gru_chrono, or
+    #: any cell by its name in rnnlab.cells.CELLS.
+    networks: tuple[str, ...] = ("tanh_orthogonal", "gru")
+    #: Networks of each start, with seeds 0, 1, ...
+    seeds: int = 4
+    #: Hidden units.
+    hidden: int = 32
+    #: How sequences are run: hoisted, autodiff, rematerialised, auto, ...
+    strategy: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        check_positive(self, "seeds", "hidden")
+        check_names("networks", self.networks)
+        strategies.by_name(self.strategy)
+        for name in self.networks:
+            self.cell(name, 2)
+
+    def cell(self, name: str, length: int) -> Cell:
+        """The cell of the network of that name; see `by_name`."""
+        return by_name(name, self.hidden, length)
