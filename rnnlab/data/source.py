@@ -26,3 +26,11 @@ class Source(Folders):
 
     #: tiny_shakespeare, penn_treebank, made (a text for quick runs) or the path of a text file.
     corpus: str = MADE
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSource(Folders):
+    """Where images of digits come from."""
+
+    #: mnist, or made (small digit-like images for quick runs).
+    images: str = MADE

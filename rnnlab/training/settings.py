@@ -158,7 +158,7 @@ class Scheduled(Descent):
 
     def make_plan(self, steps: int, **more: Any) -> Plan:
         """The plan of a training of that many steps; `more` are further fields of `Plan`."""
-        fields = {
+        fields: dict[str, Any] = {
             "chunk": self.chunk,
             "evaluate_every": self.evaluate_every,
             "checkpoint_every": self.checkpoint_every,
