@@ -8,9 +8,9 @@ import optax
 
 from experiments.clipping.starts import STARTS, TASK
 from rnnlab.errors import UsageError
+from rnnlab.run import checks
 from rnnlab.training import optimisers
 from rnnlab.training.plan import Plan
-from rnnlab.training.settings import check_at_least, check_names, check_positive
 
 METHODS = ("sgd", "clip", "clip_penalty")
 
@@ -52,18 +52,18 @@ class Config:
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        check_positive(self, "seeds", "hidden", "batch", "evaluation_batch")
-        check_names("methods", self.methods, METHODS)
-        check_names("starts", self.starts, STARTS)
-        check_names("lengths", self.lengths)
-        if self.test_lengths:
-            check_names("test_lengths", self.test_lengths)
+        checks.at_least(self, seeds=1, hidden=1, batch=1, evaluation_batch=1)
+        checks.positive(self, "clip_norm", "penalty")
+        checks.not_empty(self, "methods", "starts", "lengths")
+        checks.distinct(self, "methods", "starts", "lengths", "test_lengths")
+        checks.known(self, "methods", "method", METHODS)
+        checks.known(self, "starts", "start", STARTS)
         for length in (*self.lengths, *self.test_lengths):
             TASK.check(length)
         if not 0 < self.solved < 1:
             raise UsageError(f"solved={self.solved}: must be between 0 and 1")
-        self._check_weight("clip_norm", "clip", "clip_penalty")
-        self._check_weight("penalty", "clip_penalty")
+        self._check_used("clip_norm", "clip", "clip_penalty")
+        self._check_used("penalty", "clip_penalty")
         self.plan()
         if self.evaluate_every % self.chunk:
             raise UsageError(
@@ -71,12 +71,9 @@ class Config:
             )
         self.optimiser()
 
-    def _check_weight(self, field: str, *methods: str) -> None:
-        """A number that only these methods use."""
+    def _check_used(self, field: str, *methods: str) -> None:
+        """Refuses a number that only these methods use, if none of them is chosen."""
         value = getattr(self, field)
-        check_at_least(self, 0, field)
-        if not value:
-            raise UsageError(f"{field}={value}: must be above 0; choose methods without it")
         if value != getattr(Config, field) and not set(methods) & set(self.methods):
             raise UsageError(
                 f"{field}={value}: methods={','.join(self.methods)} would ignore it; "

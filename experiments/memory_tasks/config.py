@@ -7,14 +7,9 @@ import dataclasses
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
 from rnnlab.errors import UsageError
+from rnnlab.run import checks
 from rnnlab.training import penalty
-from rnnlab.training.settings import (
-    Training,
-    check_at_least,
-    check_names,
-    check_positive,
-    renamed,
-)
+from rnnlab.training.settings import Training, renamed
 from rnnlab.training.starts import Population
 
 NETWORKS = ("tanh_identity", "tanh_orthogonal", "tanh_gaussian", "irnn", "lstm", "gru")
@@ -31,9 +26,7 @@ class Config:
     #: The networks.
     population: Population = Population(NETWORKS, seeds=4, hidden=32, strategy="auto")
     #: Their training, which ends earlier once all seeds have solved the task.
-    training: Training = Training(
-        steps=4000, chunk=100, evaluate_every=200, checkpoint_every=1000
-    )
+    training: Training = Training(steps=4000, chunk=100, evaluate_every=200, checkpoint_every=1000)
     #: Weight of Pascanu's regulariser of the gradient's norm; 0 for none. It needs strategy=auto.
     penalty: float = 0.0
     #: A network has solved a task when its loss is below this share of the loss without learning.
@@ -46,12 +39,10 @@ class Config:
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        check_positive(self, "evaluation_batch")
-        check_at_least(self, 0, "penalty")
-        check_names("tasks", self.tasks)
-        check_names("lengths", self.lengths)
-        if self.test_lengths:
-            check_names("test_lengths", self.test_lengths)
+        checks.at_least(self, evaluation_batch=1)
+        checks.non_negative(self, "penalty")
+        checks.not_empty(self, "tasks", "lengths")
+        checks.distinct(self, "tasks", "lengths", "test_lengths")
         if not 0 < self.solved < 1:
             raise UsageError(f"solved={self.solved}: must be between 0 and 1")
         for name in self.tasks:

@@ -124,9 +124,7 @@ class Trial:
         norms = []
         for key in self._keys:
             params = start(key).params["cell"]
-            profile = gradients.adjoint_profile(
-                self._reader.cell, params, xs, loss="last", key=key
-            )
+            profile = gradients.adjoint_profile(self._reader.cell, params, xs, loss="last", key=key)
             norms.append(float(profile.log10_joint[0].mean()))
         return np.asarray(norms)
 

@@ -1,5 +1,7 @@
 """Populations: many seeds of a network trained side by side, at every point of a grid.
 
+Each point is measured once and kept, so that an interrupted run resumes at the next one:
+
     grid = {"length": (20, 50), "network": ("gru", "lstm")}
     data = populations.measured(workdir, grid, train_one)  # train_one(length, network) -> Dataset
     for one in populations.points(data, grid):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -207,17 +207,6 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises UsageError for a value that is not one of the choices."""
     if value not in choices:
         raise UsageError(f"{name}={value!r}: unknown, choose one of {', '.join(choices)}")
-
-
-def check_names(field: str, names: Sequence[Any], choices: Collection[Any] = ()) -> None:
-    """Raises UsageError for a list that is empty or names one twice, or one beyond the choices."""
-    if not names:
-        raise UsageError(f"{field}=(): must name at least one")
-    if len(set(names)) < len(names):
-        raise UsageError(f"{field}={','.join(map(str, names))}: names one of them twice")
-    for name in names:
-        if choices and name not in choices:
-            raise UsageError(f"{field}={name!r}: unknown, choose from {', '.join(choices)}")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rnnlab import cells, initializers, strategies
 from rnnlab.cells.base import Cell
 from rnnlab.errors import UsageError
-from rnnlab.training.settings import check_names, check_positive
+from rnnlab.run import checks
 
 #: Cells with an initialisation of their own, made from the hidden units H and the length T. Every
 #: name in rnnlab.cells.CELLS is a start too, with that cell's default initialisation.
@@ -68,8 +68,9 @@ class Population:
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        check_positive(self, "seeds", "hidden")
-        check_names("networks", self.networks)
+        checks.at_least(self, seeds=1, hidden=1)
+        checks.not_empty(self, "networks")
+        checks.distinct(self, "networks")
         strategies.by_name(self.strategy)
         for name in self.networks:
             self.cell(name, 2)
