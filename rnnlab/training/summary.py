@@ -16,11 +16,9 @@ from rnnlab.training.times import TIMES
 SUMMARY, REPORT = "summary.json", "report.html"
 
 
-def best_of(outcome: Outcome) -> tuple[int, TrainState]:
-    """Step and state of the best checkpoint, or of the last one where no evaluation was better."""
-    if outcome.best:
-        return outcome.best, outcome.restore(outcome.best)
-    return outcome.step, outcome.state
+def best_state(outcome: Outcome) -> TrainState:
+    """The state of the best checkpoint, or the last one where no evaluation beat the first."""
+    return outcome.restore(outcome.best) if outcome.best else outcome.state
 
 
 def tell_diverged(outcome: Outcome) -> None:
