@@ -19,7 +19,7 @@ def run(config: Config, workdir: Workdir) -> State:
     model = config.network.model(corpus.vocabulary.size)
     outcome = measure.fit(config, workdir, corpus, model)
     if outcome.diverged:
-        tell_diverged(outcome)
+        tell_diverged(workdir, outcome)
         return "diverged"
     best = best_state(outcome).params
     summary = once(workdir, lambda: measure.summarise(corpus, model, outcome, best))

@@ -18,7 +18,7 @@ def run(config: Config, workdir: Workdir) -> State:
     trained.describe_images(workdir, config.network, config.order, side, names)
     outcome = measure.fit(config, workdir, splits)
     if outcome.diverged:
-        tell_diverged(outcome)
+        tell_diverged(workdir, outcome)
         return "diverged"
     best = best_state(outcome).params
     summary = once(workdir, lambda: measure.summarise(config, workdir, splits.test, outcome, best))

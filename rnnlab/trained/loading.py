@@ -15,9 +15,8 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.trained.description import MODEL, read_description
 from rnnlab.trained.images import ImageClassifier
 from rnnlab.trained.text import TextModel
-from rnnlab.training.checkpoints import read_parameters
+from rnnlab.training.checkpoints import CHECKPOINTS, read_parameters
 from rnnlab.training.images import ImageModel
-from rnnlab.training.loop import CHECKPOINTS
 from rnnlab.training.settings import LanguageNetwork, Network
 
 #: Sequences are run plainly, which every device can, however the model was trained.

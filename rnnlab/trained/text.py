@@ -147,8 +147,8 @@ class TextModel:
             symbols = text.split() if isinstance(self.vocabulary, WordVocabulary) else text
             strange = sorted(set(symbols) - known)[:10]
             raise UsageError(
-                f"{name}={text.rstrip()[:40]!r}: has {', '.join(map(repr, strange))}, not among the "
-                f"{self.vocabulary.size} symbols of the model"
+                f"{name}={text.rstrip()[:30]!r}: has {', '.join(map(repr, strange))}, which the "
+                f"model does not know; its vocabulary has {self.vocabulary.size} symbols"
             ) from error
 
     def _pieces(self, prompt: str, after: int | None, drawn: Iterator[int]) -> Iterator[str]:

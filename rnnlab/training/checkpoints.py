@@ -31,6 +31,8 @@ from rnnlab.cells.base import Params
 from rnnlab.errors import RunError, UsageError
 from rnnlab.training.step import TrainState
 
+#: Folder of a work directory.
+CHECKPOINTS = "checkpoints"
 KEEP = 2
 #: How often a checkpoint is looked for again that a running training removes while it is read.
 ATTEMPTS = 5
