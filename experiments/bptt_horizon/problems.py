@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments import _networks
+from experiments.bptt_horizon.config import TEXT, Config
 from rnnlab import strategies
-from rnnlab.data.corpus import Corpus
+from rnnlab.data.corpus import Corpus, read_characters
 from rnnlab.data.pipelines import Feed, stream
 from rnnlab.data.tasks import Task
 from rnnlab.strategies import Truncated
 from rnnlab.training import model
-from rnnlab.training.language import LanguageModel, TextLoss, language_learner
-from rnnlab.training.loop import Evaluate
+from rnnlab.training.evaluators import Evaluator, TaskEvaluator, TextEvaluator
+from rnnlab.training.language import LanguageModel, language_learner
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.starts import Population
 from rnnlab.training.step import Learner
 
 #: Seed of the sequences on which tasks are evaluated; those of networks are 0, 1, ...
 EVALUATION_SEED = 1_000_000
-
-
-class Network(NamedTuple):
-    """Which network learns.
-
-    Attributes:
-        name: of `_networks`.
-        hidden: units H.
-        strategy: how sequences are run within a window.
-    """
-
-    name: str
-    hidden: int
-    strategy: str
-
-    def reader(self, length: int, outputs: int, horizon: int) -> Reader:
-        """The network, whose gradient is cut every `horizon` steps; `horizon = T` cuts nothing."""
-        strategy = strategies.by_name(self.strategy)
-        if horizon < length:
-            strategy = Truncated(horizon, strategy)
-        return Reader(_networks.by_name(self.name, self.hidden, length), outputs, strategy)
 
 
 class Problem(Protocol):
@@ -57,14 +37,19 @@ class Problem(Protocol):
         ...
 
     @property
+    def outputs(self) -> int:
+        """Numbers of an answer."""
+        ...
+
+    @property
     def baseline(self) -> float:
         """The loss without memory."""
         ...
 
     def learner(
-        self, network: Network, horizon: int, optimiser: optax.GradientTransformation, clip: Clip
+        self, reader: Reader, optimiser: optax.GradientTransformation, clip: Clip
     ) -> Learner:
-        """What is trained with gradients that reach back `horizon` steps at most."""
+        """What trains a network."""
         ...
 
     def feed(self) -> Feed | None:
@@ -75,9 +60,25 @@ class Problem(Protocol):
         """Batches in a row on which gradients are compared, `[count, ...]`."""
         ...
 
-    def evaluation(self, network: Network) -> Evaluate:
+    def evaluator(self, reader: Reader) -> Evaluator:
         """Measures the loss of all members on sequences that they were not trained on."""
         ...
+
+
+def problem_of(config: Config, name: str) -> Problem:
+    """The problem that is the task of that name."""
+    batch = config.training.batch
+    if name == TEXT:
+        return TextProblem(read_characters(config.source), config.length, batch)
+    return TaskProblem(config.task(name), config.length, batch, config.evaluation_batch)
+
+
+def reader_of(population: Population, name: str, problem: Problem, horizon: int) -> Reader:
+    """The network whose gradient is cut every `horizon` steps; `horizon = T` cuts nothing."""
+    strategy = strategies.by_name(population.strategy)
+    if horizon < problem.steps:
+        strategy = Truncated(horizon, strategy)
+    return Reader(population.cell(name, problem.steps), problem.outputs, strategy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +88,8 @@ class TaskProblem:
     Attributes:
         task: which.
         length: its T.
-        batch: sequences of a step.
-        evaluation_batch: sequences of an evaluation.
+        batch: sequences of a batch.
+        evaluation_batch: sequences of an evaluation, the same ones every time.
     """
 
     task: Task
@@ -102,16 +103,21 @@ class TaskProblem:
         return self.task.steps(self.length)
 
     @property
+    def outputs(self) -> int:
+        """The task's own."""
+        return self.task.features_out
+
+    @property
     def baseline(self) -> float:
         """The task's own."""
         return self.task.baseline(self.length)
 
     def learner(
-        self, network: Network, horizon: int, optimiser: optax.GradientTransformation, clip: Clip
+        self, reader: Reader, optimiser: optax.GradientTransformation, clip: Clip
     ) -> Learner:
-        """As in `Problem`."""
+        """What trains a network on newly drawn sequences."""
         return model.task_learner(
-            network.reader(self.steps, self.task.features_out, horizon),
+            reader,
             self.task,
             batch=self.batch,
             length=self.length,
@@ -123,25 +129,14 @@ class TaskProblem:
         """None: batches are generated."""
 
     def batches(self, count: int) -> Any:
-        """As in `Problem`."""
+        """Newly drawn sequences."""
         keys = jax.random.split(jax.random.key(EVALUATION_SEED + 1), count)
         return jax.vmap(lambda key: self.task.sample(key, self.batch, self.length))(keys)
 
-    def evaluation(self, network: Network) -> Evaluate:
-        """As in `Problem`; the sequences are the same at every evaluation."""
-        reader = network.reader(self.steps, self.task.features_out, self.steps)
-        drawn = self.task.sample(
-            jax.random.key(EVALUATION_SEED), self.evaluation_batch, self.length
-        )
-
-        @jax.jit
-        @jax.vmap
-        def measure(params: Any) -> jax.Array:
-            _, ys = reader.run(params, drawn.xs, lengths=drawn.lengths)
-            answers = model.answer(reader, self.task, params, ys, drawn.lengths)
-            return model.losses(self.task, answers, drawn)[0].mean()
-
-        return lambda params, step: {"loss": np.asarray(measure(params))}
+    def evaluator(self, reader: Reader) -> Evaluator:
+        """Measures the loss on the same sequences every time."""
+        batch, seed = self.evaluation_batch, EVALUATION_SEED
+        return TaskEvaluator(reader, self.task, self.length, batch, seed, fresh=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +159,11 @@ class TextProblem:
         return self.length
 
     @property
+    def outputs(self) -> int:
+        """The number of characters."""
+        return self.corpus.vocabulary.size
+
+    @property
     def baseline(self) -> float:
         """The entropy of pairs of characters: the loss of who knows the last one only."""
         codes = self.corpus.codes("train").astype(np.int64)
@@ -175,10 +175,9 @@ class TextProblem:
         return float(-(shares[some] * np.log(conditional[some])).sum())
 
     def learner(
-        self, network: Network, horizon: int, optimiser: optax.GradientTransformation, clip: Clip
+        self, reader: Reader, optimiser: optax.GradientTransformation, clip: Clip
     ) -> Learner:
-        """As in `Problem`; no gradient leaves a window, whatever the horizon."""
-        reader = network.reader(self.length, self.corpus.vocabulary.size, horizon)
+        """What trains a network; no gradient leaves a window, whatever the horizon."""
         return language_learner(
             LanguageModel(reader), batch=self.batch, optimiser=optimiser, clip=clip
         )
@@ -188,19 +187,10 @@ class TextProblem:
         return Feed(stream(self.corpus.codes("train"), self.batch, self.length))
 
     def batches(self, count: int) -> Any:
-        """As in `Problem`: the first windows."""
+        """The first windows."""
         return jax.tree.map(jnp.asarray, self.feed().take(count))
 
-    def evaluation(self, network: Network) -> Evaluate:
-        """As in `Problem`: on the validation split."""
-        size = self.corpus.vocabulary.size
-        reader = network.reader(self.length, size, self.length)
-        loss = TextLoss(LanguageModel(reader), self.corpus.codes("validation"))
-
-        def evaluate(params: Any, step: int) -> dict[str, Any]:
-            del step
-            members = range(len(jax.tree.leaves(params)[0]))
-            own = [jax.tree.map(lambda leaf, m=m: leaf[m], params) for m in members]
-            return {"loss": np.array([loss(one) for one in own])}
-
-        return evaluate
+    def evaluator(self, reader: Reader) -> Evaluator:
+        """Measures the loss on the validation split."""
+        codes = self.corpus.codes("validation")
+        return TextEvaluator("loss", LanguageModel(reader), codes, population=True)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments import _populations
+from rnnlab.cells.base import Params
 from rnnlab.data.tasks import Task
 from rnnlab.run.workdir import Workdir
-from rnnlab.training import log, model
+from rnnlab.training import log, model, populations
+from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.model import Reader
 
 #: Seed of evaluations; those of networks are 0, 1, ...
 SEED = 1_000_000
-#: Sequences of a draw. Networks that answer far too many of the first draw wrongly are not shown
-#: the others: how far they are from solving the task is known well enough.
+#: Sequences drawn at a time. A network whose share of wrong answers is more than `FAR` times the
+#: one that solves the task is not shown further ones: its distance is known well enough.
 DRAW, FAR = 1000, 3
+#: What the log of a network that has diverged says is not finite.
+FINITE = ("loss", "gradient_norm")
 
 
 @dataclasses.dataclass(frozen=True)
-class Judge:
-    """Evaluates a population, and remembers in its log who had solved the task when.
+class Success(Evaluator):
+    """Evaluates a population, and records in its log which network had solved the task when.
 
     Attributes:
         folder: of the training, whose log holds earlier evaluations.
@@ -42,8 +46,8 @@ class Judge:
     batch: int
     solved: float
 
-    def evaluate(self, params: Any, step: int) -> dict[str, Any]:
-        """Loss, wrong answers, ρ and σ_max of the recurrent matrix, and who has been decided.
+    def __call__(self, params: Params, step: int) -> dict[str, Any]:
+        """Loss, wrong answers, ρ and σ_max of the recurrent matrix, and who is decided.
 
         `solved_at` is the step of the first evaluation at which a network had solved the task, and
         nan before; `diverged` says whose loss or gradient was not finite.
@@ -61,23 +65,22 @@ class Judge:
             "diverged": diverged,
         }
 
-    def all_decided(self, values: dict[str, Any]) -> bool:
-        """Whether every network has solved the task or can learn no more."""
+    def finished(self, values: Mapping[str, Any]) -> bool:
+        """Whether every network has solved the task or diverged."""
         pairs = zip(values["solved_at"], values["diverged"], strict=True)
         return all(step is not None or diverged for step, diverged in pairs)
 
-    def wrong(self, params: Any, step: int) -> np.ndarray:
+    def wrong(self, params: Params, step: int) -> np.ndarray:
         """The share of wrong answers of each network, `[members]`."""
         return self._measure(params, step)[1]
 
-    def _measure(self, params: Any, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def _measure(self, params: Params, step: int) -> tuple[np.ndarray, np.ndarray]:
         key = jax.random.fold_in(jax.random.key(SEED), step)
-        members = len(jax.tree.leaves(params)[0])
-        each = [jax.tree.map(lambda a, i=i: a[i], params) for i in range(members)]
-        shares = [self._one(member, key) for member in each]
+        members = range(len(jax.tree.leaves(params)[0]))
+        shares = [self._one(populations.member(params, i), key) for i in members]
         return np.array([loss for loss, _ in shares]), np.array([wrong for _, wrong in shares])
 
-    def _one(self, params: Any, key: jax.Array) -> tuple[float, float]:
+    def _one(self, params: Params, key: jax.Array) -> tuple[float, float]:
         """Loss and share of wrong answers of one network."""
         sizes = [min(DRAW, self.batch - first) for first in range(0, self.batch, DRAW)]
         losses = wrong = count = 0.0
@@ -97,7 +100,7 @@ class Judge:
         rows = log.read(text, "evaluation")
         solved_at = np.full(members, np.nan)
         if rows:
-            solved_at = np.array(_populations.numbers(rows[-1]["solved_at"]))
+            solved_at = np.array(populations.numbers(rows[-1]["solved_at"]))
         trained = [row[name] for row in log.read(text, "train") for name in FINITE]
         diverged = np.zeros(members, bool)
         for values in trained:
@@ -105,13 +108,9 @@ class Judge:
         return solved_at, diverged
 
 
-#: What the log of a network that has diverged says is not finite.
-FINITE = ("loss", "gradient_norm")
-
-
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _answers(
-    reader: Reader, task: Task, length: int, batch: int, params: Any, key: jax.Array
+    reader: Reader, task: Task, length: int, batch: int, params: Params, key: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Sums over fresh sequences of the loss and of wrong answers."""
     drawn = task.sample(key, batch, length)
