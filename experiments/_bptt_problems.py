@@ -11,8 +11,8 @@ import numpy as np
 import optax
 
 from experiments import _networks
-from experiments._char_corpus import Corpus
 from rnnlab import strategies
+from rnnlab.data.corpus import Corpus
 from rnnlab.data.pipelines import Feed, stream
 from rnnlab.data.tasks import Task
 from rnnlab.strategies import Truncated

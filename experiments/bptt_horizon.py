@@ -25,11 +25,11 @@ import xarray as xr
 from experiments import _bptt_report, _networks, _populations
 from experiments._bptt_gradients import Gradients, compare, noise
 from experiments._bptt_problems import Network, Problem, TaskProblem, TextProblem
-from experiments._char_corpus import read_corpus
-from experiments._corpus import MADE
 from experiments._training import with_setting
 from rnnlab import strategies
 from rnnlab.data import tasks
+from rnnlab.data.corpus import read_characters
+from rnnlab.data.source import MADE, Source
 from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import Workdir
@@ -161,7 +161,8 @@ class Config:
     def problem(self, name: str) -> Problem:
         """What a task is."""
         if name == TEXT:
-            return TextProblem(read_corpus(self), self.length, self.batch)
+            source = Source(self.data_dir, self.manual_dir, self.corpus)
+            return TextProblem(read_characters(source), self.length, self.batch)
         task = _task(name, self.length)
         return TaskProblem(task, self.length, self.batch, self.evaluation_batch)
 

@@ -25,6 +25,7 @@ from rnnlab.run.progress import Progress
 from rnnlab.run.workdir import Workdir
 from rnnlab.training import devices
 from rnnlab.training.checkpoints import Checkpoints
+from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.log import Log
 from rnnlab.training.plan import Plan
 from rnnlab.training.signals import Deferred, deferred
@@ -63,6 +64,7 @@ def train(
     plan: Plan,
     key: jax.Array,
     *,
+    evaluator: Evaluator | None = None,
     evaluate: Evaluate | None = None,
     feed: Feed | None = None,
     stop: Callable[[dict[str, Any]], bool] | None = None,
@@ -79,9 +81,10 @@ def train(
         plan: for how long.
         key: PRNG key of the run `[]`; or `[members]`, which trains a population, one member for
             each key, in one program spread over the devices.
-        evaluate: measures parameters; it gets those of all members in a population.
+        evaluator: measures parameters, and says whether training ends early.
+        evaluate: the same as a function, which goes away.
         feed: batches, unless the learner generates them. All members of a population share them.
-        stop: whether an evaluation ends the run before its time.
+        stop: whether an evaluation ends the run before its time; goes away with `evaluate`.
         name: of a folder within the work directory, where an experiment trains more than once.
         record_divergence: whether the run's record says `diverged` where all members have; not
             where that is one result among others.
@@ -91,6 +94,8 @@ def train(
         UsageError: the work directory holds another architecture.
         RunError: a checkpoint cannot be written.
     """
+    if evaluator is not None:
+        evaluate, stop = evaluator, evaluator.finished
     with deferred() as signals:
         run = _Run(workdir, learner, plan, key, evaluate, feed, stop, name)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 import numpy as np
@@ -31,3 +32,9 @@ def made_text(sentences: int, seed: int = 0) -> str:
         paragraphs.append(textwrap.fill(" ".join(sentence() for _ in range(count)), 60))
         sentences -= count
     return "\n\n".join(paragraphs) + "\n"
+
+
+def made_lines(sentences: int) -> str:
+    """The sentences of `made_text`, one a line, with spaces around punctuation."""
+    text = re.sub(r'([",.])', r" \1 ", made_text(sentences))
+    return " ".join(text.split()).replace(" . ", " .\n") + "\n"

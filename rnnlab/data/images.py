@@ -1,4 +1,4 @@
-"""The images of `sequential_mnist`: their splits, and the orders in which pixels are read."""
+"""Images of digits: their splits, and the orders in which a network reads their pixels."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnlab.data.source import MADE, ImageSource
 from rnnlab.errors import RunError
 
 CLASSES = 10
-#: The name of the images that are made.
-MADE = "made"
 #: Images to train on, to validate on and to test with, by the name of the data.
 COUNTS = {"mnist": (55_000, 5_000, 10_000), MADE: (1_200, 200, 200)}
 #: Pixels of a side.
@@ -55,14 +54,14 @@ class Splits(NamedTuple):
     test: Images
 
 
-def read_images(name: str, data_dir: str, manual_dir: str) -> Splits:
+def read_images(source: ImageSource) -> Splits:
     """The splits of `mnist` or `made`; the last of the training images validate.
 
     Raises:
         UsageError: `manual_dir` is not a folder.
-        RunError: MNIST is neither here nor to be had, or damaged.
+        RunError: MNIST can be neither found nor downloaded, or is damaged.
     """
-    if name == MADE:
+    if source.images == MADE:
         train, validation, test = (
             made_images(count, seed) for seed, count in enumerate(COUNTS[MADE])
         )
@@ -71,14 +70,14 @@ def read_images(name: str, data_dir: str, manual_dir: str) -> Splits:
         from rnnlab.data import mnist
     except ModuleNotFoundError as error:
         raise RunError(
-            f"images={name}: the package {error.name} is missing; install tensorflow-datasets "
-            "and importlib_resources"
+            f"images={source.images}: the package {error.name} is missing; install "
+            "tensorflow-datasets and importlib_resources"
         ) from error
 
     def load(split: str) -> Images:
-        return Images(*mnist.load(data_dir or None, manual_dir or None, split))
+        return Images(*mnist.load(source.data_dir or None, source.manual_dir or None, split))
 
-    known, count = load("train"), COUNTS[name][0]
+    known, count = load("train"), COUNTS[source.images][0]
     train = Images(*(array[:count] for array in known))
     return Splits(train, Images(*(array[count:] for array in known)), load("test"))
 
