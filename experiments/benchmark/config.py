@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable
 
 from experiments.benchmark.allocator import TUNABLES
 from experiments.benchmark.notation import DTYPES, parse_layer, parse_shape
 from rnnlab.cells import CELLS
 from rnnlab.errors import UsageError
+from rnnlab.run import checks
 from rnnlab.strategies import STRATEGIES
 
 SUITES = ("layers", "cells", "scaling", "auto", "sweep", "memory", "stream")
 #: What `scaling` varies: a size of the shape, or the number of layers.
 AXES = ("T", "H", "B", "depth")
-
-
-def _check_known(name: str, given: Iterable[str], known: Collection[str]) -> None:
-    for value in given:
-        if value not in known:
-            raise UsageError(f"{name}={value!r}: unknown, choose among {', '.join(known)}")
-
-
-def _check_not_empty(**fields: tuple[object, ...]) -> None:
-    for name, value in fields.items():
-        if not value:
-            raise UsageError(f"{name}=(): must have at least one entry")
-
-
-def _check_positive(**fields: float | tuple[float, ...]) -> None:
-    for name, value in fields.items():
-        if isinstance(value, tuple) and any(not each > 0 for each in value):
-            raise UsageError(f"{name}={value}: must all be positive")
-        if not isinstance(value, tuple) and not value > 0:
-            raise UsageError(f"{name}={value}: must be positive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +28,9 @@ class Candidates:
     seconds: float = 4.0
 
     def __post_init__(self) -> None:
-        _check_known("strategies", self.strategies, STRATEGIES)
-        _check_positive(turns=self.turns, seconds=self.seconds)
+        checks.known(self, "strategies", "strategy", STRATEGIES)
+        checks.at_least(self, turns=1)
+        checks.positive(self, "seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +46,8 @@ class Layers:
     dtypes: tuple[str, ...] = DTYPES
 
     def __post_init__(self) -> None:
-        _check_not_empty(layers=self.layers, dtypes=self.dtypes)
-        _check_known("dtypes", self.dtypes, DTYPES)
+        checks.not_empty(self, "layers", "dtypes")
+        checks.known(self, "dtypes", "dtype", DTYPES)
         for layer in self.layers:
             parse_layer(layer, 1)
         for shape in self.shapes:
@@ -77,13 +58,13 @@ class Layers:
 class Cells:
     """The suite `cells`."""
 
-    #: Cells; none for all.
+    #: Cells to compare; none for all.
     cells: tuple[str, ...] = ()
     #: Their shape, BxTxDxH.
     shape: str = "32x128x128x128"
 
     def __post_init__(self) -> None:
-        _check_known("cells", self.cells, CELLS)
+        checks.known(self, "cells", "cell", CELLS)
         parse_shape("shape", self.shape)
 
 
@@ -101,9 +82,9 @@ class Scaling:
     points: int = 5
 
     def __post_init__(self) -> None:
-        _check_not_empty(axes=self.axes)
-        _check_known("axes", self.axes, AXES)
-        _check_positive(points=self.points)
+        checks.not_empty(self, "axes")
+        checks.known(self, "axes", "axis", AXES)
+        checks.at_least(self, points=1)
         parse_layer(self.layer, 1)
         parse_shape("base", self.base)
         if ":" in self.layer and "depth" in self.axes:
@@ -126,9 +107,9 @@ class Auto:
     length: int = 64
 
     def __post_init__(self) -> None:
-        _check_not_empty(cells=self.cells, rows=self.rows, hidden=self.hidden)
-        _check_known("cells", self.cells, CELLS)
-        _check_positive(rows=self.rows, hidden=self.hidden, length=self.length)
+        checks.not_empty(self, "cells", "rows", "hidden")
+        checks.known(self, "cells", "cell", CELLS)
+        checks.at_least(self, rows=1, hidden=1, length=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,26 +132,24 @@ class Sweep:
     rounds: int = 3
 
     def __post_init__(self) -> None:
-        _check_not_empty(hidden=self.hidden, radii=self.radii, lengths=self.lengths)
-        _check_positive(hidden=self.hidden, radii=self.radii, lengths=self.lengths)
-        _check_positive(seeds=self.seeds, batch=self.batch, rounds=self.rounds)
-        if self.many_lengths < 0:
-            raise UsageError(f"many_lengths={self.many_lengths}: must not be negative")
+        checks.not_empty(self, "hidden", "radii", "lengths")
+        checks.positive(self, "radii")
+        checks.at_least(self, hidden=1, lengths=1, seeds=1, batch=1, rounds=1, many_lengths=0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
     """The suite `memory`."""
 
-    #: Cells.
+    #: Cells whose gradient is measured.
     cells: tuple[str, ...] = ("tanh", "lstm")
     #: Length of the sequence, in steps.
     length: int = 100_000
 
     def __post_init__(self) -> None:
-        _check_not_empty(cells=self.cells)
-        _check_known("cells", self.cells, CELLS)
-        _check_positive(length=self.length)
+        checks.not_empty(self, "cells")
+        checks.known(self, "cells", "cell", CELLS)
+        checks.at_least(self, length=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +160,7 @@ class Stream:
     rounds: int = 3
 
     def __post_init__(self) -> None:
-        _check_positive(rounds=self.rounds)
+        checks.at_least(self, rounds=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,9 +182,9 @@ class Config:
     stream: Stream = Stream()
 
     def __post_init__(self) -> None:
-        _check_not_empty(suites=self.suites)
-        _check_known("suites", self.suites, SUITES)
-        _check_known("allocator", (self.allocator,), TUNABLES)
+        checks.not_empty(self, "suites")
+        checks.known(self, "suites", "suite", SUITES)
+        checks.known(self, "allocator", "allocator", TUNABLES)
 
 
 PRESETS = {

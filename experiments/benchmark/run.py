@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from experiments.benchmark import allocator
 from experiments.benchmark.config import Config
-from rnnlab.run.workdir import Workdir
+from rnnlab.run.workdir import State, Workdir
 
 
-def run(config: Config, workdir: Workdir) -> None:
+def run(config: Config, workdir: Workdir) -> State:
     """Runs the suites; nothing is kept between runs."""
     # Imported here because each process of the suite `memory` imports this module, and what it
     # holds before it measures should be small.
@@ -25,3 +25,4 @@ def run(config: Config, workdir: Workdir) -> None:
             report.write(workdir, results, pictures)
         pictures += report.draw(suite, config, results, workdir)
         report.write(workdir, results, pictures)
+    return "done"
