@@ -1,49 +1,38 @@
-"""Peak memory of a gradient through very many steps, each strategy in a process of its own."""
+"""Peak memory of one gradient through very many steps, measured in this process.
+
+    python -m experiments.benchmark.memory CELL STRATEGY LENGTH
+
+The suite `memory` starts it once for each row of its table.
+"""
+
+from __future__ import annotations
 
 import json
 import pathlib
 import re
 import resource
-import subprocess
 import sys
+import time
 from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from experiments.benchmark.timing import reason
+from rnnlab import cells
+from rnnlab.unroll import unroll
 
 #: Units, inputs and batch of the networks whose memory is measured.
 HIDDEN, FEATURES, BATCH = 128, 8, 1
+#: The column that holds the reason where a gradient fails.
+PEAK = "gradient (MiB)"
 
 
-def run(config: Any) -> dict[str, list[dict[str, Any]]]:
-    """Runs each strategy in a fresh process; returns a table by title."""
-    rows = []
-    for cell in ("tanh", "lstm"):
-        for strategy in ("autodiff", "hoisted", "rematerialised"):
-            command = [sys.executable, "-m", __name__, cell, strategy, str(config.memory_steps)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            row = {"cell": cell, "strategy": strategy}
-            if done.returncode == 0:
-                row |= json.loads(done.stdout.splitlines()[-1])
-            else:
-                row |= {"gradient (MiB)": (done.stderr.splitlines() or ["failed"])[-1]}
-            rows.append(row)
-    title = (
-        f"Parameter gradient through T = {config.memory_steps}, H = {HIDDEN}, B = {BATCH}, float32"
-    )
-    return {title: rows}
-
-
-def measure(cell_name: str, strategy: str, steps: int) -> dict[str, float]:
+def measure(cell_name: str, strategy: str, length: int) -> dict[str, float]:
     """Peak resident memory in MiB above what the process held before the gradient was compiled."""
-    import time
-
-    import jax
-    import jax.numpy as jnp
-
-    from rnnlab import cells
-    from rnnlab.unroll import unroll
-
     cell = cells.by_name(cell_name, HIDDEN)
     params = cell.init(jax.random.key(0), FEATURES)
-    xs = jax.random.normal(jax.random.key(1), (steps, BATCH, FEATURES))
+    xs = jax.random.normal(jax.random.key(1), (length, BATCH, FEATURES))
 
     @jax.jit
     def gradient(params: Any, xs: jax.Array) -> Any:
@@ -60,11 +49,12 @@ def measure(cell_name: str, strategy: str, steps: int) -> dict[str, float]:
     peak = _peak() - before
     start = time.perf_counter()
     jax.block_until_ready(compiled(params, xs))
+    seconds = time.perf_counter() - start
     temporaries: Any = compiled.memory_analysis()
     return {
-        "gradient (MiB)": round(peak),
+        PEAK: round(peak),
         "XLA temporaries (MiB)": round(temporaries.temp_size_in_bytes / 2**20),
-        "time (s)": round(time.perf_counter() - start, 2),
+        "time (s)": round(seconds, 2),
     }
 
 
@@ -81,4 +71,7 @@ def _peak() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    try:
+        print(json.dumps(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    except Exception as error:
+        sys.exit(reason(error))

@@ -1,4 +1,4 @@
-"""PyTorch's recurrent layers as a candidate: eager, in training mode, gradients by autograd.
+"""PyTorch: eager, in training mode, gradients by autograd.
 
 Its forward pass runs under `no_grad`, as nothing else keeps what a gradient needs either.
 """
@@ -13,11 +13,25 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments._benchmark_problem import FORWARD, GRADIENT, GRADIENT_INPUTS, Problem
-from experiments._benchmark_timing import Program, compile_jax
+from experiments.benchmark.candidate import Candidate
+from experiments.benchmark.peers.base import Peer
+from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS, Problem
+from experiments.benchmark.timing import Program, compile_jax
 from rnnlab import interop
 from rnnlab.combinators import Bidirectional, Stack
 from rnnlab.errors import UsageError
+
+TORCH = "PyTorch"
+
+
+class Torch(Peer):
+    """`torch.nn.RNN`, `LSTM` and `GRU`."""
+
+    name, package, versions = TORCH, "torch", ((2, 5), (3,))
+
+    def candidate(self, problem: Problem) -> Candidate:
+        """The problem's layer in this library."""
+        return TorchCandidate(self.name, problem)
 
 
 class TorchCandidate:
@@ -47,6 +61,7 @@ class TorchCandidate:
         self._xs, self._readout = self._tensor(problem.xs), self._tensor(problem.readout)
 
     def program(self, pass_: str) -> Program:
+        """Makes a pass and runs it once."""
         torch, module = self._torch, self._module
         xs = self._xs.clone().requires_grad_(pass_ == GRADIENT_INPUTS)
         wanted = tuple(module.parameters()) + ((xs,) if pass_ == GRADIENT_INPUTS else ())
@@ -65,6 +80,7 @@ class TorchCandidate:
         return Program(call, time.perf_counter() - start, result)
 
     def as_ours(self, pass_: str, result: Any) -> Any:
+        """A result as NumPy arrays, gradients of rnnlab's parameters."""
         if pass_ == FORWARD:
             return _array(result)
         problem = self._problem

@@ -44,7 +44,7 @@ class Program:
 
 
 @dataclasses.dataclass(frozen=True)
-class Timing:
+class Times:
     """Seconds of each round of one candidate."""
 
     seconds: tuple[float, ...]
@@ -67,16 +67,23 @@ def compile_jax(function: Callable[..., Any], *args: Any) -> Program:
     compiled = jit(function).lower(*args).compile()
     result = jax.block_until_ready(compiled(*args))
     first = time.perf_counter() - start
+
+    def call() -> Any:
+        return jax.block_until_ready(compiled(*args))
+
+    return Program(call, first, result, _temporaries(compiled))
+
+
+def _temporaries(compiled: jax.stages.Compiled) -> int | None:
+    """Bytes that XLA reserves beside arguments and results; None where it does not say."""
     with contextlib.suppress(jax.errors.JaxRuntimeError, NotImplementedError):
-        analysis = compiled.memory_analysis()
-        temporaries = getattr(analysis, "temp_size_in_bytes", None)
-        return Program(lambda: jax.block_until_ready(compiled(*args)), first, result, temporaries)
-    return Program(lambda: jax.block_until_ready(compiled(*args)), first, result)
+        return getattr(compiled.memory_analysis(), "temp_size_in_bytes", None)
+    return None
 
 
 def take_turns(
     calls: Mapping[str, Callable[[], Any]], rounds: int, seconds: float
-) -> tuple[dict[str, Timing], dict[str, str]]:
+) -> tuple[dict[str, Times], dict[str, str]]:
     """Times the calls round by round.
 
     Args:
@@ -99,7 +106,7 @@ def take_turns(
                     used.append(_clock(calls[name]))
                 except Exception as error:
                     failed[name] = reason(error)
-    return {name: Timing(tuple(used)) for name, used in times.items() if name not in failed}, failed
+    return {name: Times(tuple(used)) for name, used in times.items() if name not in failed}, failed
 
 
 def reason(error: BaseException) -> str:
@@ -118,20 +125,6 @@ def matrix_product_peak(dtype: Any, size: int | None = None, rounds: int = 9) ->
     program = compile_jax(jnp.matmul, a, b)
     fastest = min(_clock(program.call) for _ in range(rounds))
     return 2 * size**3 / fastest / 1e9
-
-
-def short(number: float | None) -> Any:
-    """Four significant digits; empty for what is not known."""
-    return "" if number is None else float(f"{number:.4g}")
-
-
-def exponent(sizes: Any, values: Any) -> float | None:
-    """The `p` of `value ∝ size^p`, by least squares on logarithms; None for too few values."""
-    pairs = [(s, v) for s, v in zip(sizes, values, strict=True) if v]
-    if len(pairs) < 2:
-        return None
-    x, y = np.log(np.asarray(pairs, np.float64).T)
-    return float(np.polyfit(x, y, 1)[0])
 
 
 def _clock(call: Callable[[], Any]) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import pytest
 
-from experiments._benchmark_timing import LEAST_ROUNDS, Timing, exponent, reason, take_turns
+from experiments.benchmark.suites.scaling import exponent
+from experiments.benchmark.timing import LEAST_ROUNDS, Times, reason, take_turns
 
 
 def test_candidates_take_turns_in_changing_order():
@@ -32,8 +32,8 @@ def test_a_slow_candidate_has_fewer_rounds_and_a_failing_one_a_reason():
 
 
 def test_medians_and_quartiles():
-    timing = Timing((4.0, 1.0, 2.0, 3.0, 9.0))
-    assert timing.median == 3.0 and timing.quartiles == (2.0, 4.0)
+    times = Times((4.0, 1.0, 2.0, 3.0, 9.0))
+    assert times.median == 3.0 and times.quartiles == (2.0, 4.0)
 
 
 def test_reasons_are_one_line():
@@ -41,6 +41,6 @@ def test_reasons_are_one_line():
 
 
 def test_exponents():
-    sizes = np.array([1, 2, 4, 8])
-    assert exponent(sizes, 3.0 * sizes**1.5) == pytest.approx(1.5)
+    sizes = [1, 2, 4, 8]
+    assert exponent(sizes, [3.0 * size**1.5 for size in sizes]) == pytest.approx(1.5)
     assert exponent([4], [1.0]) is None

@@ -1,13 +1,18 @@
 """Microseconds of a single step, as a service that reads one input at a time would take it."""
 
+from __future__ import annotations
+
 import resource
 import statistics
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from experiments.benchmark.config import Config
+from experiments.benchmark.results import Result, Table
 from rnnlab import cells
 from rnnlab.unroll import step
 
@@ -15,10 +20,10 @@ from rnnlab.unroll import step
 STEPS, HIDDEN, FEATURES = 2000, 128, 128
 
 
-def run(config: Any) -> dict[str, list[dict[str, Any]]]:
-    """Streams through each cell; returns a table by title."""
-    rows = [_time(name, config.rounds) for name in ("tanh", "gru", "lstm")]
-    return {f"Streaming, one step, H = {HIDDEN}, D = {FEATURES}, batch 1, float32": rows}
+def run(config: Config) -> Iterator[Result]:
+    """Streams through each cell."""
+    rows = [_time(name, config.stream.rounds) for name in ("tanh", "gru", "lstm")]
+    yield Table(f"Streaming, one step, H = {HIDDEN}, D = {FEATURES}, batch 1, float32", rows)
 
 
 def _time(name: str, rounds: int) -> dict[str, Any]:
@@ -34,17 +39,20 @@ def _time(name: str, rounds: int) -> dict[str, Any]:
 
     advance = jax.jit(counted, donate_argnums=2)
     state, y = advance(params, x, cell.initial_state((1,)))
-    times, before = [], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    times, before = [], _peak_kib()
     for _ in range(rounds):
         start = time.perf_counter()
         for _ in range(STEPS):
             state, y = advance(params, x, state)
         y.block_until_ready()
         times.append((time.perf_counter() - start) / STEPS * 1e6)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {
         "cell": name,
         "µs a step": round(statistics.median(times), 1),
         "traces": traces,
-        "memory grown over all steps (KiB)": grown,
+        "memory grown over all steps (KiB)": _peak_kib() - before,
     }
+
+
+def _peak_kib() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
