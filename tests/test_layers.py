@@ -2,7 +2,7 @@
 
 Libraries below, what uses them above:
 
-    cells < strategies < unroll < combinators, gradients < nn, interop < sweep, training
+    arrays < layer < tracing, cells < strategies < unroll < combinators, gradients < nn, interop < sweep, training
     training < trained < experiments
 
 `initializers`, `errors`, `data`, `hosts`, `statistics`, `plots` and `run` are for everybody above
@@ -22,8 +22,11 @@ BELOW["run"] = {"errors", "hosts"}
 BELOW["plots"] = {"errors", "run", "statistics"}
 BELOW["initializers"] = {"errors"}
 BELOW["data"] = {"errors", "hosts", "run"}
-BELOW["cells"] = {"errors", "initializers"}
-BELOW["strategies"] = BELOW["cells"] | {"cells"}
+BELOW["arrays"] = set()
+BELOW["layer"] = {"arrays", "errors"}
+BELOW["tracing"] = {"arrays", "layer"}
+BELOW["cells"] = {"arrays", "errors", "initializers", "layer"}
+BELOW["strategies"] = BELOW["cells"] | {"cells", "tracing"}
 BELOW["unroll"] = BELOW["strategies"] | {"strategies"}
 BELOW["combinators"] = BELOW["unroll"] | {"unroll"}
 BELOW["gradients"] = BELOW["combinators"] | {"combinators"}
