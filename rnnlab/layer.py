@@ -95,7 +95,7 @@ class Run(Protocol):
         ...
 
 
-class Arrangement:
+class Arrangement(Layer):
     """Base of a layer that is made of layers; `unroll` runs it by `compose`."""
 
     @property

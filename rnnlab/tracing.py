@@ -56,7 +56,7 @@ class TracedStep:
       outer: the products with vectors that depend on the input alone.
     """
 
-    def __init__(self, cell: Cell, params: Params, x: Input, state: State) -> None:
+    def __init__(self, cell: Cell, params: Params, x: Any, state: State) -> None:
         """Traces `cell.step`; the arguments may be arrays or their shapes."""
         with jax.disable_jit():  # so that jitted helpers such as the sigmoid are traced inline
             closed, shapes = jax.make_jaxpr(cell.step, return_shape=True)(params, x, state)
@@ -184,11 +184,12 @@ class TracedStep:
             return None
         place = fixed.index(True)
         weight, vector = eqn.invars[place], eqn.invars[1 - place]
-        last = vector.aval.ndim - 1  # pyright: ignore[reportAttributeAccessIssue]
-        if weight.aval.ndim != 2 or contract[1 - place][0] != last:  # pyright: ignore[reportAttributeAccessIssue]
+        last = len(shape_of(vector)) - 1
+        if len(shape_of(weight)) != 2 or contract[1 - place][0] != last:
             return None
         if place == 0 and last > 0:  # the result is [m, ...], with the units first
             return None
+        assert isinstance(vector, Var) and isinstance(weight, Var)
         return Product(eqn.outvars[0], vector, weight, contract[place][0])
 
     def _frontier(self) -> list[Var]:
@@ -234,7 +235,7 @@ class TracedStep:
 def trace(cell: Cell, params: Params, xs: Any, state: State) -> TracedStep:
     """The traced step for `xs [T, *batch, D]` and a state `[*batch, ...]` of such a sequence."""
     x = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), xs)
-    return TracedStep(cell, *jax.tree.map(_shape, (params,)), x, jax.tree.map(_shape, state))
+    return TracedStep(cell, jax.tree.map(_shape, params), x, jax.tree.map(_shape, state))
 
 
 def project_all(step: TracedStep, params: Params, xs: Any) -> tuple[Array, ...]:
@@ -244,6 +245,11 @@ def project_all(step: TracedStep, params: Params, xs: Any) -> tuple[Array, ...]:
 
 def _shape(a: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(a.shape, a.dtype)
+
+
+def shape_of(var: Any) -> tuple[int, ...]:
+    """The shape of a variable or literal."""
+    return var.aval.shape
 
 
 def read(env: dict[Any, Any], var: Any) -> Any:

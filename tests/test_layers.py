@@ -2,7 +2,8 @@
 
 Libraries below, what uses them above:
 
-    arrays < layer < tracing, cells < strategies < unroll < combinators, gradients < nn, interop < sweep, training
+    arrays < layer < tracing, cells < strategies < unroll < combinators, gradients
+    gradients < nn, interop < sweep, training
     training < trained < experiments
 
 `initializers`, `errors`, `data`, `hosts`, `statistics`, `plots` and `run` are for everybody above

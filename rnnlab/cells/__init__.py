@@ -139,10 +139,10 @@ def _own(name: str) -> Callable[..., Cell]:
         raise UsageError(
             f"cell={name!r}: importing {module_name} failed ({type(error).__name__}: {error})"
         ) from error
-    factory = getattr(module, attribute, None)
-    if not callable(factory):
+    factory: Any = getattr(module, attribute, None)
+    if not isinstance(factory, Callable):
         raise UsageError(f"cell={name!r}: {module_name} has no cell called {attribute!r}")
-    made = factory(1)
+    made: Any = factory(1)
     if not isinstance(made, Cell):
         raise UsageError(
             f"cell={name!r}: makes {type(made).__name__}, which lacks one of the methods init, "

@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 from rnnlab.arrays import Array, Key, Params, State
 from rnnlab.combinators.wrapper import CellWrapper
 from rnnlab.errors import UsageError
+from rnnlab.tracing import shape_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class LayerNorm(CellWrapper):
         x = jax.ShapeDtypeStruct((features_in,), dtype)
         step = self.traced(params, x, self.cell.initial_state((), dtype))
         gain_u, gain_v = (
-            tuple(jnp.ones(product.out.aval.shape[-1:], dtype) for product in products)
+            tuple(jnp.ones(shape_of(product.out)[-1:], dtype) for product in products)
             for products in (step.outer, step.inner)
         )
         return params | {"gain_u": gain_u, "gain_v": gain_v}

@@ -171,9 +171,10 @@ class Bidirectional(Arrangement):
     ) -> tuple[Directions, Array]:
         """Unrolls both directions and joins their outputs `[T, *batch, Hf + Hb]`."""
         keys = split_key(key, 2)
-        if self.forward == self.backward and not isinstance(self.forward, Arrangement):
+        one = self.forward
+        if one == self.backward and isinstance(one, Cell) and not isinstance(one, Arrangement):
             pair = params["forward"], params["backward"]
-            finals, outputs = run.pair(self.forward, pair, xs, tuple(state), reverse, keys)
+            finals, outputs = run.pair(one, pair, xs, tuple(state), reverse, keys)
             return Directions(*finals), jnp.concatenate(outputs, axis=-1)
         ahead, ys = run(self.forward, params["forward"], xs, state.forward, reverse, keys[0])
         back, zs = run(self.backward, params["backward"], xs, state.backward, not reverse, keys[1])
@@ -262,7 +263,7 @@ def split_key(key: Key | None, count: int) -> Any:
 
 def require_features(name: str, layer: Any) -> None:
     """Raises UsageError unless `layer` has outputs of its own, unlike `Dropout`."""
-    if not isinstance(layer, Arrangement | Cell) or output_size(layer) is None:
+    if not isinstance(layer, (Arrangement, Cell)) or output_size(layer) is None:
         raise UsageError(f"{name}={layer!r}: must be a cell or a combinator of cells")
 
 

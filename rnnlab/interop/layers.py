@@ -44,7 +44,7 @@ def pile_of(peer: str, layer: Any, twins: Mapping[type, str]) -> Pile:
     cells = [cell for row in rows for cell in row]
     for cell in cells:
         check_cell(peer, cell, twins)
-    first = cells[0]
+    first: Any = cells[0]
     for row in rows:
         for cell in row:
             if describe(cell) != describe(first) or len(row) != len(rows[0]):

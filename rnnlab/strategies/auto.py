@@ -26,7 +26,7 @@ from rnnlab.layer import Cell
 from rnnlab.strategies.autodiff import autodiff
 from rnnlab.strategies.base import BaseStrategy, Strategy, default_device
 from rnnlab.strategies.control import Control
-from rnnlab.tracing import trace
+from rnnlab.tracing import shape_of, trace
 
 TABLE = "auto.tsv"
 
@@ -74,7 +74,7 @@ def _size(cell: Cell, params: Params, xs: Inputs, state: State) -> tuple[int, in
     """
     leaf = jax.tree.leaves(state)[0]
     hidden = leaf.shape[-1]
-    widths = [product.out.aval.shape[-1] for product in trace(cell, params, xs, state).inner]
+    widths = [shape_of(product.out)[-1] for product in trace(cell, params, xs, state).inner]
     return max(round(sum(widths) / hidden), 1), math.prod(leaf.shape[:-1]), hidden
 
 

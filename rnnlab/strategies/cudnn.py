@@ -50,17 +50,18 @@ class CuDNN(BaseStrategy):
     ) -> tuple[State, Outputs]:
         """Runs the layer in one call. Raises UsageError for what cuDNN does not compute here."""
         self._check(cell, xs, control)
+        hidden = state.h.shape[-1]
         steps, *batch_shape, features = xs.shape
-        shape, rows = (*xs.shape[:-1], cell.hidden), math.prod(batch_shape)
+        shape, rows = (*xs.shape[:-1], hidden), math.prod(batch_shape)
         if steps * rows == 0:  # of which cuDNN has no notion
             return state, jnp.zeros(shape, xs.dtype)
         ys, h, c = self._kernel()(
             xs.reshape(steps, rows, features).swapaxes(0, 1),
-            *(part.reshape(1, rows, cell.hidden) for part in (state.h, state.c)),
+            *(part.reshape(1, rows, hidden) for part in (state.h, state.c)),
             jnp.concatenate(weights_in_order([params])),
             _lengths(control, steps, rows),
             features,
-            cell.hidden,
+            hidden,
             1,  # layer
             0.0,  # dropout
             False,  # bidirectional

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.extend.core import Literal, Var
 
 from rnnlab.arrays import Array
-from rnnlab.tracing import bind, read
+from rnnlab.tracing import bind, read, shape_of
 
 #: Operations that may be applied to columns as they are, once their operands have equal shapes.
 # fmt: off
@@ -190,8 +190,3 @@ class Columns:
 def by_rows(a: Array, rows: Sequence[int]) -> Sequence[Array]:
     """Cuts `a` into blocks of so many rows."""
     return jax.lax.split(a, rows) if len(rows) > 1 else [a]
-
-
-def shape_of(var: Any) -> tuple[int, ...]:
-    """The shape of a variable or literal."""
-    return var.aval.shape

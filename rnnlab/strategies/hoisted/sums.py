@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from jax.extend.core import Literal, Var
 
-from rnnlab.strategies.hoisted.columns import Columns, shape_of
+from rnnlab.strategies.hoisted.columns import Columns
+from rnnlab.tracing import shape_of
 
 
 class Sum(NamedTuple):
