@@ -1,12 +1,18 @@
-"""A user's cell, in a file of the user's own: the tests write it where the user would.
+"""A user's cell and a cell of Flax, in a file of the user's own.
 
 `SOURCE` is such a file; `write` puts it into a folder as the module `my_package.my_module`.
 """
 
 SOURCE = '''
 import dataclasses
+import functools
 import jax, jax.numpy as jnp
+from flax import nnx
 from rnnlab import HiddenState
+from rnnlab.interop import NNXCell
+
+def MyNNX(hidden):
+    return NNXCell(functools.partial(nnx.LSTMCell, hidden_features=hidden))
 
 @dataclasses.dataclass(frozen=True)
 class MyCell:
@@ -30,8 +36,8 @@ class MyCell:
 
 
 def write(folder):
-    """Writes the file, and returns what `--config.cells` calls the cell."""
+    """Writes the file, and returns what flags call the two cells."""
     package = folder / "my_package"
     package.mkdir()
     (package / "my_module.py").write_text(SOURCE)
-    return "my_package.my_module:MyCell"
+    return "my_package.my_module:MyCell", "my_package.my_module:MyNNX"

@@ -16,6 +16,7 @@ from matplotlib.ft2font import FT2Font
 
 from rnnlab import plots
 from rnnlab.arrays import Params
+from rnnlab.gradients.parts import leaf_names
 from rnnlab.training.language import LanguageModel
 
 #: Characters that open and close a quotation; a straight quote does both in turn.
@@ -81,7 +82,10 @@ def memories(model: LanguageModel, params: Params, codes: np.ndarray) -> list[np
 
 
 def _memory(state: Any) -> jax.Array:
-    return jax.numpy.tanh(state.c) if hasattr(state, "c") else state.h
+    parts = dict(zip(leaf_names(state), jax.tree.leaves(state), strict=True))
+    if "c" in parts:
+        return jax.numpy.tanh(parts["c"])
+    return parts["h"] if "h" in parts else next(iter(parts.values()))
 
 
 def followers(text: str, layers: list[np.ndarray]) -> list[Follower]:

@@ -8,7 +8,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from rnnlab.cells.base import CarouselState, HiddenState, StandardCell
@@ -101,7 +101,15 @@ def by_name(name: str, hidden: int, **settings: Any) -> Cell:
             raise UsageError(
                 f"{setting}={value!r}: cell {name!r} has no such setting, only {', '.join(known)}"
             )
+    if ":" in name:
+        return _made(name, hidden, tuple(sorted(settings.items())))
     return factory(hidden, **settings)
+
+
+@lru_cache(maxsize=256)
+def _made(name: str, hidden: int, settings: tuple[tuple[str, Any], ...]) -> Cell:
+    """A user's cell, the same object each time, so that what was compiled for it is found again."""
+    return _own(name)(hidden, **dict(settings))
 
 
 def settings_of(name: str) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def from_equinox(cell: StandardCell, module: Any) -> Params:
       UsageError: a cell that Equinox does not have; a module of another kind or size.
     """
     check_cell(PEER, cell, TWINS)
-    check_twin(PEER, cell, type(module).__name__, f"{type(cell).__name__}StandardCell")
+    check_twin(PEER, cell, type(module).__name__, f"{type(cell).__name__}Cell")
     shapes = _shapes(cell)
     found = {name: getattr(module, name) for name in shapes}
     arrays = as_arrays(PEER, {name: a for name, a in found.items() if a is not None})
