@@ -251,7 +251,7 @@ def test_both_are_trained_from_the_command_line(folder, name):
     flags = ("--preset=tiny", f"--config.cell={name}", "--config.steps=40", f"--workdir={work}")
     run(folder, "--experiment=char_lm", *flags)
     rows = [json.loads(line) for line in (folder / work / "metrics.jsonl").read_text().splitlines()]
-    losses = [row["validation"] for row in rows if "validation" in row]
+    losses = [row["evaluation"]["validation"] for row in rows if "evaluation" in row]
     assert losses[-1] < losses[0]
     model = load(folder / work)
     assert len(model.generate("", 5)) == 5
