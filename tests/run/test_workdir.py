@@ -34,7 +34,9 @@ def test_records_configuration_and_outcome(tmp_path):
     }
     end = status(root)
     assert (end["state"], end["starts"], end["seed"], end["argv"]) == ("done", 1, 3, ["run.py"])
-    assert set(end["versions"]) == {"rnnlab", "python", "jax", "jaxlib", "numpy", "xarray"}
+    assert {"rnnlab", "python", "jax", "optax", "orbax-checkpoint", "grain", "flax"} <= set(
+        end["versions"]
+    )
     assert end["device"]["count"] >= 1 and end["seconds"] >= 0 and end["ended"] >= end["started"]
     assert (root / "x.txt").read_bytes() == "é".encode()
 
