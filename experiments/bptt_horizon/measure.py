@@ -125,7 +125,6 @@ class Trial:
             evaluator=self._problem.evaluator(self._reader(self._problem.steps)),
             feed=self._problem.feed(),
             name=populations.name_of(self._name, self._network, horizon),
-            record_divergence=False,
         )
 
     def _learner(self, horizon: int) -> Learner:

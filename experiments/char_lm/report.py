@@ -6,17 +6,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments import _char_cells
+from experiments.char_lm import cells, samples
+from experiments.char_lm.cells import Follower
 from rnnlab import plots
 from rnnlab.cells.base import Params
-from rnnlab.data import Vocabulary
+from rnnlab.data.corpus import Corpus
 from rnnlab.run.report import Report
 from rnnlab.run.workdir import Workdir
 from rnnlab.training import log
 from rnnlab.training.language import LanguageModel
 
-#: Folder of the generated texts, named by their steps.
-SAMPLES = "samples"
 CURVE, CELLS = "curve.png", "cells.png"
 #: Characters in which cells are looked for.
 READ = 20_000
@@ -25,19 +24,26 @@ READ = 20_000
 def write(
     workdir: Workdir,
     summary: dict[str, Any],
+    corpus: Corpus,
     model: LanguageModel,
     params: Params,
-    validation: str,
-    vocabulary: Vocabulary,
 ) -> None:
-    """Draws the pictures and writes the page."""
-    text = validation[:READ]
-    layers = _char_cells.memories(model, params, vocabulary.encode(text))
-    found = _char_cells.followers(text, layers)
+    """Draws the pictures and writes the page.
+
+    Args:
+        workdir: of the run, with its metrics and generated texts.
+        summary: the run in a few numbers.
+        corpus: the text.
+        model: the language model.
+        params: its parameters, of the best checkpoint.
+    """
+    text = "".join(corpus.symbols["validation"][:READ])
+    layers = cells.memories(model, params, corpus.vocabulary.read(text))
+    found = cells.followers(text, layers)
     with plots.style():
         plots.save(draw_curve(workdir, summary), workdir.path(CURVE))
         if found:
-            plots.save(_char_cells.draw(text[len(text) // 2 :], found), workdir.path(CELLS))
+            plots.save(cells.draw(text[len(text) // 2 :], found), workdir.path(CELLS))
     page = Report("What does a character model learn of a text, and when?")
     page.text(INTRODUCTION)
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
@@ -79,7 +85,7 @@ def _add_samples(page: Report, workdir: Workdir) -> None:
     rows = workdir.path(log.METRICS).read_text(encoding="utf-8")
     page.heading("What it writes")
     for row in log.read(rows, "evaluation"):
-        path = workdir.path(SAMPLES) / f"{row['step']:06}.txt"
+        path = workdir.path(samples.FOLDER) / f"{row['step']:06}.txt"
         if path.exists():
             share = row["known_words"]
             exist = "no words" if share is None else f"{share:.0%} of its words exist"
@@ -87,7 +93,7 @@ def _add_samples(page: Report, workdir: Workdir) -> None:
             page.verbatim(path.read_text(encoding="utf-8"))
 
 
-def _add_cells(page: Report, workdir: Workdir, found: list[_char_cells.Follower]) -> None:
+def _add_cells(page: Report, workdir: Workdir, found: list[Follower]) -> None:
     page.heading("Single cells")
     page.text(CELLS_TEXT)
     page.figure(

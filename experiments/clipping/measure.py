@@ -64,7 +64,6 @@ def _measure(config: Config, workdir: Workdir, start: str, length: int, method: 
         populations.keys(config.seeds),
         evaluator=success,
         name=name,
-        record_divergence=False,
     )
     tested = [
         dataclasses.replace(success, length=test).wrong(outcome.state.params, config.steps)

@@ -113,7 +113,6 @@ class Trial:
                 Memory(reader.cell, self._probe(), population=True),
             ),
             name=self._name,
-            record_divergence=False,
         )
 
     def _gradient_at_start(self) -> np.ndarray:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments._mnist_images import CLASSES, Images
 from rnnlab import plots
+from rnnlab.data.images import CLASSES, Images
 from rnnlab.run.report import Report
 from rnnlab.run.workdir import Workdir
 from rnnlab.training import log

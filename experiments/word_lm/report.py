@@ -3,76 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments._word_corpus import Corpus
+from experiments.word_lm.measure import Curve
 from rnnlab import plots
 from rnnlab.cells.base import Params
-from rnnlab.data.words import END
+from rnnlab.data.corpus import Corpus
 from rnnlab.run.report import Report
 from rnnlab.run.workdir import Workdir
-from rnnlab.training import generation, log
+from rnnlab.training import generation
 from rnnlab.training.language import LanguageModel
 
 CURVE = "curve.png"
-#: exp of more leaves float64.
-LARGEST_NATS = 709
-#: Words that are read before a text is begun or a word is predicted.
-PRIMER = 35
+#: Words that are read before a word is predicted.
+READ = 35
 #: Words that are generated, in so many texts.
 WORDS, TEXTS = 60, 4
 #: Contexts whose next words are shown, words of them that are shown, and how many are likeliest.
 CONTEXTS, SHOWN, LIKELIEST = 6, 8, 5
 
 
-class Curve(NamedTuple):
-    """Perplexities by epoch, those of E epochs.
-
-    Attributes:
-        training: of an epoch's windows as they were met, while the network learned, `[E]`.
-        validation: after each epoch, and first before the training, `[E + 1]`.
-    """
-
-    training: list[float]
-    validation: list[float]
-
-
-def read_curve(workdir: Workdir, epoch: int) -> Curve:
-    """The curve of a run whose epochs have that many steps, from its metrics."""
-    rows = workdir.path(log.METRICS).read_text(encoding="utf-8")
-    sums: dict[int, float] = defaultdict(float)
-    before = 0
-    for row in log.read(rows, "train"):
-        sums[(row["step"] - 1) // epoch] += row["nats"] * (row["step"] - before)
-        before = row["step"]
-    return Curve(
-        training=[perplexity(total / epoch) for total in sums.values()],
-        validation=[
-            math.inf if row["perplexity"] is None else row["perplexity"]
-            for row in log.read(rows, "evaluation")
-        ],
-    )
-
-
-def perplexity(nats: float) -> float:
-    """`exp(nats)`; infinite where that leaves float64 or the loss is not finite."""
-    return math.exp(nats) if nats < LARGEST_NATS else math.inf
-
-
 def write(
     workdir: Workdir,
     summary: dict[str, Any],
     curve: Curve,
+    corpus: Corpus,
     model: LanguageModel,
     params: Params,
-    corpus: Corpus,
 ) -> None:
-    """Draws the picture and writes the page."""
+    """Draws the picture and writes the page.
+
+    Args:
+        workdir: of the run.
+        summary: the run in a few numbers.
+        curve: perplexities by epoch.
+        corpus: the text.
+        model: the language model.
+        params: its parameters, of the best checkpoint.
+    """
     with plots.style():
         plots.save(draw(curve, summary["test perplexity published"]), workdir.path(CURVE))
     page = Report("How good a language model is a recurrent network?")
@@ -107,20 +79,19 @@ def draw(curve: Curve, published: float | None) -> Figure:
 
 
 def write_sentences(model: LanguageModel, params: Params, corpus: Corpus) -> list[str]:
-    """Texts that the network draws after the end of the training split, a sentence a line."""
-    prompt = corpus.codes("train")[-PRIMER:]
+    """Texts that the network generates after the end of the training split, a sentence a line."""
+    prompt = corpus.vocabulary.read(corpus.primer)
     key = jax.random.key(0)
     sample = jax.jit(
         lambda params: generation.sample(model, params, prompt, key, batch=TEXTS, count=WORDS)
     )
-    texts = [corpus.vocabulary.decode(codes) for codes in np.asarray(sample(params)).T]
-    return [" ".join(words).replace(f" {END} ", "\n").replace(END, "").strip() for words in texts]
+    return [corpus.vocabulary.write(codes).strip() for codes in np.asarray(sample(params)).T]
 
 
 def likely_words(model: LanguageModel, params: Params, corpus: Corpus) -> list[dict[str, str]]:
     """The likeliest words, with their probabilities, at places of the validation split."""
-    codes, words = corpus.codes("validation"), corpus.words["validation"]
-    read = min(PRIMER, len(codes) - 1)
+    codes, words = corpus.codes("validation"), corpus.symbols["validation"]
+    read = min(READ, len(codes) - 1)
     ends = np.linspace(read, len(codes) - 1, CONTEXTS).astype(int)
     contexts = codes[ends - read + np.arange(read)[:, None]]
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -123,7 +122,8 @@ class WordVocabulary:
             UsageError: a code outside 0 .. V - 1.
         """
         codes = checked_codes(np.asarray(codes), self.size)
-        return "".join(self.piece(now, after) for after, now in pairwise((None, *codes)))
+        before = [None, *codes[:-1]]
+        return "".join(map(self.piece, codes, before))
 
     def piece(self, code: int, after: int | None = None) -> str:
         """What a code adds to a text after another one, or at its beginning: a space and a word."""

@@ -16,8 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlab.cells.base import Array, Params
+from rnnlab.data.images import Images
 from rnnlab.data.tasks.base import Batch, Task
 from rnnlab.training import diagnostics
+from rnnlab.training.images import Examination, ImageModel
 from rnnlab.training.language import LanguageModel, TextLoss
 from rnnlab.training.model import Reader, answer, losses
 
@@ -70,7 +72,9 @@ class Memory(Evaluator):
         population: whether parameters have a leading axis of members.
     """
 
-    def __init__(self, cell: Any, inputs: Callable[[Params], Array] | Array, population: bool):
+    def __init__(
+        self, cell: Any, inputs: Callable[[Params], Array] | Array, population: bool = False
+    ):
         self._cell, self._inputs, self._population = cell, inputs, population
 
     def __call__(self, params: Params, step: int) -> dict[str, Any]:
@@ -156,6 +160,24 @@ class TextEvaluator(Evaluator):
         members = range(len(jax.tree.leaves(params)[0]))
         each = [jax.tree.map(lambda leaf, m=m: leaf[m], params) for m in members]
         return {self._name: np.array([self._loss(one) for one in each])}
+
+
+class ImageEvaluator(Evaluator):
+    """How a network names the classes of images.
+
+    Args:
+        model: the model.
+        images: what it is shown.
+    """
+
+    def __init__(self, model: ImageModel, images: Images):
+        self._examine = Examination(model, images)
+
+    def __call__(self, params: Params, step: int) -> dict[str, Any]:
+        """`accuracy`, `loss` in nats, and `error`, the share of wrong answers."""
+        del step
+        result = self._examine(params)
+        return {"accuracy": result.accuracy, "loss": result.loss, "error": 1 - result.accuracy}
 
 
 def parts_of(codes: np.ndarray, length: int, count: int = 8) -> Array:

@@ -16,19 +16,16 @@ from rnnlab.training.times import TIMES
 SUMMARY, REPORT = "summary.json", "report.html"
 
 
-def best_of(outcome: Outcome) -> tuple[int, TrainState]:
-    """Step and state of the best checkpoint, or of the last one where no evaluation was better."""
-    if outcome.best:
-        return outcome.best, outcome.restore(outcome.best)
-    return outcome.step, outcome.state
+def best_state(outcome: Outcome) -> TrainState:
+    """The state of the best checkpoint, or the last one where no evaluation beat the first."""
+    return outcome.restore(outcome.best) if outcome.best else outcome.state
 
 
-def tell_diverged(outcome: Outcome) -> None:
-    """Tells the user what a run that diverged can try."""
-    print(
-        f"diverged at step {int(outcome.diverged)}: the loss or its gradient is not finite; "
-        "try a smaller --config.learning_rate or --config.clip_norm"
-    )
+def tell_diverged(workdir: Workdir, outcome: Outcome) -> None:
+    """Tells the user, and the run's record, at which training step a run diverged."""
+    message = f"step {int(outcome.diverged)}: the loss or its gradient is not finite"
+    workdir.status["message"] = message
+    print(f"diverged at {message}; try a smaller --config.learning_rate or --config.clip_norm")
 
 
 def once(workdir: Workdir, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
