@@ -26,6 +26,7 @@ from rnnlab.training import devices, language, model, optimisers
 from rnnlab.training.loop import train
 from rnnlab.training.plan import Plan
 from tests import quick
+from tests.training.measured import Measured
 
 devices.COMPILER_OPTIONS = quick.known_options()
 
@@ -59,7 +60,7 @@ def run(config, workdir):
         network = language.LanguageModel(reader, 0)
         learner = language.language_learner(network, batch=4, optimiser=adam)
         feed = Feed(stream(np.arange(200) ** 2 % 5, 4, 3))
-    outcome = train(workdir, learner, plan, key, evaluate=evaluate, feed=feed)
+    outcome = train(workdir, learner, plan, key, evaluator=Measured(evaluate), feed=feed)
     best = outcome.restore(outcome.best)
     found = (outcome.state.params, best.params)
     workdir.write("found.txt", str(jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), found)))
