@@ -28,7 +28,7 @@ from typing import Any, Literal
 import filelock
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import environment, fields
+from rnnlab.run import environment, fields, identity
 from rnnlab.run.fields import to_json
 
 #: Folders of a work directory that other hosts than the first do not get.
@@ -42,7 +42,6 @@ LOCK = ".lock"
 
 #: How a run can end that was not cut short.
 State = Literal["done", "diverged"]
-STATES = ("running", "done", "failed", "interrupted", "diverged")
 
 
 class Workdir:
@@ -85,23 +84,9 @@ class Workdir:
         """Writes a file as a whole or not at all, and returns its path."""
         return atomic_write(self.path(name), data)
 
-    def set_state(self, state: str, message: str = "") -> None:
-        """Records how the run stands.
-
-        Raises:
-            ValueError: if `state` is not one of `STATES`.
-        """
-        if state not in STATES:
-            raise ValueError(f"state={state!r}: must be one of {', '.join(STATES)}")
-        self.status |= {"state": state, "message": message}
-        if state != "running":
-            self.status["ended"] = _now()
-            self.status["seconds"] = round(time.monotonic() - self._start, 3)
-        self.write("status.json", _pretty(self.status))
-
     def end(self, state: State) -> None:
         """Records that the run has ended, and how."""
-        self.set_state(state, self.status["message"])
+        self._record(state)
 
     def _fail(self, error: BaseException) -> None:
         """Records a run that an exception ended; a full disk must not hide the exception."""
@@ -110,7 +95,15 @@ class Workdir:
         if not interrupted:
             self.status["traceback"] = "".join(traceback.format_exception(error))
         with contextlib.suppress(OSError):
-            self.set_state("interrupted" if interrupted else "failed", message)
+            self._record("interrupted" if interrupted else "failed", message)
+
+    def _record(self, state: str, message: str = "") -> None:
+        """Writes how the run stands to `status.json`."""
+        self.status |= {"state": state, "message": message}
+        if state != "running":
+            self.status["ended"] = _now()
+            self.status["seconds"] = round(time.monotonic() - self._start, 3)
+        self.write("status.json", json.dumps(self.status, indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -163,14 +156,14 @@ def open_workdir(
                 if not hosts.first():
                     workdir.root = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
                     _unpack(small, workdir.root)
-                    _check_same(workdir, *_read_config(workdir.path("config.json")))
+                    _check_same(workdir)
                     _record_start(workdir, argv, preset)
             yield workdir
         except BaseException as error:
             workdir._fail(error)
             raise
         if workdir.status["state"] == "running":
-            workdir.set_state("done")
+            workdir.end("done")
 
 
 def default_path(experiment: str, config: Any) -> pathlib.Path:
@@ -244,9 +237,8 @@ def _unpack(archive: bytes, root: pathlib.Path) -> None:
 
 def _claim(workdir: Workdir) -> None:
     """Writes `config.json` into a new folder, or checks that an old one has the same."""
-    path = workdir.path("config.json")
-    if path.exists():
-        _check_same(workdir, *_read_config(path))
+    if workdir.path(identity.FILE).exists():
+        _check_same(workdir)
         return
     foreign = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
     if foreign:
@@ -255,41 +247,13 @@ def _claim(workdir: Workdir) -> None:
             "config.json); choose another with --workdir=PATH"
         )
     workdir.write(
-        "config.json", _pretty({"experiment": workdir.experiment, "config": workdir.config})
+        identity.FILE, identity.text(identity.Identity(workdir.experiment, workdir.config))
     )
 
 
-def _read_config(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
-    try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-        return contents["experiment"], dict(contents["config"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise RunError(
-            f"{path}: is damaged; delete the folder {path.parent} to start afresh, "
-            "or choose another with --workdir=PATH"
-        ) from error
-
-
-def _check_same(workdir: Workdir, experiment: str, config: dict[str, Any]) -> None:
-    if experiment != workdir.experiment:
-        raise UsageError(
-            f"--workdir={workdir.first}: holds the experiment {experiment}, not "
-            f"{workdir.experiment}; choose another with --workdir=PATH"
-        )
-    # Compared as text: nan equals itself there, and 1 is not 1.0.
-    here = {name: json.dumps(value) for name, value in fields.flatten_json(workdir.config).items()}
-    there = {name: json.dumps(value) for name, value in fields.flatten_json(config).items()}
-    differ = [name for name in here | there if here.get(name) != there.get(name)]
-    if differ:
-        shown = ", ".join(
-            f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
-            for name in differ[:3]
-        )
-        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-        raise UsageError(
-            f"--workdir={workdir.first}: holds another configuration ({shown}{more}); "
-            "choose another with --workdir=PATH"
-        )
+def _check_same(workdir: Workdir) -> None:
+    here = identity.Identity(workdir.experiment, workdir.config)
+    identity.check_same(workdir.first, identity.read(workdir.root), here)
 
 
 def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> None:
@@ -307,7 +271,7 @@ def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> 
         "starts": starts + 1,
         "started": _now(),
     }
-    workdir.set_state("running")
+    workdir._record("running")
 
 
 def _seeds(config: dict[str, Any]) -> dict[str, Any]:
@@ -319,7 +283,3 @@ def _seeds(config: dict[str, Any]) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _pretty(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2) + "\n"
