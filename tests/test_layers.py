@@ -2,8 +2,8 @@
 
 Libraries below, what uses them above:
 
-    cells < strategies < unroll < combinators, gradients < nn, interop < sweep, training
-    training < experiments
+    arrays < layer < tracing, cells < strategies < unroll < combinators, gradients < nn, interop < sweep, training
+    training < trained < experiments
 
 `initializers`, `errors`, `data`, `hosts`, `statistics`, `plots` and `run` are for everybody above
 the layers they need. Within an experiment: config < measure < run, config < report < run.
@@ -22,8 +22,11 @@ BELOW["run"] = {"errors", "hosts"}
 BELOW["plots"] = {"errors", "run", "statistics"}
 BELOW["initializers"] = {"errors"}
 BELOW["data"] = {"errors", "hosts", "run"}
-BELOW["cells"] = {"errors", "initializers"}
-BELOW["strategies"] = BELOW["cells"] | {"cells"}
+BELOW["arrays"] = set()
+BELOW["layer"] = {"arrays", "errors"}
+BELOW["tracing"] = {"arrays", "layer"}
+BELOW["cells"] = {"arrays", "errors", "initializers", "layer"}
+BELOW["strategies"] = BELOW["cells"] | {"cells", "tracing"}
 BELOW["unroll"] = BELOW["strategies"] | {"strategies"}
 BELOW["combinators"] = BELOW["unroll"] | {"unroll"}
 BELOW["gradients"] = BELOW["combinators"] | {"combinators"}
@@ -32,6 +35,7 @@ BELOW["interop"] = BELOW["gradients"] | {"gradients"}
 UTILITIES = {"data", "hosts", "statistics", "plots", "run"}
 BELOW["sweep"] = BELOW["nn"] | {"nn", "interop"} | UTILITIES
 BELOW["training"] = BELOW["nn"] | {"nn", "interop"} | UTILITIES
+BELOW["trained"] = BELOW["training"] | {"training"}
 
 #: Modules that exist on some systems only.
 NOT_EVERYWHERE = {"fcntl", "resource", "termios", "pwd", "grp", "pty", "tty"}
@@ -70,8 +74,8 @@ def test_the_library_imports_only_what_is_below(path):
     names = imports(path)
     assert not parts(names, "experiments") and not parts(names, "tests")
     assert not NOT_EVERYWHERE & {name.partition(".")[0] for name in imports(path, whole=False)}
-    if len(place) == 1 and place[0] not in BELOW:
-        return  # rnnlab/__init__.py and what it loads a model with: above everything
+    if place == ("__init__",):
+        return  # it names what is everywhere, and imports it when it is asked for
     used = {part for part in parts(names, "rnnlab") if not part.startswith("_")}
     used &= {entry.stem for entry in (ROOT / "rnnlab").iterdir()}  # not names of rnnlab/__init__.py
     assert used <= BELOW[place[0]] | {place[0]}
@@ -86,26 +90,37 @@ def test_an_experiment_imports_itself_and_the_library(path):
 
 
 @pytest.mark.parametrize("path", modules("experiments"))
-def test_measuring_imports_no_report_and_a_report_no_run(path):
+def test_what_measures_draws_nothing(path):
     place = path.relative_to(ROOT / "experiments").with_suffix("").parts
-    own = {name.removeprefix(f"experiments.{place[0]}.") for name in imports(path)}
-    own = {name.partition(".")[0] for name in own if not name.startswith(("experiments", "rnnlab"))}
-    if place[-1] in ("__init__", "run"):
+    if place[1] in ("__init__", "run"):
         return
-    assert "run" not in own
-    if not _reports(path):
-        drawn = {name for name in imports(path) if name.startswith(("rnnlab.plots", "matplotlib"))}
-        drawn |= {name for name in imports(path) if name.startswith("rnnlab.run.report")}
-        assert not drawn
-        folder = path.parent
-        assert not {name for name in own if _reports(folder / f"{name}.py")}
-    if place[-1] == "config":
-        files = {entry.stem for entry in path.parent.glob("*.py")}
-        allowed = {"config"}
-        measuring = {name for name in own & files if "measure" in name}
-        assert not measuring - allowed
+    own = {name for name in imports(path) if name.startswith(f"experiments.{place[0]}.")}
+    found = {module for name in own if (module := _module(name)) is not None}
+    assert ROOT / "experiments" / place[0] / "run.py" not in found
+    if _draws(path):
+        assert place[1] not in MEASURING
+    else:
+        assert not {module.name for module in found if _draws(module)}
 
 
-def _reports(path):
-    """Whether a module of an experiment draws or reports, which its name says."""
-    return any(word in path.stem for word in ("report", "plots", "pictures", "figures", "tables"))
+#: Modules and folders of an experiment that do nothing but set, measure or describe results.
+MEASURING = {"config", "measure", "schema", "results", "suites"}
+
+
+def _module(name):
+    """The file of a module, given its name or that of something in it; None for a library."""
+    path = ROOT.joinpath(*name.split("."))
+    for candidate in (path, path.parent):
+        if candidate.with_suffix(".py").exists():
+            return candidate.with_suffix(".py")
+        if (candidate / "__init__.py").exists():
+            return candidate / "__init__.py"
+    return None
+
+
+def _draws(path):
+    """Whether a module makes pictures, tables or reports, by its name or by what it imports."""
+    place = path.relative_to(ROOT / "experiments").with_suffix("").parts
+    named = {"report", "pictures", "tables", "plots", "figures"} & set(place)
+    libraries = ("rnnlab.plots", "matplotlib", "rnnlab.run.report")
+    return bool(named) or any(name.startswith(libraries) for name in imports(path))

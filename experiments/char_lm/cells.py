@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from rnnlab import plots
-from rnnlab.cells.base import Params
+from rnnlab.arrays import Params
 from rnnlab.training.language import LanguageModel
 
 #: Characters that open and close a quotation; a straight quote does both in turn.

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.char_lm.config import Config
 from experiments.char_lm.samples import LONG, Samples
-from rnnlab.cells.base import Params
+from rnnlab.arrays import Params
 from rnnlab.data.corpus import Corpus
 from rnnlab.data.pipelines import Feed, stream
 from rnnlab.data.spelling import known_share, spelled_words

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from experiments.char_lm import cells, samples
 from experiments.char_lm.cells import Follower
 from rnnlab import plots
-from rnnlab.cells.base import Params
+from rnnlab.arrays import Params
 from rnnlab.data.corpus import Corpus
 from rnnlab.run.report import Report
 from rnnlab.run.workdir import Workdir

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from experiments.char_lm.config import Config
-from rnnlab.cells.base import Array, Params
+from rnnlab.arrays import Array, Params
 from rnnlab.data.corpus import Corpus
 from rnnlab.data.spelling import known_share, spelled_words
 from rnnlab.run.workdir import Workdir

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rnnlab.cells.base import Params
+from rnnlab.arrays import Params
 from rnnlab.data.tasks import Task
 from rnnlab.run.workdir import Workdir
 from rnnlab.training import log, model, populations

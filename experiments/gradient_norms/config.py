@@ -5,6 +5,7 @@ import pathlib
 
 from rnnlab import cells, sweep
 from rnnlab.errors import UsageError
+from rnnlab.gradients import recurrent_leaves
 from rnnlab.run import checks
 
 #: What the fields of `Config` are called in `sweep.Grid` and `rnnlab.data`.
@@ -72,7 +73,7 @@ class Config:
             raise with_field_names(error) from error
         checks.at_least(self, memory_mib=1)
         for name in self.cells:
-            if not cells.by_name(name, 1).recurrent_blocks:
+            if not recurrent_leaves(cells.by_name(name, 1)).gates:
                 raise UsageError(f"cells={name}: has no recurrent matrix to rescale; leave it out")
         self._check_inputs()
 

@@ -11,8 +11,8 @@ from jax import Array
 from experiments.gradient_profiles.config import Config
 from experiments.gradient_profiles.schema import PARTS
 from rnnlab import cells, initializers
+from rnnlab.arrays import Params
 from rnnlab.cells import Cell
-from rnnlab.cells.base import Params
 from rnnlab.gradients import adjoint_profile
 from rnnlab.gradients.parts import leaf_names
 

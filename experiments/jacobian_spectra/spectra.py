@@ -15,8 +15,8 @@ from jax.typing import DTypeLike
 from experiments.jacobian_spectra.config import Config
 from experiments.jacobian_spectra.schema import ORTHOGONAL, PRODUCT
 from rnnlab import cells, initializers
+from rnnlab.arrays import Params, State
 from rnnlab.cells import Cell, HiddenState
-from rnnlab.cells.base import Params, State
 from rnnlab.gradients import state_jacobian
 from rnnlab.unroll import unroll
 

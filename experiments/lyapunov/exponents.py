@@ -10,8 +10,8 @@ from jax import Array
 
 from experiments.lyapunov.config import Config
 from rnnlab import cells, initializers
+from rnnlab.arrays import Params, State
 from rnnlab.cells import Cell
-from rnnlab.cells.base import Params, State
 from rnnlab.gradients import lyapunov_exponents, recurrent_matrices
 
 #: Points at which the running estimate is read.

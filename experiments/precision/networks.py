@@ -9,8 +9,8 @@ from jax import Array
 from experiments.precision.config import Config
 from experiments.precision.schema import CONTROL
 from rnnlab import cells, initializers
+from rnnlab.arrays import Params, State
 from rnnlab.cells import Cell
-from rnnlab.cells.base import Params, State
 from rnnlab.initializers import Blocks, Orthogonal, Rescaled
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnlab.cells import Cell
-from rnnlab.cells.base import Params, State
+from rnnlab.arrays import Params, State
 from rnnlab.gradients import adjoint_profile
+from rnnlab.layer import Cell, output_size
 from rnnlab.unroll import unroll
 
 
@@ -46,7 +46,8 @@ def _rows(
     rows = len(lengths)
     state = jax.tree.map(lambda a: jnp.broadcast_to(a, (rows, *a.shape)), state)
     last = np.arange(xs.shape[0])[:, None] == np.array(lengths) - 1
-    weight = jnp.asarray(cell.features_out**-0.5, xs.dtype)
+    width = output_size(cell) or xs.shape[-1]
+    weight = jnp.asarray(width**-0.5, xs.dtype)
     weights = jnp.where(last[..., None], weight, jnp.zeros_like(weight))
-    weights = jnp.broadcast_to(weights, (*last.shape, cell.features_out))
+    weights = jnp.broadcast_to(weights, (*last.shape, width))
     return jnp.broadcast_to(xs[:, None], (*last.shape, xs.shape[-1])), state, weights

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from experiments.sequential_mnist.config import Config
-from rnnlab.cells.base import Params
+from rnnlab.arrays import Params
 from rnnlab.data.images import CLASSES, SIDES, Images, Splits, sequences
 from rnnlab.data.pipelines import Feed, shuffled
 from rnnlab.run.workdir import Workdir

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.word_lm.config import Config, published
 from rnnlab import initializers
-from rnnlab.cells.base import Array, Params
+from rnnlab.arrays import Array, Params
 from rnnlab.data.corpus import Corpus
 from rnnlab.data.pipelines import Feed, Stream, stream
 from rnnlab.data.words import UNKNOWN

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments.word_lm.measure import Curve
 from rnnlab import plots
-from rnnlab.cells.base import Params
+from rnnlab.arrays import Params
 from rnnlab.data.corpus import Corpus
 from rnnlab.run.report import Report
 from rnnlab.run.workdir import Workdir

@@ -95,8 +95,6 @@ def _run(
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
         state: workdirs.State = module.run(config, workdir) or "done"
-        if workdir.status["state"] == "diverged":  # said by an experiment of the older contract
-            state = "diverged"
         workdir.end(state)
     if line.hosts is None or _first():
         print(f"\n{state} in {time.monotonic() - start:.1f} s; see {path}:")

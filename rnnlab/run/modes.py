@@ -10,7 +10,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from rnnlab.errors import UsageError
 
@@ -21,16 +21,20 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 BATCH = 64
 
 
-class Model(Protocol):
-    """What `rnnlab.load` gives, as far as it is needed here."""
+@runtime_checkable
+class Writer(Protocol):
+    """A model that writes text."""
 
-    def stream(
-        self, prompt: str, count: int, *, temperature: float, top_k: int, seed: int
-    ) -> Iterator[str]:
-        """Pieces of the text that continues a prompt, each as soon as it is drawn."""
+    def stream(self, prompt: str, temperature: float, top_k: int, seed: int) -> Iterator[str]:
+        """The prompt, then what continues it, each symbol as soon as it is drawn, forever."""
         ...
 
-    def predict(self, lines: list[str]) -> list[dict[str, Any]]:
+
+@runtime_checkable
+class Predictor(Protocol):
+    """A model that answers lines."""
+
+    def predict(self, lines: list[str], /) -> list[dict[str, Any]]:
         """An answer to each line."""
         ...
 
@@ -56,19 +60,16 @@ class Generate:
             if not least <= getattr(self, name) < float("inf"):
                 raise UsageError(f"--{name}={getattr(self, name)}: must be at least {least}")
 
-    def ask(self, model: Model) -> None:
-        """Prints the prompt and the text that the model continues it with."""
-        pieces = iter(
-            model.stream(
-                self.prompt,
-                self.count,
-                temperature=self.temperature,
-                top_k=self.top_k,
-                seed=self.draw,
-            )
-        )
-        first = next(pieces, "")  # before anything is printed, since it may be refused
-        for piece in itertools.chain([self.prompt, first], pieces):
+    def ask(self, model: object) -> None:
+        """Prints the prompt and what the model continues it with.
+
+        Raises:
+            UsageError: if the model writes no text, or does not know a symbol of the prompt.
+        """
+        if not isinstance(model, Writer):
+            raise UsageError(f"--mode=generate: a {type(model).__name__} writes no text")
+        pieces = model.stream(self.prompt, self.temperature, self.top_k, self.draw)
+        for piece in itertools.islice(pieces, self.count + 1):
             print(piece, end="", flush=True)
         print()
 
@@ -80,8 +81,14 @@ class Predict:
     #: The file, or - for standard input.
     input: str = "-"
 
-    def ask(self, model: Model) -> None:
-        """Prints the answers of the model."""
+    def ask(self, model: object) -> None:
+        """Prints the answers of the model.
+
+        Raises:
+            UsageError: if there is no such file, or the model cannot answer its lines.
+        """
+        if not isinstance(model, Predictor):
+            raise UsageError(f"--mode=predict: a {type(model).__name__} answers no lines")
         if self.input == "-":  # each line is answered before the next one is waited for
             self._answer(model, sys.stdin, 1)
             return
@@ -92,7 +99,7 @@ class Predict:
             reason = getattr(error, "strerror", None) or "is not a text in UTF-8"
             raise UsageError(f"--input={self.input}: {reason}") from error
 
-    def _answer(self, model: Model, lines: Iterable[str], batch: int) -> None:
+    def _answer(self, model: Predictor, lines: Iterable[str], batch: int) -> None:
         for part in _batches((line.rstrip("\r\n") for line in lines), batch):
             for answer in model.predict(part):
                 print(json.dumps(answer), flush=batch == 1)
@@ -102,7 +109,7 @@ class Predict:
 QUESTIONS: dict[str, type[Generate] | type[Predict]] = {"generate": Generate, "predict": Predict}
 
 
-def load(workdir: pathlib.Path) -> Model:
+def load(workdir: pathlib.Path) -> object:
     """The model of a work directory.
 
     Raises:

@@ -42,7 +42,6 @@ LOCK = ".lock"
 
 #: How a run can end that was not cut short.
 State = Literal["done", "diverged"]
-STATES = ("running", "done", "failed", "interrupted", "diverged")
 
 
 class Workdir:
@@ -85,23 +84,9 @@ class Workdir:
         """Writes a file as a whole or not at all, and returns its path."""
         return atomic_write(self.path(name), data)
 
-    def set_state(self, state: str, message: str = "") -> None:
-        """Records how the run stands.
-
-        Raises:
-            ValueError: if `state` is not one of `STATES`.
-        """
-        if state not in STATES:
-            raise ValueError(f"state={state!r}: must be one of {', '.join(STATES)}")
-        self.status |= {"state": state, "message": message}
-        if state != "running":
-            self.status["ended"] = _now()
-            self.status["seconds"] = round(time.monotonic() - self._start, 3)
-        self.write("status.json", _pretty(self.status))
-
     def end(self, state: State) -> None:
         """Records that the run has ended, and how."""
-        self.set_state(state, self.status["message"])
+        self._record(state)
 
     def _fail(self, error: BaseException) -> None:
         """Records a run that an exception ended; a full disk must not hide the exception."""
@@ -110,7 +95,15 @@ class Workdir:
         if not interrupted:
             self.status["traceback"] = "".join(traceback.format_exception(error))
         with contextlib.suppress(OSError):
-            self.set_state("interrupted" if interrupted else "failed", message)
+            self._record("interrupted" if interrupted else "failed", message)
+
+    def _record(self, state: str, message: str = "") -> None:
+        """Writes how the run stands to `status.json`."""
+        self.status |= {"state": state, "message": message}
+        if state != "running":
+            self.status["ended"] = _now()
+            self.status["seconds"] = round(time.monotonic() - self._start, 3)
+        self.write("status.json", json.dumps(self.status, indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -170,7 +163,7 @@ def open_workdir(
             workdir._fail(error)
             raise
         if workdir.status["state"] == "running":
-            workdir.set_state("done")
+            workdir.end("done")
 
 
 def default_path(experiment: str, config: Any) -> pathlib.Path:
@@ -278,7 +271,7 @@ def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> 
         "starts": starts + 1,
         "started": _now(),
     }
-    workdir.set_state("running")
+    workdir._record("running")
 
 
 def _seeds(config: dict[str, Any]) -> dict[str, Any]:
@@ -290,7 +283,3 @@ def _seeds(config: dict[str, Any]) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _pretty(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2) + "\n"

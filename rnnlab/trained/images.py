@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.cells.base import Params
+from rnnlab.arrays import Params
 from rnnlab.errors import UsageError
 from rnnlab.training.images import ImageModel, log_probabilities
 from rnnlab.training.settings import Network

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.arrays import Array, Params, State
 from rnnlab.data import Vocabulary, WordVocabulary
 from rnnlab.errors import UsageError
 from rnnlab.training import generation

@@ -27,7 +27,7 @@ import tensorstore as ts
 from orbax.checkpoint import checkpoint_managers as policies
 
 from rnnlab import hosts
-from rnnlab.cells.base import Params
+from rnnlab.arrays import Params
 from rnnlab.errors import RunError, UsageError
 from rnnlab.training.step import TrainState
 

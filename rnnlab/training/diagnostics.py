@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rnnlab.cells.base import Array
+from rnnlab.arrays import Array
 from rnnlab.gradients import adjoint_profile, recurrent_matrices
 
 

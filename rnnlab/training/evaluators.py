@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.cells.base import Array, Params
+from rnnlab.arrays import Array, Params
 from rnnlab.data.images import Images
 from rnnlab.data.tasks.base import Batch, Task
 from rnnlab.training import diagnostics

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.arrays import Array, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.training.language import LanguageModel
 

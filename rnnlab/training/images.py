@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from rnnlab.cells.base import Array, Params
+from rnnlab.arrays import Array, Params
 from rnnlab.data.images import Images, sequences
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.arrays import Array, Params, State
 from rnnlab.data.pipelines import Window
 from rnnlab.errors import UsageError
 from rnnlab.training.cross_entropy import cross_entropy

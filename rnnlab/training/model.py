@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.arrays import Array, Params, State
 from rnnlab.data.tasks.base import Batch, Task
+from rnnlab.layer import output_size
 from rnnlab.strategies import Control, Strategy
 from rnnlab.training import penalty
 from rnnlab.training.optimisers import Clip
@@ -41,7 +42,7 @@ class Reader:
     def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws the cell's parameters, `w [H, O] ~ N(0, deviation²)`, and `b = 0`."""
         key_cell, key_readout = jax.random.split(key)
-        hidden = self.cell.features_out
+        hidden = output_size(self.cell) or features_in
         deviation = hidden**-0.5 if self.deviation is None else self.deviation
         w = jax.random.normal(key_readout, (hidden, self.outputs), dtype)
         return {

@@ -6,13 +6,13 @@ from unittest import mock
 import jax
 import numpy as np
 import pytest
+from experiments._bptt_gradients import Gradients, compare, noise
+from experiments._bptt_problems import Network, TaskProblem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
 from experiments import _bptt_problems, bptt_horizon
-from experiments._bptt_gradients import Gradients, compare, noise
-from experiments._bptt_problems import Network, TaskProblem
 from rnnlab.data import tasks
 from rnnlab.errors import UsageError
 from rnnlab.run import results

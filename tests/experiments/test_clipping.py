@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from experiments._clipping_judge import Judge
 
 from experiments import _clipping_judge, _clipping_report, _populations, clipping
-from experiments._clipping_judge import Judge
 from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir

@@ -7,9 +7,9 @@ from unittest import mock
 import numpy as np
 import pytest
 import xarray as xr
+from experiments._training import with_setting
 
 from experiments import _memory_report, _populations, memory_tasks
-from experiments._training import with_setting
 from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir

@@ -1,6 +1,7 @@
 """Asking a trained model from the command line; the model is a toy here."""
 
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -27,11 +28,12 @@ class Model:
     def __init__(self, path):
         self.path = path
 
-    def stream(self, prompt, count, *, temperature, top_k, seed):
+    def stream(self, prompt, temperature, top_k, seed):
         if prompt == "?":
-            raise UsageError("prompt='?': has '?', which the text does not have")
-        yield from (f"[{n}]" for n in range(count))
-        yield f" {temperature} {top_k} {seed}"
+            raise UsageError("prompt='?': has '?', which the model does not know")
+        return itertools.chain(
+            [prompt, f"{temperature} {top_k} {seed} "], map(str, itertools.count())
+        )
 
     def predict(self, lines):
         return [{"line": line, "of": len(lines)} for line in lines]
@@ -85,7 +87,7 @@ def test_generating_leaves_the_record_untouched(folder, capsys, place):
     before = contents(folder.parent)
     arguments = ["--mode=generate", "--prompt=Ab ", "--count=3", "--top_k=5", "--draw=7"]
     assert run(folder, *place, *arguments) == 0
-    assert capsys.readouterr().out == "Ab [0][1][2] 1.0 5 7\n"
+    assert capsys.readouterr().out == "Ab 1.0 5 7 01\n"
     assert contents(folder.parent) == before
 
 
@@ -112,6 +114,13 @@ def test_each_line_of_standard_input_is_answered_at_once(folder, capsys, monkeyp
     assert answers == [{"line": line, "of": 1} for line in ("a", "", "b")]
 
 
+def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
+    monkeypatch.setattr(rnnlab, "load", lambda path: object())
+    for mode, words in (("generate", "writes no text"), ("predict", "answers no lines")):
+        assert run(folder, "--workdir=w", f"--mode={mode}") == 2
+        assert capsys.readouterr().err == f"error: --mode={mode}: a object {words}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -126,7 +135,7 @@ def test_each_line_of_standard_input_is_answered_at_once(folder, capsys, monkeyp
         (["--mode=generate", "--temperature=nan"], "--temperature=nan: must be at least 0"),
         (["--mode=generate", "--workdir=w", "--promt=x"], "--promt: no such flag; did you mean"),
         (["--mode=generate", "--workdir=w", "word"], "word: unexpected argument"),
-        (["--mode=generate", "--workdir=w", "--prompt=?"], "prompt='?': has '?', which"),
+        (["--mode=generate", "--workdir=w", "--prompt=?"], "prompt='?': has '?', which the"),
         (["--mode=predict", "--workdir=w", "--input=no"], "--input=no: No such file"),
         (["--mode=predict", "--workdir=w", "--input=."], "--input=.: Is a directory"),
         (

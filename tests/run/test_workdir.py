@@ -83,21 +83,6 @@ def test_another_configuration_is_refused(tmp_path):
     assert status(tmp_path)["state"] == "done"
 
 
-def test_free_fields_may_differ(tmp_path):
-    @dataclasses.dataclass(frozen=True)
-    class Asking:
-        hidden: int = 8
-        prompt: str = ""
-
-        FREE = ("prompt",)
-
-    for prompt in ("a", "b"):
-        with open_workdir(tmp_path, "toy", Asking(prompt=prompt)) as workdir:
-            assert workdir.config == {"hidden": 8}
-    assert default_path("toy", Asking(prompt="a")) == default_path("toy", Asking())
-    assert default_path("toy", Asking(hidden=9)) != default_path("toy", Asking())
-
-
 def test_nan_in_a_configuration_equals_itself(tmp_path):
     for _ in range(2):
         with open_workdir(tmp_path, "toy", Config(radii=(float("nan"),))):

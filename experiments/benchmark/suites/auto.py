@@ -21,8 +21,8 @@ from experiments.benchmark.ratios import PLAIN
 from experiments.benchmark.results import MEDIAN, Result, Rows, Table, TextFile
 from experiments.benchmark.timing import matrix_product_peak
 from rnnlab.run.progress import Progress
-from rnnlab.strategies import supported
-from rnnlab.strategies.auto import CHOICES, TABLE, Entry, table
+from rnnlab.strategies import automatic, supported
+from rnnlab.strategies.auto import TABLE, Entry, table
 
 #: Another strategy than the plain one is chosen only if it is this many times faster.
 MARGIN = 1.05
@@ -36,7 +36,7 @@ def run(config: Config) -> Iterator[Result]:
     with float32_products(), Progress("auto", total=len(todo)) as progress:
         peak = matrix_product_peak("float32")
         for problem in todo:
-            names = [name for name in CHOICES if name in supported(problem.layer)]
+            names = [name for name in automatic() if name in supported(problem.layer)]
             candidates = [ours(problem, name) for name in names]
             rows = measure(problem, candidates, (FORWARD, GRADIENT), config.candidates, peak)
             measured += rows
