@@ -11,13 +11,14 @@ from jax import Array
 from experiments.gradient_profiles.config import Config
 from experiments.gradient_profiles.growth import growth_per_step
 from experiments.gradient_profiles.profiles import draw, make_cell, profiles
-from rnnlab.cells import Cell
+from rnnlab.cells import StandardCell
 from rnnlab.cells.base import set_block
 
 
 def measure_forgetting(config: Config, name: str) -> xr.Dataset:
     """Growth of the gradient with respect to c per step, for every radius, forget bias and seed."""
     cell = make_cell(config, name)
+    assert isinstance(cell, StandardCell)  # as all cells with a forget bias are
     params, xs = draw(config, cell)
     scale = partial(jnp.asarray, dtype=config.dtype)
     xs = scale(config.forget_input_scale) * xs[:, :, :1]  # one sequence for each network
@@ -35,7 +36,7 @@ def measure_forgetting(config: Config, name: str) -> xr.Dataset:
     )
 
 
-def set_forget_bias(cell: Cell, b: Array, bias: float) -> Array:
+def set_forget_bias(cell: StandardCell, b: Array, bias: float) -> Array:
     """Biases `b [S, kH]` with another forget bias.
 
     Where the forget gate is 1 − i, the bias of the input gate is set: 1 − σ(−bias) = σ(bias).

@@ -42,13 +42,14 @@ def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
     }
     size = max(case.sizes["index"] for case in cases.values())
     sigma = [case.log10_sigma.pad(index=(0, size - case.sizes["index"])) for case in cases.values()]
-    data = xr.Dataset(
+    return xr.Dataset(
         {
             "log10_sigma": (
                 ("case", "seed", "length", "index"),
                 np.stack(sigma),
                 {"long_name": "log10 of the singular values of ∂s_T/∂s_0, descending"} | DECADES,
-            )
+            ),
+            **_compared_with_theory(config, parts),
         },
         coords={
             "case": list(cases),
@@ -59,7 +60,6 @@ def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
         },
         attrs={"title": "Singular values of products of Jacobians"},
     )
-    return data.assign(_compared_with_theory(config, parts))
 
 
 def _compared_with_theory(config: Config, parts: dict[str, xr.Dataset]) -> dict[str, Variable]:

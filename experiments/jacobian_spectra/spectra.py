@@ -25,18 +25,21 @@ WARM_UP = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class MatrixProduct(Cell):
+class MatrixProduct:
     """`h' = h @ W_t`: a linear network whose matrix is its input, `x_t [H * H]`; no parameters."""
+
+    hidden: int
 
     def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws nothing."""
         del key, features_in, dtype
         return {}
 
-    def project(self, params: Params, x: Array) -> Array:
-        """The input as it is."""
-        del params
-        return x
+    def initial_state(
+        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
+    ) -> HiddenState:
+        """Zeros."""
+        return HiddenState(jnp.zeros((*batch_shape, self.hidden), dtype))
 
     def step(self, params: Params, x: Array, state: HiddenState) -> tuple[HiddenState, Array]:
         """Multiplies by one more factor."""
@@ -49,7 +52,9 @@ class MatrixProduct(Cell):
 def measure_linear(config: Config, kind: str, width: int) -> xr.Dataset:
     """`log10 σ` of linear networks: one orthogonal or Gaussian matrix, or independent ones."""
     init = initializers.by_name("orthogonal" if kind == ORTHOGONAL else "gaussian", config.gain)
-    cell = MatrixProduct(width) if kind == PRODUCT else cells.Elman(width, activation="identity")
+    cell: Cell = (
+        MatrixProduct(width) if kind == PRODUCT else cells.Elman(width, activation="identity")
+    )
     measure = partial(_log10_sigma, cell, config.lengths)
     longest, state = config.lengths[-1], cell.initial_state((), config.dtype)
 

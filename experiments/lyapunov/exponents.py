@@ -24,7 +24,7 @@ Networks = tuple[Params, Array, State]
 def measure_width(config: Config, width: int) -> xr.Dataset:
     """Largest exponent of tanh networks of one width, for every input, gain and seed."""
     cell = cells.Elman(width, wx_init=initializers.Identity(), wh_init=initializers.Gaussian())
-    networks = draw_networks(config, cell, config.seeds, config.steps)
+    networks = draw_networks(config, cell, width, config.seeds, config.steps)
     measure = over_networks(config, cell, config.gains, (config.steps,), count=1)
     exponents = np.stack([measure(networks, std)[-1, ..., 0] for std in config.input_stds])
     radius = recurrent_matrices(cell, networks[0])["h"].spectral_radius
@@ -40,7 +40,9 @@ def measure_width(config: Config, width: int) -> xr.Dataset:
 def measure_spectrum(config: Config, name: str) -> xr.Dataset:
     """Whole spectrum of one cell for every gain and seed, and the running largest exponent."""
     cell = cells.by_name(name, config.spectrum_hidden, wh_init=initializers.Gaussian())
-    networks = draw_networks(config, cell, config.spectrum_seeds, config.spectrum_steps)
+    networks = draw_networks(
+        config, cell, config.spectrum_hidden, config.spectrum_seeds, config.spectrum_steps
+    )
     records = records_of(config.spectrum_steps, config.discard)
     measure = over_networks(config, cell, config.spectrum_gains, records)
     running = measure(networks, config.spectrum_input_std)
@@ -53,12 +55,12 @@ def measure_spectrum(config: Config, name: str) -> xr.Dataset:
     )
 
 
-def draw_networks(config: Config, cell: Cell, seeds: int, steps: int) -> Networks:
-    """Parameters, inputs of unit variance `[S, T, N]` and random first states of the networks."""
-    key = jax.random.fold_in(jax.random.key(config.seed), cell.hidden)
+def draw_networks(config: Config, cell: Cell, hidden: int, seeds: int, steps: int) -> Networks:
+    """Parameters, inputs of unit variance `[S, T, N]` and random first states of S networks."""
+    key = jax.random.fold_in(jax.random.key(config.seed), hidden)
     keys = jax.random.split(key, (seeds, 2))
-    params = jax.vmap(lambda key: cell.init(key, cell.hidden, config.dtype))(keys[:, 0])
-    shape = (steps + 1, cell.hidden)
+    params = jax.vmap(lambda key: cell.init(key, hidden, config.dtype))(keys[:, 0])
+    shape = (steps + 1, hidden)
     noise = jax.vmap(lambda key: jax.random.normal(key, shape, config.dtype))(keys[:, 1])
     states = cell.initial_state((seeds,), config.dtype)._replace(h=noise[:, 0])
     return params, noise[:, 1:], states

@@ -103,6 +103,7 @@ def test_an_lstm_at_rest_multiplies_by_its_gate_and_its_candidate(data):
 @pytest.mark.parametrize("name", [*filter(has_forget_gate, cells.CELLS)])
 def test_forget_bias_is_that_of_the_cell(name):
     cell = cells.by_name(name, 3)
+    assert isinstance(cell, cells.StandardCell)
     expected = cells.by_name(name, 3, forget_bias=2.5).init(jax.random.key(0), 1, jnp.float64)
     b = cell.init(jax.random.key(0), 1, jnp.float64)["b"]
     changed = set_forget_bias(cell, b[None], 2.5)

@@ -53,7 +53,7 @@ def log_abs_det(network, seed, gain, std, steps, discard):
 def test_one_unit_has_the_mean_slope(folder):
     data = results.load_dataset(folder / "results.nc")
     cell = cells.Elman(1, wx_init=initializers.Identity(), wh_init=initializers.Gaussian())
-    network = draw_networks(CONFIG, cell, CONFIG.seeds, CONFIG.steps)
+    network = draw_networks(CONFIG, cell, 1, CONFIG.seeds, CONFIG.steps)
     for std in CONFIG.input_stds:
         for gain in CONFIG.gains:
             for seed in range(CONFIG.seeds):
@@ -65,7 +65,7 @@ def test_one_unit_has_the_mean_slope(folder):
 def test_the_spectrum_sums_to_the_volume(folder):
     data = results.load_dataset(folder / "results.nc")
     cell = cells.Elman(5, wh_init=initializers.Gaussian())
-    network = draw_networks(CONFIG, cell, CONFIG.spectrum_seeds, CONFIG.spectrum_steps)
+    network = draw_networks(CONFIG, cell, 5, CONFIG.spectrum_seeds, CONFIG.spectrum_steps)
     for gain in CONFIG.spectrum_gains:
         for seed in range(CONFIG.spectrum_seeds):
             here = data.spectrum.sel(cell="tanh", spectrum_gain=gain).isel(spectrum_seed=seed)

@@ -100,11 +100,11 @@ def test_tanh_network_is_that_of_numpy(finished, radius):
 
 def test_networks_have_the_radius_they_are_asked_for():
     for network in ("tanh", "lstm", CONTROL):
-        cell, params, xs, state = draw_network(CONFIG, network, 1.5, 0)
+        _, params, xs, state = draw_network(CONFIG, network, 1.5, 0)
         blocks = initializers.gate_blocks(params["wh"])
         np.testing.assert_allclose(initializers.spectral_radius(blocks), 1.5, rtol=1e-12)
         assert xs.shape == (1200, 1)
-        assert all(leaf.shape == (cell.hidden,) for leaf in jax.tree.leaves(state))
+        assert all(leaf.shape == (CONFIG.hidden,) for leaf in jax.tree.leaves(state))
 
 
 def test_both_ways_agree_on_a_gated_cell_with_inputs():
