@@ -1,6 +1,5 @@
 """The command line of `run.py`: flags, help texts, and `--config.FIELD=VALUE` for a dataclass."""
 
-import dataclasses
 import re
 import textwrap
 import typing
@@ -11,10 +10,20 @@ from absl import flags
 from ml_collections import config_flags
 
 from rnnlab.errors import UsageError
-from rnnlab.run.registry import Experiment, unknown
+from rnnlab.run.fields import draft, fields, finished, flatten
+from rnnlab.run.registry import Experiment, Settings, unknown
 
 DEFAULT_EXPERIMENT = "gradient_norms"
-_FLAGS = ("--experiment", "--workdir", "--coordinator", "--host", "--hosts", "--list", "--help")
+_FLAGS = (
+    "--experiment",
+    "--preset",
+    "--workdir",
+    "--coordinator",
+    "--host",
+    "--hosts",
+    "--list",
+    "--help",
+)
 
 
 class CommandLine:
@@ -23,13 +32,14 @@ class CommandLine:
     Attributes:
         experiment: name of the experiment.
         experiment_given: whether the command line names it.
+        preset: name of the preset to start from, or None for the defaults.
         workdir: path of the work directory, or None for the default one.
         hosts: how several hosts find each other; None on a single one.
         list: whether to list the experiments.
         help: whether to explain instead of running.
 
     Raises:
-        UsageError: for an unknown flag, a stray argument or a flag without its value.
+        UsageError: for a flag without its value.
     """
 
     def __init__(self, argv: Sequence[str]):
@@ -37,6 +47,7 @@ class CommandLine:
         self._flags = flags.FlagValues()
         self._flags.set_gnu_getopt()
         flags.DEFINE_string("experiment", DEFAULT_EXPERIMENT, "", flag_values=self._flags)
+        flags.DEFINE_string("preset", None, "", flag_values=self._flags)
         flags.DEFINE_string("workdir", None, "", flag_values=self._flags)
         flags.DEFINE_boolean("list", False, "", flag_values=self._flags)
         flags.DEFINE_boolean("help", False, "", flag_values=self._flags)
@@ -46,51 +57,52 @@ class CommandLine:
         self._parse(known_only=True)
         self.experiment: str = self._flags.experiment
         self.experiment_given = bool(self._flags["experiment"].present)
+        self.preset: str | None = self._flags.preset
         self.workdir: str | None = self._flags.workdir
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
         self.list: bool = self._flags.list
         self.help: bool = self._flags.help
 
     def check(self, experiment: Experiment) -> None:
-        """Checks the names of all flags, before anything slow is imported.
+        """Checks the names of all flags but those of the configuration.
+
+        This imports nothing slow unless there is an error to explain.
 
         Raises:
-            UsageError: if a flag or a field of the configuration does not exist.
+            UsageError: if a flag does not exist.
         """
-        fields = [field.name for field in experiment.fields]
         for argument in self._argv[1:]:
-            if not re.match("--?[a-zA-Z]", argument):
+            name = _flag_name(argument)
+            if name is None or _FIELD.fullmatch(name):
                 continue
-            name = argument.lstrip("-").partition("=")[0]
-            path = name.removeprefix("no") if name.startswith("noconfig.") else name
-            if path.startswith("config."):
-                field = path.removeprefix("config.")
-                if field not in fields:
-                    raise unknown(f"--{name}", f"field of {experiment.name}", field, fields)
-            elif name not in self._flags and name.removeprefix("no") not in self._flags:
-                known = (*_FLAGS, *(f"--config.{field}" for field in fields))
-                raise unknown(argument.partition("=")[0], "flag", f"--{name}", known)
+            if name not in self._flags and name.removeprefix("no") not in self._flags:
+                written = argument.partition("=")[0]
+                settings = flatten(experiment.settings().config_class())
+                known = (*_FLAGS, *(f"--config.{field}" for field in settings))
+                raise unknown(written, "flag", f"--{name}", known)
 
-    def config(self, config_class: type) -> Any:
-        """An instance of a dataclass with the values the command line gives.
+    def config(self, settings: Settings) -> Any:
+        """The preset, or the defaults, with the values that the command line gives.
 
         Args:
-            config_class: a dataclass whose fields all have defaults, of type int, float, bool, str
-                or a tuple of any length of one of these.
+            settings: the class of the configuration, a dataclass whose fields all have defaults, of
+                type int, float, bool, str, a tuple of any length of one of these, or another such
+                dataclass; and its presets.
 
         Raises:
-            UsageError: if a value does not fit its field, or the dataclass refuses it.
+            UsageError: if a preset or a field does not exist, a value does not fit its field, or
+                the dataclass refuses it.
         """
+        base = settings.base(self.preset)
+        self._argv = _with_full_names(self._argv, settings, list(flatten(base)))
         _register_parsers()
-        draft = _mutable_twin(config_class)
         config_flags.DEFINE_config_dataclass(
-            "config", draft, flag_values=self._flags, sys_argv=self._argv
+            "config", draft(base), flag_values=self._flags, sys_argv=self._argv
         )
         rest = self._parse(known_only=False)
         if rest:
             raise UsageError(f"{rest[0]}: unexpected argument; flags are written --NAME=VALUE")
-        values = vars(self._flags.config)
-        return config_class(**{f.name: values[f.name] for f in dataclasses.fields(config_class)})
+        return finished(base, self._flags.config)
 
     def _parse(self, *, known_only: bool) -> list[str]:
         """Parses and returns what is not a flag."""
@@ -98,6 +110,44 @@ class CommandLine:
             return self._flags(self._argv, known_only=known_only)[1:]
         except (flags.Error, ValueError) as error:
             raise UsageError(str(error).removeprefix("flag ")) from error
+
+
+#: The name of a flag of the configuration.
+_FIELD = re.compile(r"(?P<no>no)?config\.(?P<field>.*)")
+
+
+def _flag_name(argument: str) -> str | None:
+    """The name in an argument that is a flag; None for a value."""
+    if not re.match("--?[a-zA-Z]", argument):
+        return None
+    return argument.lstrip("-").partition("=")[0]
+
+
+def _with_full_names(argv: Sequence[str], settings: Settings, names: Sequence[str]) -> list[str]:
+    """The command line with the full names of nested fields in place of the short ones."""
+    written = []
+    for argument in argv:
+        match = _FIELD.fullmatch(_flag_name(argument) or "")
+        if match:
+            no, (_, equals, value) = match["no"] or "", argument.partition("=")
+            name = _full_name(f"--{match[0]}", match["field"], settings, names)
+            argument = f"--{no}config.{name}{equals}{value}"
+        written.append(argument)
+    return written
+
+
+def _full_name(where: str, name: str, settings: Settings, names: Sequence[str]) -> str:
+    """The field that a name means: its full one, or the last part of exactly one nested field."""
+    if name in names:
+        return name
+    short = [full for full in names if full.rpartition(".")[2] == name]
+    if len(short) > 1:
+        raise UsageError(f"{where}: may mean {' or '.join(short)}; write one of them in full")
+    if short:
+        return short[0]
+    if name in settings.presets:
+        raise UsageError(f"{where}: {name} is a preset; choose it with --preset={name}")
+    raise unknown(where, f"field of {settings.experiment}", name, names)
 
 
 class Hosts(NamedTuple):
@@ -134,16 +184,19 @@ def _hosts(coordinator: str | None, host: int | None, count: int | None) -> Host
 def general_help(experiments: dict[str, Experiment]) -> str:
     """What `run.py --help` prints."""
     return f"""\
-usage: python run.py [--experiment=NAME] [--workdir=PATH] [--config.FIELD=VALUE ...]
+usage: python run.py [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
+                     [--workdir=PATH]
 
   --experiment=NAME       the experiment to run (default: {DEFAULT_EXPERIMENT})
+  --preset=NAME           the values to start from; every experiment has --preset=tiny, which takes
+                          less than a minute (default: those that its --help shows)
   --config.FIELD=VALUE    a field of its configuration; a list is written with commas: 0.5,0.9,1.1
   --workdir=PATH          where everything goes (default: runs/NAME-HASH of the configuration)
   --coordinator=ADDRESS:PORT --hosts=N --host=I
                           train on N hosts: the same command on each, with I from 0 to N - 1;
                           --coordinator=auto where Slurm, MPI or a TPU pod tells
   --list                  the experiments, a line each
-  --help                  this text; with --experiment=NAME, what it asks and all its fields
+  --help                  this text; with --experiment=NAME: question, presets and fields
 
 The same command started again continues where it stopped.
 
@@ -157,14 +210,45 @@ def listing(experiments: dict[str, Experiment]) -> str:
     return "\n".join(f"  {e.name:<{width}}  {e.summary}" for e in experiments.values())
 
 
-def experiment_help(experiment: Experiment) -> str:
-    """What `run.py --experiment=NAME --help` prints: docstring, then every field."""
-    fields = "\n".join(
-        f"  --config.{field.name}: {field.type} = {field.default}\n"
-        + textwrap.fill(field.doc, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
-        for field in experiment.fields
+def experiment_help(experiment: Experiment, settings: Settings) -> str:
+    """What `run.py --experiment=NAME --help` prints: docstring, presets, then every field."""
+    known = fields(settings.config_class())
+    described = "\n".join(
+        f"  --config.{field.name}: {field.type} = {field.default!r}\n" + _filled(field.doc, 6)
+        for field in known
     )
-    return f"{experiment.docstring}\n\nconfiguration (lists are written with commas):\n{fields}"
+    notes = "lists are written with commas"
+    if any("." in field.name for field in known):
+        notes += "; the last part of a name is enough where it is the only one of that name"
+    return (
+        f"{experiment.docstring}\n\n{_presets_help(settings)}configuration ({notes}):\n{described}"
+    )
+
+
+def _presets_help(settings: Settings) -> str:
+    """A paragraph for each preset: its name and what it changes."""
+    if not settings.presets:
+        return ""
+    default = flatten(settings.config_class())
+    lines = ["presets, and the fields that they change (fields that are given win):"]
+    for name, preset in settings.presets.items():
+        changed = [f"{k}={_text(v)}" for k, v in flatten(preset).items() if v != default.get(k)]
+        lines += [f"  --preset={name}", _filled("  ".join(changed) or "nothing", 6)]
+    return "\n".join(lines) + "\n\n"
+
+
+def _filled(text: str, indent: int) -> str:
+    space = " " * indent
+    return textwrap.fill(
+        text, 96, initial_indent=space, subsequent_indent=space, break_on_hyphens=False
+    )
+
+
+def _text(value: Any) -> str:
+    """A value as the command line takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class _FieldParser(flags.ArgumentParser):
@@ -210,21 +294,3 @@ def _register_parsers() -> None:
     for scalar in _SCALARS:
         for field_type in (scalar, tuple[scalar, ...]):
             config_flags.register_flag_parser_for_type(field_type, _FieldParser(field_type))
-
-
-def _mutable_twin(config_class: type) -> Any:
-    """An instance with the fields and defaults of a frozen dataclass that flags can write to.
-
-    `__post_init__` of the real class, where an experiment checks its values, then sees the final
-    values only.
-    """
-    types = typing.get_type_hints(config_class)
-    defaults = config_class()
-    twin = dataclasses.make_dataclass(
-        config_class.__name__,
-        [
-            (f.name, types[f.name], dataclasses.field(default=getattr(defaults, f.name)))
-            for f in dataclasses.fields(config_class)
-        ],
-    )
-    return twin()

@@ -36,11 +36,11 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
     except RunError as error:
         return _say(f"error: {error}", 1)
     except OSError as error:
-        return _say(f"error: {error}; once that is mended, the same command continues", 1)
+        return _say(f"error: {error}. Fix this and rerun the same command to resume.", 1)
     except KeyboardInterrupt as interrupt:
         again = shlex.join(["python", *argv])
         return _say(
-            f"interrupted; the same command continues where it stopped: {again}",
+            f"interrupted; rerun the same command to resume: {again}",
             143 if isinstance(interrupt, _Terminated) else 130,
         )
 
@@ -61,33 +61,36 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         print(command_line.listing(registry.experiments(folder)))
     else:
         experiment = registry.find(folder, line.experiment)
-        if not line.help:
-            return 3 if _run(experiment, line, argv) == "diverged" else 0
-        print(command_line.experiment_help(experiment))
+        _set_up_jax()
+        line.check(experiment)
+        if line.help:
+            print(command_line.experiment_help(experiment, experiment.settings()))
+        elif _run(experiment, line, argv) == "diverged":
+            return 3
     return 0
 
 
 def _run(
     experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
-) -> str:
-    """Runs an experiment, and returns the state that its work directory records."""
-    line.check(experiment)
-    _set_up_jax()
+) -> workdirs.State:
+    """Runs an experiment, and returns how it ended."""
     if line.hosts is not None:
         _join(line.hosts)
+    config = line.config(experiment.settings())
     module = experiment.load()
-    config = line.config(module.Config)
 
     path = line.workdir or workdirs.default_path(experiment.name, config)
     start = time.monotonic()
     with (
-        workdirs.open_workdir(path, experiment.name, config, argv) as workdir,
+        workdirs.open_workdir(path, experiment.name, config, argv, preset=line.preset) as workdir,
         _quiet_unless_first(line.hosts),
     ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
-        module.run(config, workdir)
-    state: str = workdir.status["state"]
+        state: workdirs.State = module.run(config, workdir) or "done"
+        if workdir.status["state"] == "diverged":  # said by an experiment of the older contract
+            state = "diverged"
+        workdir.end(state)
     if line.hosts is None or _first():
         print(f"\n{state} in {time.monotonic() - start:.1f} s; see {path}:")
         made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")

@@ -10,7 +10,6 @@ files, which is thrown away in the end. `status.json` says how the last run ende
 """
 
 import contextlib
-import dataclasses
 import datetime
 import errno
 import fcntl
@@ -26,14 +25,18 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import rnnlab
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import fields
+from rnnlab.run.fields import to_json
 
 #: Folders of a work directory that other hosts than the first do not get.
 LARGE = frozenset({"checkpoints", "tensorboard", "chunks"})
 
+#: How a run can end that was not cut short.
+State = Literal["done", "diverged"]
 STATES = ("running", "done", "failed", "interrupted", "diverged")
 
 
@@ -80,8 +83,6 @@ class Workdir:
     def set_state(self, state: str, message: str = "") -> None:
         """Records how the run stands.
 
-        An experiment calls it only to say `diverged`; the other states follow from how `run` ends.
-
         Raises:
             ValueError: if `state` is not one of `STATES`.
         """
@@ -93,7 +94,11 @@ class Workdir:
             self.status["seconds"] = round(time.monotonic() - self._start, 3)
         self.write("status.json", _pretty(self.status))
 
-    def _end(self, error: BaseException) -> None:
+    def end(self, state: State) -> None:
+        """Records that the run has ended, and how."""
+        self.set_state(state, self.status["message"])
+
+    def _fail(self, error: BaseException) -> None:
         """Records a run that an exception ended; a full disk must not hide the exception."""
         interrupted = isinstance(error, KeyboardInterrupt)
         message = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
@@ -105,18 +110,24 @@ class Workdir:
 
 @contextlib.contextmanager
 def open_workdir(
-    path: str | os.PathLike[str], experiment: str, config: Any, argv: Sequence[str] = ()
+    path: str | os.PathLike[str],
+    experiment: str,
+    config: Any,
+    argv: Sequence[str] = (),
+    *,
+    preset: str | None = None,
 ) -> Iterator[Workdir]:
     """Creates or reopens a work directory and holds it for the length of a `with` block.
 
-    Leaving the block records `done`, unless the experiment has said `diverged`; an exception
-    records `interrupted` (KeyboardInterrupt) or `failed` and goes on.
+    Leaving the block records `done`, unless `Workdir.end` was called in it; an exception records
+    `interrupted` (KeyboardInterrupt) or `failed` and goes on.
 
     Args:
         path: the folder; made with its parents if it does not exist.
         experiment: name of the experiment.
         config: its configuration, a dataclass of JSON values.
         argv: the command line, for the record.
+        preset: the name of the preset that the configuration started from, for the record.
 
     Raises:
         UsageError: if the folder belongs to another configuration, to something else than a run, or
@@ -133,7 +144,7 @@ def open_workdir(
                 workdir.root.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(_locked(workdir.root))
                 _claim(workdir)
-                _record_start(workdir, argv)
+                _record_start(workdir, argv, preset)
                 return _packed(workdir.root) if hosts.several() else b""
             except OSError as error:
                 raise RunError(
@@ -148,10 +159,10 @@ def open_workdir(
                     workdir.root = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
                     _unpack(small, workdir.root)
                     _check_same(workdir, *_read_config(workdir.path("config.json")))
-                    _record_start(workdir, argv)
+                    _record_start(workdir, argv, preset)
             yield workdir
         except BaseException as error:
-            workdir._end(error)
+            workdir._fail(error)
             raise
         if workdir.status["state"] == "running":
             workdir.set_state("done")
@@ -161,18 +172,6 @@ def default_path(experiment: str, config: Any) -> pathlib.Path:
     """`runs/NAME-HASH`, the same for the same configuration."""
     text = json.dumps(to_json(config), sort_keys=True)
     return pathlib.Path("runs") / f"{experiment}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def to_json(config: Any) -> dict[str, Any]:
-    """A dataclass as the plain values that JSON gives back: tuples are lists.
-
-    Fields that the class names in an attribute `FREE` are left out. They ask something of a run
-    and do not change it, so that they may differ from start to start in one work directory.
-    """
-    values = dataclasses.asdict(config)
-    for name in getattr(config, "FREE", ()):
-        del values[name]
-    return json.loads(json.dumps(values))
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> pathlib.Path:
@@ -268,8 +267,8 @@ def _check_same(workdir: Workdir, experiment: str, config: dict[str, Any]) -> No
             f"{workdir.experiment}; choose another with --workdir=PATH"
         )
     # Compared as text: nan equals itself there, and 1 is not 1.0.
-    here = {name: json.dumps(value) for name, value in workdir.config.items()}
-    there = {name: json.dumps(value) for name, value in config.items()}
+    here = {name: json.dumps(value) for name, value in fields.flatten_json(workdir.config).items()}
+    there = {name: json.dumps(value) for name, value in fields.flatten_json(config).items()}
     differ = [name for name in here | there if here.get(name) != there.get(name)]
     if differ:
         shown = ", ".join(
@@ -283,7 +282,7 @@ def _check_same(workdir: Workdir, experiment: str, config: dict[str, Any]) -> No
         )
 
 
-def _record_start(workdir: Workdir, argv: Sequence[str]) -> None:
+def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> None:
     try:
         starts = json.loads(workdir.path("status.json").read_text(encoding="utf-8"))["starts"]
     except (OSError, ValueError, LookupError, TypeError):  # new, or a damaged record of the past
@@ -293,13 +292,21 @@ def _record_start(workdir: Workdir, argv: Sequence[str]) -> None:
         "message": "",
         "experiment": workdir.experiment,
         "argv": list(argv),
-        "seed": workdir.config.get("seed", workdir.config.get("seeds")),
+        "preset": preset,
+        **_seeds(workdir.config),
         "versions": _versions(),
         "device": _device(),
         "starts": starts + 1,
         "started": _now(),
     }
     workdir.set_state("running")
+
+
+def _seeds(config: dict[str, Any]) -> dict[str, Any]:
+    """The fields `seed` and `seeds` (how many there are) of a configuration that has them."""
+    flat = fields.flatten_json(config).items()
+    last = ((name.rpartition(".")[2], value) for name, value in flat)
+    return {name: value for name, value in last if name in ("seed", "seeds")}
 
 
 def _versions() -> dict[str, str]:

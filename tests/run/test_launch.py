@@ -16,39 +16,20 @@ from rnnlab.run import command_line, launch, registry
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-TOY = '''"""Does it run?
+PACKAGE = '''"""Does it run?
 
 Second paragraph.
 """
 
-import dataclasses
 import time
 
 import jax
 import jax.numpy as jnp
 
-from rnnlab.errors import RunError, UsageError
+from experiments.toy.config import PRESETS, Config
+from rnnlab.errors import RunError
 
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """What to do."""
-
-    #: Spectral radii, each above 0;
-    #: any number of them.
-    radii: tuple[float, ...] = (0.5, 1.0)
-    #: Cells.
-    cells: tuple[str, ...] = ("tanh",)
-    hidden: int = 4
-    #: Whether to be thorough.
-    thorough: bool = False
-    scale: float = 1.0
-    #: What to do: end, wait, disk, network, diverge, bug.
-    what: str = "end"
-
-    def __post_init__(self):
-        if self.hidden < 1:
-            raise UsageError(f"hidden={self.hidden}: must be a positive integer")
+__all__ = ["PRESETS", "Config", "run"]
 
 
 def run(config, workdir):
@@ -59,11 +40,76 @@ def run(config, workdir):
         raise OSError(28, "No space left on device", str(workdir.path("x")))
     if config.what == "network":
         raise RunError("corpus: no network;\\nput the file into PATH")
-    if config.what == "diverge":
-        workdir.set_state("diverged", "step 7")
     if config.what == "bug":
         raise ZeroDivisionError
     print("radii", config.radii)
+    return "diverged" if config.what == "diverge" else None
+'''
+
+CONFIG = '''import dataclasses
+
+from rnnlab.errors import UsageError
+
+RADII = (0.5, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    #: Updates.
+    steps: int = 100
+    #: Learning rate, highest
+    #: of the schedule.
+    rate: float = 0.1
+    #: Whether it warms up.
+    warm: bool = False
+
+    def __post_init__(self):
+        if self.warm and self.steps < 10:
+            raise UsageError(f"steps={self.steps}: too few to warm up")
+
+
+@dataclasses.dataclass(frozen=True)
+class Longer(Schedule):
+    steps: int = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    #: Size of a step.
+    rate: float = 1.0
+    #: Layers.
+    layers: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to do."""
+
+    #: Spectral radii, each above 0;
+    #: any number of them.
+    radii: tuple[float, ...] = RADII
+    #: Cells.
+    cells: tuple[str, ...] = ("tanh",)
+    hidden: int = 4
+    #: Whether to be thorough.
+    thorough: bool = False
+    scale: float = 1.0
+    #: What to do: end, wait, disk, network, diverge, bug.
+    what: str = "end"
+    network: Network = Network()
+    training: Schedule = Longer()
+    seed: int = 7
+    seeds: int = 2
+
+    def __post_init__(self):
+        if self.hidden < 1:
+            raise UsageError(f"hidden={self.hidden}: must be a positive integer")
+
+
+PRESETS = {
+    "tiny": Config(hidden=2, training=Longer(steps=5)),
+    "large": Config(radii=(0.5, 0.9), thorough=True),
+}
 '''
 
 
@@ -71,15 +117,20 @@ def run(config, workdir):
 def folder(tmp_path, monkeypatch):
     """A folder of experiments; the current directory is beside it, and the process as it was."""
     folder = tmp_path / "experiments"
-    folder.mkdir()
-    (folder / "toy.py").write_text(TOY)
-    (folder / "_helper.py").write_text("class Config: ...\ndef run(config, workdir): ...\n")
-    (folder / "notes.py").write_text('"""Not an experiment: no run."""\n\nclass Config: ...\n')
+    (folder / "toy").mkdir(parents=True)
+    (folder / "toy" / "__init__.py").write_text(PACKAGE)
+    (folder / "toy" / "config.py").write_text(CONFIG)
+    (folder / "notes").mkdir()
+    (folder / "notes" / "__init__.py").write_text('"""Not an experiment: no Config."""')
+    (folder / "notes" / "config.py").touch()
+    (folder / "__pycache__").mkdir()
+    (folder / "readme.txt").touch()
     monkeypatch.chdir(tmp_path)
     handler = signal.getsignal(signal.SIGTERM)
     yield folder
     signal.signal(signal.SIGTERM, handler)
-    sys.modules.pop("experiments.toy", None)
+    for name in [name for name in sys.modules if name.startswith("experiments.toy")]:
+        del sys.modules[name]
 
 
 def run(folder, *arguments):
@@ -88,34 +139,84 @@ def run(folder, *arguments):
 
 def config_of(folder, *arguments):
     argv = ["run.py", "--experiment=toy", *arguments]
-    module = registry.find(folder, "toy").load()
-    return command_line.CommandLine(argv).config(module.Config)
+    return command_line.CommandLine(argv).config(registry.find(folder, "toy").settings())
 
 
 def test_the_registry_is_the_folder(folder):
     found = registry.experiments(folder)
     assert list(found) == ["toy"]
     assert found["toy"].summary == "Does it run?"
-    assert found["toy"].fields[0] == registry.Field(
-        "radii",
-        "tuple[float, ...]",
-        "(0.5, 1.0)",
-        "Spectral radii, each above 0; any number of them.",
-    )
-    assert found["toy"].fields[2].doc == ""
 
 
-def test_list_and_help_do_not_import_the_experiment(folder, capsys):
-    assert launch.main(["run.py", "--list"], folder) == 0
-    assert capsys.readouterr().out == "  toy  Does it run?\n"
+def test_the_package_and_its_settings_are_the_same_modules(folder):
+    experiment = registry.find(folder, "toy")
+    settings = experiment.settings()
+    assert "experiments.toy" not in sys.modules
+    package = experiment.load()
+    assert package is sys.modules["experiments.toy"] is experiment.load()
+    assert package.Config is settings.config_class is package.config.Config
+    assert experiment.settings().config_class is package.Config
+
+
+def test_a_folder_elsewhere_has_its_own_modules(folder, tmp_path):
+    other = tmp_path / "other" / "experiments"
+    shutil.copytree(folder, other)
+    first, second = (registry.find(place, "toy").load() for place in (folder, other))
+    assert first.__file__ != second.__file__
+    assert first.Config is not second.Config
+
+
+def test_a_package_that_cannot_be_imported_is_tried_again(folder):
+    experiment = registry.find(folder, "toy")
+    (folder / "toy" / "__init__.py").write_text("1 / 0")
+    with pytest.raises(ZeroDivisionError):
+        experiment.load()
+    with pytest.raises(ZeroDivisionError):
+        experiment.load()
+
+
+def test_list_and_general_help_import_nothing_slow(folder):
+    code = """
+import pathlib, sys
+from rnnlab.run import launch
+launch.main(["run.py", sys.argv[1]], pathlib.Path("experiments"))
+assert not {"jax", "pandas", "experiments.toy", "experiments.toy.config"} & set(sys.modules)
+"""
+    for flag in ("--list", "--help"):
+        command = [sys.executable, "-c", code, flag]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        out = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        assert "  toy  Does it run?\n" in out.stdout
+
+
+def test_general_help(folder, capsys):
     assert launch.main(["run.py", "--help"], folder) == 0
     general = capsys.readouterr().out
-    for words in ("--experiment=NAME", "--workdir=PATH", "--config.FIELD=VALUE", "--list", "toy"):
+    for words in (
+        "--experiment=NAME",
+        "--preset=NAME",
+        "--workdir=PATH",
+        "--config.FIELD=VALUE",
+        "--list",
+        "toy",
+    ):
         assert words in general
+
+
+def test_help_of_an_experiment(folder, capsys):
     assert run(folder, "--help") == 0
     text = capsys.readouterr().out
-    assert "Second paragraph." in text
-    assert "--config.cells: tuple[str, ...] = ('tanh',)\n      Cells.\n" in text
+    for words in (
+        "Second paragraph.",
+        "  --preset=tiny\n      hidden=2  training.steps=5\n",
+        "  --preset=large\n      radii=0.5,0.9  thorough=true\n",
+        "--config.radii: tuple[float, ...] = (0.5, 1.0)\n",
+        "--config.cells: tuple[str, ...] = ('tanh',)\n      Cells.\n",
+        "--config.network.rate: float = 1.0\n      Size of a step.\n",
+        "--config.training.steps: int = 1000\n      Updates.\n",
+        "--config.training.rate: float = 0.1\n      Learning rate, highest of the schedule.\n",
+    ):
+        assert words in text
     assert "experiments.toy" not in sys.modules
 
 
@@ -149,6 +250,49 @@ def test_values_become_what_their_field_is(folder, argument, field, value):
     )
 
 
+@pytest.mark.parametrize("name", ["training.steps", "steps"])
+def test_nested_fields_have_full_and_short_names(folder, name):
+    config = config_of(folder, f"--config.{name}=20")
+    assert (config.training.steps, config.training.rate) == (20, 0.1)
+    assert type(config.training).__name__ == "Longer"
+    assert not config_of(folder, "--noconfig.warm").training.warm
+    config = config_of(folder, "--config.steps", "20", "--config.training.warm")
+    assert config.training.warm
+
+
+def test_only_final_values_are_checked(folder):
+    arguments = ["--config.warm", "--config.training.steps=3", "--config.steps=30"]
+    assert config_of(folder, *arguments).training.steps == 30
+    assert config_of(folder, "--preset=tiny", "--config.warm", "--config.steps=30").hidden == 2
+    with pytest.raises(UsageError, match="steps=5: too few"):
+        config_of(folder, "--preset=tiny", "--config.warm")
+
+
+def test_a_given_field_wins_over_the_preset(folder):
+    config = config_of(folder, "--preset=tiny")
+    assert (config.hidden, config.training.steps) == (2, 5)
+    config = config_of(folder, "--config.hidden=4", "--config.steps=1000", "--preset=tiny")
+    assert (config.hidden, config.training.steps) == (4, 1000)  # the defaults
+    config = config_of(folder, "--noconfig.thorough", "--preset=large")
+    assert (config.radii, config.thorough) == ((0.5, 0.9), False)
+
+
+def test_what_is_recorded_is_what_was_used(folder, capsys):
+    assert run(folder, "--preset=tiny", "--config.rate=2") == 2
+    assert "--config.rate: may mean network.rate or training.rate" in capsys.readouterr().err
+    assert run(folder, "--preset=tiny", "--config.network.rate=2") == 0
+    (root,) = pathlib.Path("runs").iterdir()
+    recorded = json.loads((root / "config.json").read_text())["config"]
+    assert (recorded["hidden"], recorded["network"]) == (2, {"rate": 2.0, "layers": 1})
+    assert recorded["training"]["steps"] == 5
+    status = json.loads((root / "status.json").read_text())
+    assert (status["preset"], status["seed"], status["seeds"]) == ("tiny", 7, 2)
+    assert run(folder, "--config.hidden=2", "--config.steps=5", "--config.network.rate=2") == 0
+    assert len(list(pathlib.Path("runs").iterdir())) == 1  # the same values are the same run
+    assert run(folder, f"--workdir={root}", "--preset=tiny") == 2
+    assert "network.rate is 2.0 there and 1.0 here" in capsys.readouterr().err
+
+
 def test_values_may_stand_apart_and_the_last_one_counts(folder):
     arguments = ["--config.scale", "-5", "--config.hidden=7", "--config.hidden", "8"]
     config = config_of(folder, *arguments)
@@ -166,6 +310,25 @@ def test_values_may_stand_apart_and_the_last_one_counts(folder):
             ["--config.hiden=3"],
             "--config.hiden: no such field of toy; did you mean hidden? known: ra",
         ),
+        (
+            ["--config.stepps=3"],
+            "--config.stepps: no such field of toy; did you mean training.steps? known: radii",
+        ),
+        (
+            ["--config.rate=3"],
+            "--config.rate: may mean network.rate or training.rate; write one of them in full",
+        ),
+        (
+            ["--config.training=3"],
+            "--config.training: no such field of toy; did you mean training.",
+        ),
+        (["--config.tiny=true"], "--config.tiny: tiny is a preset; choose it with --preset=tiny"),
+        (["--config.large"], "--config.large: large is a preset; choose it with --preset=large"),
+        (
+            ["--preset=tinny"],
+            "--preset=tinny: no such preset of toy; did you mean tiny? known: tiny, large",
+        ),
+        (["--config.steps=x"], "--config.training.steps=x: must be an integer"),
         (["--config.hidden=3.5"], "--config.hidden=3.5: must be an integer"),
         (["--config.scale=big"], "--config.scale=big: must be a number"),
         (["--config.thorough=maybe"], "--config.thorough=maybe: must be true or false"),
@@ -239,7 +402,7 @@ def test_an_interruption_is_one_line_and_the_run_can_be_continued(folder, number
     _, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert err.splitlines()[1:] == [
-        "interrupted; the same command continues where it stopped: python "
+        "interrupted; rerun the same command to resume: python "
         "run.py --experiment=toy --config.what=wait --workdir=w"
     ]
     assert json.loads(pathlib.Path("w/status.json").read_text())["state"] == "interrupted"

@@ -57,15 +57,10 @@ def test_an_exception_is_recorded_and_goes_on(tmp_path, error, state):
     assert ("x = 1" in status(tmp_path).get("traceback", "")) == (state == "failed")
 
 
-def test_an_experiment_can_say_that_it_diverged(tmp_path):
+def test_a_run_can_end_diverged(tmp_path):
     with open_workdir(tmp_path, "toy", Config()) as workdir:
-        workdir.set_state("diverged", "loss is nan at step 7")
-        with pytest.raises(ValueError, match="state='lost'"):
-            workdir.set_state("lost")
-    assert (status(tmp_path)["state"], status(tmp_path)["message"]) == (
-        "diverged",
-        "loss is nan at step 7",
-    )
+        workdir.end("diverged")
+    assert status(tmp_path)["state"] == "diverged" and "ended" in status(tmp_path)
 
 
 def test_another_configuration_is_refused(tmp_path):
