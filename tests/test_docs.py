@@ -35,7 +35,9 @@ def test_site_builds_without_warnings(tmp_path):
     assert "WARNING" not in result.stderr
     pages = list(tmp_path.rglob("*.html"))
     assert len(pages) > len(EXPERIMENTS)
-    loaded = r'<(?:script|img|iframe)[^>]* src="https?:|<link[^>]* rel="stylesheet"[^>]* href="https?:'
+    loaded = (
+        r'<(?:script|img|iframe)[^>]* src="https?:|<link[^>]* rel="stylesheet"[^>]* href="https?:'
+    )
     for page in pages:
         assert not re.search(loaded, page.read_text("utf-8")), f"{page.name} needs a network"
 
@@ -138,6 +140,7 @@ def test_examples_run(tmp_path):
         "cell = Leaky(8)\n"
         "ys = unroll(cell, cell.init(jax.random.key(0), 3), jnp.ones((5, 2, 3)))[1]\n"
         "assert ys.shape == (5, 2, 8)\n",
+        python_blocks(ROOT / "docs/gradients.md")[0],
         *python_blocks(ROOT / "docs/training.md"),
     ]
     code = "\n".join(examples).replace("steps=2000", "steps=2")
