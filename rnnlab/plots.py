@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from cycler import cycler
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
@@ -30,6 +31,7 @@ from numpy.typing import ArrayLike
 
 from rnnlab.errors import UsageError
 from rnnlab.run.workdir import atomic_write
+from rnnlab.statistics import wilson_interval
 
 #: Okabe & Ito (2008), "Color Universal Design": told apart with every common colour blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -224,7 +226,15 @@ def contour_lines(
         ax.plot([], [], color=color, linestyle=linestyle, linewidth=1.1, label=label)
 
 
-def quantile_band(ax: Axes, x: ArrayLike, samples: ArrayLike, label: str, **kwargs: Any) -> Line2D:
+def quantile_band(
+    ax: Axes,
+    x: ArrayLike,
+    samples: ArrayLike,
+    label: str,
+    *,
+    finite_only: bool = False,
+    **kwargs: Any,
+) -> Line2D:
     """Median as a line, quartiles as a band.
 
     Args:
@@ -232,6 +242,7 @@ def quantile_band(ax: Axes, x: ArrayLike, samples: ArrayLike, label: str, **kwar
         x: positions [N].
         samples: values [S, N], a row for each seed; nan leaves a gap.
         label: entry in the legend.
+        finite_only: leaves out nan instead, so that the seeds that have not diverged are shown.
         **kwargs: for the line, such as `color`.
 
     Raises:
@@ -240,10 +251,42 @@ def quantile_band(ax: Axes, x: ArrayLike, samples: ArrayLike, label: str, **kwar
     x, samples = np.asarray(x), np.asarray(samples, np.float64)
     if samples.shape[1:] != x.shape or x.ndim != 1 or not len(samples):
         raise UsageError(f"samples {samples.shape}: must be [S, N] with N of x {x.shape}")
-    low, median, high = np.quantile(samples, [0.25, 0.5, 0.75], axis=0)
+    if finite_only:
+        some = np.isfinite(samples).any(axis=0)
+        x, samples = x[some], samples[:, some]
+    quantile = np.nanquantile if finite_only else np.quantile
+    low, median, high = quantile(samples, [0.25, 0.5, 0.75], axis=0)
     (line,) = ax.plot(x, median, label=label, **kwargs)
     ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     return line
+
+
+def success_rates(ax: Axes, x: ArrayLike, solved_at: np.ndarray, **kwargs: Any) -> None:
+    """Share of seeds that have solved a task, with Wilson's 95 % interval.
+
+    Args:
+        ax: where to draw.
+        x: positions [N].
+        solved_at: when each seed solved it, nan where it did not [N, S].
+        **kwargs: for the line, such as `color` and `label`.
+    """
+    trials = solved_at.shape[-1]
+    counts = np.isfinite(solved_at).sum(axis=-1)
+    rates = counts / trials
+    bounds = np.array([wilson_interval(int(count), trials) for count in counts])
+    ax.errorbar(x, rates, np.abs(bounds.T - rates), marker="o", capsize=2, **kwargs)
+
+
+def shades(count: int) -> list[tuple[float, ...]]:
+    """Colours from dark to light, for lines that have an order."""
+    return [tuple(color) for color in colormaps["viridis"](np.linspace(0, 0.9, count))]
+
+
+def legend_below(figure: Figure, ax: Axes, columns: int = 6) -> None:
+    """The legend of all axes below them, with the entries of one of them."""
+    handles, labels = ax.get_legend_handles_labels()
+    ncols = min(max(len(labels), 1), columns)
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
 
 
 def _grid(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from rnnlab.errors import UsageError
 
 
@@ -27,3 +29,20 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     half = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials**2))
     scale = 1 + z * z / trials
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def rate_text(solved_at: np.ndarray) -> str:
+    """How many seeds have solved a task, and Wilson's 95 % interval of the rate.
+
+    Args:
+        solved_at: when each seed solved it, nan where it did not, `[seed]`.
+    """
+    count, trials = int(np.isfinite(solved_at).sum()), solved_at.size
+    low, high = wilson_interval(count, trials)
+    return f"{count}/{trials} ({low:.2f} … {high:.2f})"
+
+
+def median_text(values: np.ndarray, form: str) -> str:
+    """The median of the finite values in a format such as "{:.3g}"; "-" if there are none."""
+    finite = values[np.isfinite(values)]
+    return form.format(np.median(finite)) if finite.size else "-"

@@ -7,7 +7,6 @@ uninterrupted one would have read. `Feed` iterates in a thread of its own.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -69,68 +68,61 @@ class Window(NamedTuple):
 class Stream:
     """The windows of one epoch over a corpus, as a grain source.
 
-    The corpus is cut into B contiguous parts of equal length, which are read side by side, `steps`
+    The corpus is cut into B contiguous parts of equal length, which are read side by side, T steps
     at a time: `xs[t + 1, b]` follows `xs[t, b]`, and the first step of a window follows the last of
-    the window before. Fewer than `B · steps + B` codes at the ends of the parts are left out. This
-    is the batching of Zaremba, Sutskever and Vinyals (2014).
+    the window before. Fewer than `B · T + B` codes at the ends of the parts are left out. This is
+    the batching of Zaremba, Sutskever and Vinyals (2014).
 
     Args:
         codes: the corpus, integers `[N]`.
         batch: B.
-        steps: T of a window.
+        length: steps T of a window.
 
     Raises:
         UsageError: fewer codes than B windows need.
     """
 
-    def __init__(self, codes: np.ndarray, batch: int, steps: int):
-        for name, value in (("batch", batch), ("steps", steps)):
+    def __init__(self, codes: np.ndarray, batch: int, length: int):
+        for name, value in (("batch", batch), ("length", length)):
             if value < 1:
                 raise UsageError(f"{name}={value}: must be a positive integer")
         self._part = len(codes) // batch
-        self._steps = steps
-        if (self._part - 1) // steps < 1:
+        self._length = length
+        if (self._part - 1) // length < 1:
             raise UsageError(
-                f"batch={batch}, steps={steps}: a window needs {batch * (steps + 1)} codes and the "
-                f"corpus has {len(codes)}; take a smaller batch, fewer steps or a longer text"
+                f"batch={batch}, length={length}: a window needs {batch * (length + 1)} codes and "
+                f"the corpus has {len(codes)}; take a smaller batch, a smaller length or a longer "
+                "text"
             )
         rows = np.asarray(codes[: self._part * batch], np.int32).reshape(batch, self._part)
         self._columns = np.ascontiguousarray(rows.T)
 
     def __len__(self) -> int:
-        return (self._part - 1) // self._steps
+        return (self._part - 1) // self._length
 
     def __getitem__(self, index: Any) -> Window:
-        start = int(index) * self._steps
-        window = self._columns[start : start + self._steps + 1]
+        start = int(index) * self._length
+        window = self._columns[start : start + self._length + 1]
         return Window(window[:-1], window[1:], np.bool_(index == 0))
 
 
-def stream(codes: np.ndarray, batch: int, steps: int) -> grain.MapDataset:
+def stream(codes: np.ndarray, batch: int, length: int) -> grain.MapDataset:
     """The windows of `Stream`, epoch after epoch without end; arguments and errors as there."""
-    source: Any = Stream(codes, batch, steps)
+    source: Any = Stream(codes, batch, length)
     return grain.MapDataset.source(source).repeat()
 
 
 class Feed:
-    """An iterator over a data set that can stop anywhere and go on from there.
-
-    Attributes:
-        waited: seconds spent in `take`, for the share of time that training waits for data.
-    """
+    """An iterator over a data set that can stop anywhere and go on from there."""
 
     def __init__(self, dataset: grain.MapDataset):
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
         self._iterator = iter(dataset.to_iter_dataset(options))
-        self.waited = 0.0
 
     def take(self, count: int) -> Any:
         """The next `count` batches, stacked: a tree of arrays `[count, ...]`."""
-        start = time.monotonic()
         batches = [next(self._iterator) for _ in range(count)]
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
-        self.waited += time.monotonic() - start
-        return stacked
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs, as JSON values."""

@@ -1,9 +1,11 @@
 """Text as the input of a network: corpora, vocabularies and one-hot windows of characters."""
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,8 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from rnnlab.errors import RunError, UsageError
+
+Text = TypeVar("Text", str, list[str])
 
 SPLITS = ("train", "validation", "test")
 #: Corpora that have a builder: its module in `rnnlab.data`, and its class.
@@ -58,11 +62,11 @@ def load_text(
     return part
 
 
-def split_text(text: str) -> dict[str, str]:
-    """Cuts a text, in order, into 90 % train, 5 % validation and 5 % test.
+def split_text(text: Text) -> dict[str, Text]:
+    """Cuts a text, or a list of words, in order into 90 % train, 5 % validation and 5 % test.
 
-    The first int(0.9 n) of n characters train; the rest is halved. TFDS's `tiny_shakespeare` is
-    cut in the same way, so that losses compare.
+    The first int(0.9 n) of n symbols train; the rest is halved. TFDS's `tiny_shakespeare` is cut
+    in the same way, so that losses compare.
     """
     first = int(0.9 * len(text))
     second = first + (len(text) - first) // 2
@@ -104,6 +108,11 @@ class Vocabulary:
         """The number of characters, V."""
         return len(self.characters)
 
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The characters."""
+        return self.characters
+
     def encode(self, text: str) -> np.ndarray:
         """Returns the codes of the N characters of `text`, int32 `[N]`.
 
@@ -128,6 +137,19 @@ class Vocabulary:
             UsageError: a code outside 0 .. V - 1.
         """
         return "".join(self.characters[code] for code in checked_codes(codes, self.size))
+
+    def read(self, text: str) -> np.ndarray:
+        """The codes of a text; the same as `encode`."""
+        return self.encode(text)
+
+    def write(self, codes: Array | np.ndarray) -> str:
+        """The text of codes; the same as `decode`."""
+        return self.decode(codes)
+
+    def piece(self, code: int, after: int | None = None) -> str:
+        """What a code adds to a text; the code before it makes no difference."""
+        del after
+        return self.characters[code]
 
 
 def checked_codes(codes: Array | np.ndarray, size: int) -> np.ndarray:

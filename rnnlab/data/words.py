@@ -75,6 +75,11 @@ class WordVocabulary:
         """The number of words, V."""
         return len(self.words)
 
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The words."""
+        return self.words
+
     @cached_property
     def _codes(self) -> dict[str, int]:
         return {word: code for code, word in enumerate(self.words)}
@@ -104,3 +109,25 @@ class WordVocabulary:
             UsageError: a code outside 0 .. V - 1.
         """
         return [self.words[code] for code in checked_codes(codes, self.size)]
+
+    def read(self, text: str) -> np.ndarray:
+        """The codes of a text, with `<eos>` for each line end; errors as in `encode`."""
+        words = split_words(text)
+        return self.encode(words if text.endswith(("\n", "\r")) else words[:-1])
+
+    def write(self, codes: Sequence[int] | np.ndarray) -> str:
+        """The text of codes: words with spaces between them, a line for each `<eos>`.
+
+        Raises:
+            UsageError: a code outside 0 .. V - 1.
+        """
+        codes = checked_codes(np.asarray(codes), self.size)
+        before = [None, *codes[:-1]]
+        return "".join(map(self.piece, codes, before))
+
+    def piece(self, code: int, after: int | None = None) -> str:
+        """What a code adds to a text after another one, or at its beginning: a space and a word."""
+        word = self.words[code]
+        if word == END:
+            return "\n"
+        return word if after is None or self.words[after] == END else f" {word}"

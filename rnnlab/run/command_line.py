@@ -1,7 +1,7 @@
-"""The command line of `run.py`: flags, help texts, and `--config.FIELD=VALUE` for a dataclass."""
+"""The command line of `run.py`: its flags, and `--config.FIELD=VALUE` for a dataclass."""
 
+import dataclasses
 import re
-import textwrap
 import typing
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from rnnlab.errors import UsageError
-from rnnlab.run.fields import draft, fields, finished, flatten
+from rnnlab.run.fields import draft, finished, flatten
+from rnnlab.run.modes import MODES, QUESTIONS, Generate, Predict
 from rnnlab.run.registry import Experiment, Settings, unknown
 
 DEFAULT_EXPERIMENT = "gradient_norms"
@@ -18,6 +19,12 @@ _FLAGS = (
     "--experiment",
     "--preset",
     "--workdir",
+    "--mode",
+    *(
+        f"--{field.name}"
+        for question in QUESTIONS.values()
+        for field in dataclasses.fields(question)
+    ),
     "--coordinator",
     "--host",
     "--hosts",
@@ -34,12 +41,14 @@ class CommandLine:
         experiment_given: whether the command line names it.
         preset: name of the preset to start from, or None for the defaults.
         workdir: path of the work directory, or None for the default one.
+        mode: whether to run the experiment, or to ask its trained model.
+        question: what to ask; None in the mode `run`.
         hosts: how several hosts find each other; None on a single one.
         list: whether to list the experiments.
         help: whether to explain instead of running.
 
     Raises:
-        UsageError: for a flag without its value.
+        UsageError: for a flag without its value, or one of another mode.
     """
 
     def __init__(self, argv: Sequence[str]):
@@ -49,6 +58,9 @@ class CommandLine:
         flags.DEFINE_string("experiment", DEFAULT_EXPERIMENT, "", flag_values=self._flags)
         flags.DEFINE_string("preset", None, "", flag_values=self._flags)
         flags.DEFINE_string("workdir", None, "", flag_values=self._flags)
+        flags.DEFINE_string("mode", "run", "", flag_values=self._flags)
+        for question in QUESTIONS.values():
+            _define(question(), self._flags)
         flags.DEFINE_boolean("list", False, "", flag_values=self._flags)
         flags.DEFINE_boolean("help", False, "", flag_values=self._flags)
         flags.DEFINE_string("coordinator", None, "", flag_values=self._flags)
@@ -60,26 +72,55 @@ class CommandLine:
         self.preset: str | None = self._flags.preset
         self.workdir: str | None = self._flags.workdir
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
+        self.mode: str = self._flags.mode
+        self.question = self._question()
         self.list: bool = self._flags.list
         self.help: bool = self._flags.help
 
-    def check(self, experiment: Experiment) -> None:
+    @property
+    def config_given(self) -> bool:
+        """Whether the command line sets a preset or a field of the configuration."""
+        names = (_flag_name(argument) or "" for argument in self._argv[1:])
+        return self.preset is not None or any(map(_FIELD.fullmatch, names))
+
+    def _question(self) -> Generate | Predict | None:
+        """What the mode asks, by its own flags; those of other modes are refused."""
+        if self.mode not in MODES:
+            raise unknown(f"--mode={self.mode}", "mode", self.mode, MODES)
+        for mode, question in QUESTIONS.items():
+            for field in dataclasses.fields(question):
+                if mode != self.mode and self._flags[field.name].present:
+                    raise UsageError(f"--{field.name}: only with --mode={mode}")
+        if self.mode == "run":
+            return None
+        if self.hosts is not None:
+            raise UsageError("--coordinator: only with --mode=run")
+        names = [field.name for field in dataclasses.fields(QUESTIONS[self.mode])]
+        given: dict[str, Any] = {name: self._flags[name].value for name in names}
+        return QUESTIONS[self.mode](**given)
+
+    def check(self, experiment: Experiment | None) -> None:
         """Checks the names of all flags but those of the configuration.
 
         This imports nothing slow unless there is an error to explain.
+
+        Args:
+            experiment: whose configuration can be set; None where none can, and stray arguments are
+                refused too.
 
         Raises:
             UsageError: if a flag does not exist.
         """
         for argument in self._argv[1:]:
             name = _flag_name(argument)
-            if name is None or _FIELD.fullmatch(name):
+            if name is None or (experiment and _FIELD.fullmatch(name)):
                 continue
             if name not in self._flags and name.removeprefix("no") not in self._flags:
-                written = argument.partition("=")[0]
-                settings = flatten(experiment.settings().config_class())
+                settings = flatten(experiment.settings().config_class()) if experiment else ()
                 known = (*_FLAGS, *(f"--config.{field}" for field in settings))
-                raise unknown(written, "flag", f"--{name}", known)
+                raise unknown(argument.partition("=")[0], "flag", f"--{name}", known)
+        if experiment is None:
+            self._refuse_rest()
 
     def config(self, settings: Settings) -> Any:
         """The preset, or the defaults, with the values that the command line gives.
@@ -99,10 +140,14 @@ class CommandLine:
         config_flags.DEFINE_config_dataclass(
             "config", draft(base), flag_values=self._flags, sys_argv=self._argv
         )
+        self._refuse_rest()
+        return finished(base, self._flags.config)
+
+    def _refuse_rest(self) -> None:
+        """Parses again, now that all flags are known, and refuses what is none."""
         rest = self._parse(known_only=False)
         if rest:
             raise UsageError(f"{rest[0]}: unexpected argument; flags are written --NAME=VALUE")
-        return finished(base, self._flags.config)
 
     def _parse(self, *, known_only: bool) -> list[str]:
         """Parses and returns what is not a flag."""
@@ -150,6 +195,18 @@ def _full_name(where: str, name: str, settings: Settings, names: Sequence[str]) 
     raise unknown(where, f"field of {settings.experiment}", name, names)
 
 
+def _define(question: Generate | Predict, values: flags.FlagValues) -> None:
+    """Flags for the fields of a question."""
+    defines = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+    }
+    for field in dataclasses.fields(question):
+        default = getattr(question, field.name)
+        defines[type(default)](field.name, default, "", flag_values=values)
+
+
 class Hosts(NamedTuple):
     """How several hosts find each other.
 
@@ -179,76 +236,6 @@ def _hosts(coordinator: str | None, host: int | None, count: int | None) -> Host
             "which one this is, 0 being the first"
         )
     return Hosts(coordinator, host, count)
-
-
-def general_help(experiments: dict[str, Experiment]) -> str:
-    """What `run.py --help` prints."""
-    return f"""\
-usage: python run.py [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
-                     [--workdir=PATH]
-
-  --experiment=NAME       the experiment to run (default: {DEFAULT_EXPERIMENT})
-  --preset=NAME           the values to start from; every experiment has --preset=tiny, which takes
-                          less than a minute (default: those that its --help shows)
-  --config.FIELD=VALUE    a field of its configuration; a list is written with commas: 0.5,0.9,1.1
-  --workdir=PATH          where everything goes (default: runs/NAME-HASH of the configuration)
-  --coordinator=ADDRESS:PORT --hosts=N --host=I
-                          train on N hosts: the same command on each, with I from 0 to N - 1;
-                          --coordinator=auto where Slurm, MPI or a TPU pod tells
-  --list                  the experiments, a line each
-  --help                  this text; with --experiment=NAME: question, presets and fields
-
-The same command started again continues where it stopped.
-
-experiments:
-{listing(experiments)}"""
-
-
-def listing(experiments: dict[str, Experiment]) -> str:
-    """What `run.py --list` prints: a line for each experiment."""
-    width = max(map(len, experiments), default=0)
-    return "\n".join(f"  {e.name:<{width}}  {e.summary}" for e in experiments.values())
-
-
-def experiment_help(experiment: Experiment, settings: Settings) -> str:
-    """What `run.py --experiment=NAME --help` prints: docstring, presets, then every field."""
-    known = fields(settings.config_class())
-    described = "\n".join(
-        f"  --config.{field.name}: {field.type} = {field.default!r}\n" + _filled(field.doc, 6)
-        for field in known
-    )
-    notes = "lists are written with commas"
-    if any("." in field.name for field in known):
-        notes += "; the last part of a name is enough where it is the only one of that name"
-    return (
-        f"{experiment.docstring}\n\n{_presets_help(settings)}configuration ({notes}):\n{described}"
-    )
-
-
-def _presets_help(settings: Settings) -> str:
-    """A paragraph for each preset: its name and what it changes."""
-    if not settings.presets:
-        return ""
-    default = flatten(settings.config_class())
-    lines = ["presets, and the fields that they change (fields that are given win):"]
-    for name, preset in settings.presets.items():
-        changed = [f"{k}={_text(v)}" for k, v in flatten(preset).items() if v != default.get(k)]
-        lines += [f"  --preset={name}", _filled("  ".join(changed) or "nothing", 6)]
-    return "\n".join(lines) + "\n\n"
-
-
-def _filled(text: str, indent: int) -> str:
-    space = " " * indent
-    return textwrap.fill(
-        text, 96, initial_indent=space, subsequent_indent=space, break_on_hyphens=False
-    )
-
-
-def _text(value: Any) -> str:
-    """A value as the command line takes it."""
-    if isinstance(value, tuple):
-        return ",".join(map(_text, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class _FieldParser(flags.ArgumentParser):

@@ -74,15 +74,8 @@ def flatten_json(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def to_json(config: Any) -> dict[str, Any]:
-    """A dataclass as the plain values that JSON gives back: tuples are lists, nested ones dicts.
-
-    Fields that the class names in an attribute `FREE` are left out. They may differ from start to
-    start in one work directory.
-    """
-    values = dataclasses.asdict(config)
-    for name in getattr(config, "FREE", ()):
-        del values[name]
-    return json.loads(json.dumps(values))
+    """A dataclass as the plain values that JSON gives back: tuples are lists, nested ones dicts."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
 def draft(config: Any) -> Any:

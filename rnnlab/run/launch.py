@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, registry
+from rnnlab.run import command_line, help, identity, modes, registry
 from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
@@ -35,6 +35,10 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
         return _say(f"error: {error}", 2)
     except RunError as error:
         return _say(f"error: {error}", 1)
+    except BrokenPipeError:
+        # Python flushes what is left at exit, which should not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _say("error: nobody reads the standard output any more", 1)
     except OSError as error:
         return _say(f"error: {error}. Fix this and rerun the same command to resume.", 1)
     except KeyboardInterrupt as interrupt:
@@ -56,15 +60,18 @@ def _terminate(signum: int, frame: object) -> None:
 def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
     line = command_line.CommandLine(argv)
     if line.help and not line.experiment_given:
-        print(command_line.general_help(registry.experiments(folder)))
+        print(help.of_everything(registry.experiments(folder)))
     elif line.list:
-        print(command_line.listing(registry.experiments(folder)))
+        print(help.listing(registry.experiments(folder)))
+    elif line.question is not None and not line.help:
+        _set_up_jax()
+        line.question.ask(modes.load(_workdir_to_ask(line, folder)))
     else:
         experiment = registry.find(folder, line.experiment)
         _set_up_jax()
         line.check(experiment)
         if line.help:
-            print(command_line.experiment_help(experiment, experiment.settings()))
+            print(help.of_experiment(experiment, experiment.settings()))
         elif _run(experiment, line, argv) == "diverged":
             return 3
     return 0
@@ -88,14 +95,54 @@ def _run(
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
         state: workdirs.State = module.run(config, workdir) or "done"
-        if workdir.status["state"] == "diverged":  # said by an experiment of the older contract
-            state = "diverged"
         workdir.end(state)
     if line.hosts is None or _first():
         print(f"\n{state} in {time.monotonic() - start:.1f} s; see {path}:")
         made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
         print("  " + "  ".join(made))
     return state
+
+
+def _workdir_to_ask(line: command_line.CommandLine, folder: pathlib.Path) -> pathlib.Path:
+    """The work directory of the model that is asked: the one given, or that of the same command.
+
+    Raises:
+        UsageError: if there is none, or it belongs to another run than the command describes.
+    """
+    if line.workdir is None and not line.experiment_given:
+        raise UsageError(
+            f"--mode={line.mode}: needs --workdir=PATH, or --experiment=NAME with its settings"
+        )
+    path = pathlib.Path(line.workdir) if line.workdir is not None else None
+    found = None if path is None else _recorded(path, line)
+    if not line.experiment_given and not line.config_given:
+        line.check(None)
+        assert path is not None
+        return path
+    name = found.experiment if found and not line.experiment_given else line.experiment
+    experiment = registry.find(folder, name)
+    line.check(experiment)
+    config = line.config(experiment.settings())
+    if path is None:
+        path = workdirs.default_path(name, config)
+        _recorded(path, line)
+    elif found:
+        here = identity.Identity(
+            name, workdirs.to_json(config) if line.config_given else found.config
+        )
+        identity.check_same(path, found, here)
+    return path
+
+
+def _recorded(path: pathlib.Path, line: command_line.CommandLine) -> identity.Identity:
+    """Whose a work directory is that must be there already."""
+    try:
+        return identity.read(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(
+            f"--mode={line.mode}: there is no work directory {path}; train first, with the same "
+            "command without --mode"
+        ) from error
 
 
 def _set_up_jax() -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from rnnlab.errors import RunError, UsageError
+from rnnlab.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,37 +35,33 @@ class Experiment:
 
     def settings(self) -> "Settings":
         """Imports `experiments.NAME.config` alone, which is faster than the whole package."""
-        if self.path.is_dir():
-            self._forget_others()
-            whole = sys.modules.get(self._module)
-            package = whole or _unexecuted(self._module, self.path)
-            sys.modules[self._module] = package
-            try:
-                module = importlib.import_module(f"{self._module}.config")
-            finally:
-                if whole is None:  # nobody should find a package that has not been executed
-                    sys.modules.pop(self._module, None)
-        else:
-            module = self.load()
+        self._forget_others()
+        whole = sys.modules.get(self._module)
+        sys.modules[self._module] = whole or self._unexecuted()
+        try:
+            module = importlib.import_module(f"{self._module}.config")
+        finally:
+            if whole is None:  # nobody should find a package that has not been executed
+                del sys.modules[self._module]
         return Settings(self.name, module.Config, dict(getattr(module, "PRESETS", {})))
 
     def load(self) -> ModuleType:
         """Imports the package as `experiments.NAME`, wherever its folder is."""
         self._forget_others()
-        if self.path.is_dir() and self._module in sys.modules:
+        if self._module in sys.modules:
             return sys.modules[self._module]
-        module = _unexecuted(self._module, self.path)
-        sys.modules[self._module] = module  # dataclasses and pickle look for the module by its name
+        package = self._unexecuted()
         config = sys.modules.get(f"{self._module}.config")
         if config is not None:
-            module.__dict__["config"] = config
+            package.__dict__["config"] = config
+        sys.modules[self._module] = package
         try:
-            assert module.__spec__ is not None and module.__spec__.loader is not None
-            module.__spec__.loader.exec_module(module)
+            assert package.__spec__ is not None and package.__spec__.loader is not None
+            package.__spec__.loader.exec_module(package)
         except BaseException:
-            sys.modules.pop(self._module, None)
+            del sys.modules[self._module]
             raise
-        return module
+        return package
 
     @property
     def _module(self) -> str:
@@ -80,6 +76,14 @@ class Experiment:
             file = getattr(sys.modules[name], "__file__", None)
             if file is None or not pathlib.Path(file).resolve().is_relative_to(self.path.resolve()):
                 del sys.modules[name]
+
+    def _unexecuted(self) -> ModuleType:
+        """The package before any of its code has run, in which its modules can be found."""
+        spec = importlib.util.spec_from_file_location(
+            self._module, self.path / "__init__.py", submodule_search_locations=[str(self.path)]
+        )
+        assert spec is not None
+        return importlib.util.module_from_spec(spec)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +116,7 @@ class Settings:
 
 def experiments(folder: pathlib.Path) -> dict[str, Experiment]:
     """All experiments of a folder by name, in alphabetical order."""
-    paths = sorted(path for path in folder.glob("*") if not path.name.startswith(("_", ".")))
-    found = (_read(path) for path in paths)
+    found = map(_read, sorted(path for path in folder.glob("*") if path.is_dir()))
     return {experiment.name: experiment for experiment in found if experiment is not None}
 
 
@@ -147,39 +150,18 @@ def unknown(where: str, kind: str, name: str, known: Iterable[str]) -> UsageErro
     return UsageError(f"{where}: no such {kind}{hint} known: {', '.join(known) or 'none'}")
 
 
-def _read(path: pathlib.Path) -> Experiment | None:
-    """The experiment in a package, or in a module of its own."""
-    if path.is_dir():
-        package, config = path / "__init__.py", path / "config.py"
-        if package.exists() and config.exists() and "Config" in _names(_parse(config)):
-            return Experiment(path.name, path, _docstring(_parse(package)))
-    elif path.suffix == ".py":
-        tree = _parse(path)
-        if {"Config", "run"} <= _names(tree):
-            return Experiment(path.stem, path, _docstring(tree))
-    return None
+def _read(folder: pathlib.Path) -> Experiment | None:
+    """The experiment in a folder, if there is one."""
+    package, config = folder / "__init__.py", folder / "config.py"
+    if not (package.exists() and config.exists() and _has_config(_parse(config))):
+        return None
+    docstring = inspect.cleandoc(ast.get_docstring(_parse(package)) or "(no docstring)")
+    return Experiment(folder.name, folder, docstring)
 
 
 def _parse(path: pathlib.Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-def _names(tree: ast.Module) -> set[str]:
-    """Classes and functions at top level."""
-    return {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-
-
-def _docstring(tree: ast.Module) -> str:
-    return inspect.cleandoc(ast.get_docstring(tree) or "(no docstring)")
-
-
-def _unexecuted(name: str, path: pathlib.Path) -> ModuleType:
-    """The module of a package folder or of a file, before any of its code has run."""
-    if path.is_dir():
-        file, inside = path / "__init__.py", [str(path)]
-    else:
-        file, inside = path, None
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
-    if spec is None or spec.loader is None:
-        raise RunError(f"{path}: cannot be imported as a Python module")
-    return importlib.util.module_from_spec(spec)
+def _has_config(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.ClassDef) and node.name == "Config" for node in tree.body)

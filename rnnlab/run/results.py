@@ -3,20 +3,25 @@
 `xarray.Dataset`s with named axes, units and meanings; any netCDF or HDF5 tool reads them.
 
     data = results.measured(workdir, "lyapunov", jobs, combine)     # measures once, then re-reads
+
+For work with pandas, `to_dataframe` and `metrics` give the results and the log of a run as tables.
 """
 
 import io
+import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import xarray as xr
 
 from rnnlab.errors import RunError
 from rnnlab.run.progress import Progress
-from rnnlab.run.workdir import Workdir, atomic_write
+from rnnlab.run.workdir import METRICS, Workdir, atomic_write
 
 #: The finished result of an experiment, and the folder of its parts until then.
 FILE = "results.nc"
@@ -103,3 +108,86 @@ def measured(
     save_dataset(data, path)
     shutil.rmtree(folder)
     return data
+
+
+def to_dataframe(source: xr.Dataset | str | os.PathLike[str]) -> pd.DataFrame:
+    """The variables of a data set as columns, with a row for each point of their dimensions.
+
+    Variables that do not vary in some of the dimensions are repeated. Those with dimensions that no
+    other variable has get rows of their own, in which the other columns are empty (NaN).
+
+    Args:
+        source: the data set; or the path of its file, or of a work directory with `results.nc`.
+
+    Returns:
+        The coordinates, then the variables, as columns.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        RunError: if it is damaged.
+    """
+    if not isinstance(source, xr.Dataset):
+        path = pathlib.Path(source)
+        source = load_dataset(path / FILE if path.is_dir() else path)
+    everything = {frozenset(variable.dims) for variable in source.data_vars.values()}
+    largest = [dims for dims in everything if not any(dims < other for other in everything)]
+    frames = []
+    for dims in sorted(largest, key=lambda dims: [name in dims for name in source.sizes])[::-1]:
+        names = [name for name, values in source.data_vars.items() if dims.issuperset(values.dims)]
+        part = source[names] if dims else source[names].expand_dims("_")
+        frames.append(part.to_dataframe().reset_index().drop(columns="_", errors="ignore"))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def metrics(workdir: Workdir | str | os.PathLike[str]) -> pd.DataFrame:
+    """The log of a run that trains, with a row for each time that something was written down.
+
+    Args:
+        workdir: the work directory.
+
+    Returns:
+        The columns `step` and `group` (such as "train" or "evaluation"), then the numbers by name,
+        NaN where a row does not have one or it was not finite. Where a population was trained,
+        there is a row for each `member`. Where a run trained several times, the folder of each
+        training is in the column `training`.
+
+    Raises:
+        FileNotFoundError: if nothing was logged.
+        RunError: if a log is damaged.
+    """
+    root = workdir.root if isinstance(workdir, Workdir) else pathlib.Path(workdir)
+    logs = sorted(root.rglob(METRICS))
+    if not logs:
+        raise FileNotFoundError(f"{root}: holds no {METRICS}")
+    frames = []
+    for log in logs:
+        frame = pd.DataFrame(list(_log_rows(log)))
+        if log.parent != root:
+            frame.insert(0, "training", log.parent.relative_to(root).as_posix())
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _log_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
+    """The rows of a log; one of a population becomes one for each of its members."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            step = row.pop("step")
+        except (ValueError, LookupError, AttributeError) as error:
+            raise RunError(f"{path}: line {number} is damaged") from error
+        for group, values in row.items():
+            place = {"step": step, "group": group}
+            for member, numbers in enumerate(_by_member(values)):
+                several = {"member": member} if _members(values) else {}
+                yield place | several | {k: np.nan if v is None else v for k, v in numbers.items()}
+
+
+def _members(values: dict[str, Any]) -> int:
+    """Over how many members the numbers of a row are lists; 0 where none is a list."""
+    return max((len(value) for value in values.values() if isinstance(value, list)), default=0)
+
+
+def _by_member(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for member in range(_members(values) or 1):
+        yield {k: v[member] if isinstance(v, list) else v for k, v in values.items()}

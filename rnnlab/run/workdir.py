@@ -5,21 +5,19 @@ at a time (`.lock`). Of several hosts the first one keeps it; the others work in
 files, which is thrown away in the end. `status.json` says how the last run ended:
 
     state      running, done, failed, interrupted or diverged
+    argv       the command, with the name of its preset in `preset`
+    versions   of the packages that can change a result, and the commit of the source
     starts     how many times a process has worked in it; above 1, the run was continued
     seconds    wall time of the last start
 """
 
 import contextlib
 import datetime
-import errno
-import fcntl
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
 import pathlib
-import platform
 import tarfile
 import tempfile
 import time
@@ -27,17 +25,23 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-import rnnlab
+import filelock
+
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import fields
+from rnnlab.run import environment, fields, identity
 from rnnlab.run.fields import to_json
 
 #: Folders of a work directory that other hosts than the first do not get.
 LARGE = frozenset({"checkpoints", "tensorboard", "chunks"})
 
+#: The log of a run that trains.
+METRICS = "metrics.jsonl"
+
+#: Held while a process works in the folder.
+LOCK = ".lock"
+
 #: How a run can end that was not cut short.
 State = Literal["done", "diverged"]
-STATES = ("running", "done", "failed", "interrupted", "diverged")
 
 
 class Workdir:
@@ -80,23 +84,9 @@ class Workdir:
         """Writes a file as a whole or not at all, and returns its path."""
         return atomic_write(self.path(name), data)
 
-    def set_state(self, state: str, message: str = "") -> None:
-        """Records how the run stands.
-
-        Raises:
-            ValueError: if `state` is not one of `STATES`.
-        """
-        if state not in STATES:
-            raise ValueError(f"state={state!r}: must be one of {', '.join(STATES)}")
-        self.status |= {"state": state, "message": message}
-        if state != "running":
-            self.status["ended"] = _now()
-            self.status["seconds"] = round(time.monotonic() - self._start, 3)
-        self.write("status.json", _pretty(self.status))
-
     def end(self, state: State) -> None:
         """Records that the run has ended, and how."""
-        self.set_state(state, self.status["message"])
+        self._record(state)
 
     def _fail(self, error: BaseException) -> None:
         """Records a run that an exception ended; a full disk must not hide the exception."""
@@ -105,7 +95,15 @@ class Workdir:
         if not interrupted:
             self.status["traceback"] = "".join(traceback.format_exception(error))
         with contextlib.suppress(OSError):
-            self.set_state("interrupted" if interrupted else "failed", message)
+            self._record("interrupted" if interrupted else "failed", message)
+
+    def _record(self, state: str, message: str = "") -> None:
+        """Writes how the run stands to `status.json`."""
+        self.status |= {"state": state, "message": message}
+        if state != "running":
+            self.status["ended"] = _now()
+            self.status["seconds"] = round(time.monotonic() - self._start, 3)
+        self.write("status.json", json.dumps(self.status, indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -149,7 +147,7 @@ def open_workdir(
             except OSError as error:
                 raise RunError(
                     f"{workdir.root}: cannot be used as a work directory ({error.strerror}); "
-                    "mend it or choose another with --workdir=PATH"
+                    "fix this or choose another with --workdir=PATH"
                 ) from error
 
         small = hosts.by_first(take)
@@ -158,14 +156,14 @@ def open_workdir(
                 if not hosts.first():
                     workdir.root = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
                     _unpack(small, workdir.root)
-                    _check_same(workdir, *_read_config(workdir.path("config.json")))
+                    _check_same(workdir)
                     _record_start(workdir, argv, preset)
             yield workdir
         except BaseException as error:
             workdir._fail(error)
             raise
         if workdir.status["state"] == "running":
-            workdir.set_state("done")
+            workdir.end("done")
 
 
 def default_path(experiment: str, config: Any) -> pathlib.Path:
@@ -199,22 +197,27 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> pathlib.Pat
 
 @contextlib.contextmanager
 def _locked(root: pathlib.Path) -> Iterator[None]:
-    """Holds the lock of a folder; the kernel drops it with the process, however that ends."""
-    with open(root / ".lock", "a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            file.seek(0)
-            raise UsageError(
-                f"--workdir={root}: process {file.read().strip() or '?'} is working in it; "
-                "wait for its end or choose another with --workdir=PATH"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    """Holds the lock of a folder; the system drops it with the process, however that ends."""
+    lock = filelock.FileLock(root / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise UsageError(
+            f"--workdir={root}: process {_read_status(root).get('pid', '?')} is working in it; "
+            "wait for its end or choose another with --workdir=PATH"
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def _read_status(root: pathlib.Path) -> dict[str, Any]:
+    """The record of the last run; empty in a new folder, and where it is damaged."""
+    try:
+        return dict(json.loads((root / "status.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _packed(root: pathlib.Path) -> bytes:
@@ -234,9 +237,8 @@ def _unpack(archive: bytes, root: pathlib.Path) -> None:
 
 def _claim(workdir: Workdir) -> None:
     """Writes `config.json` into a new folder, or checks that an old one has the same."""
-    path = workdir.path("config.json")
-    if path.exists():
-        _check_same(workdir, *_read_config(path))
+    if workdir.path(identity.FILE).exists():
+        _check_same(workdir)
         return
     foreign = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
     if foreign:
@@ -245,48 +247,17 @@ def _claim(workdir: Workdir) -> None:
             "config.json); choose another with --workdir=PATH"
         )
     workdir.write(
-        "config.json", _pretty({"experiment": workdir.experiment, "config": workdir.config})
+        identity.FILE, identity.text(identity.Identity(workdir.experiment, workdir.config))
     )
 
 
-def _read_config(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
-    try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-        return contents["experiment"], dict(contents["config"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise RunError(
-            f"{path}: is damaged; delete the folder {path.parent} to start afresh, "
-            "or choose another with --workdir=PATH"
-        ) from error
-
-
-def _check_same(workdir: Workdir, experiment: str, config: dict[str, Any]) -> None:
-    if experiment != workdir.experiment:
-        raise UsageError(
-            f"--workdir={workdir.first}: holds the experiment {experiment}, not "
-            f"{workdir.experiment}; choose another with --workdir=PATH"
-        )
-    # Compared as text: nan equals itself there, and 1 is not 1.0.
-    here = {name: json.dumps(value) for name, value in fields.flatten_json(workdir.config).items()}
-    there = {name: json.dumps(value) for name, value in fields.flatten_json(config).items()}
-    differ = [name for name in here | there if here.get(name) != there.get(name)]
-    if differ:
-        shown = ", ".join(
-            f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
-            for name in differ[:3]
-        )
-        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-        raise UsageError(
-            f"--workdir={workdir.first}: holds another configuration ({shown}{more}); "
-            "choose another with --workdir=PATH"
-        )
+def _check_same(workdir: Workdir) -> None:
+    here = identity.Identity(workdir.experiment, workdir.config)
+    identity.check_same(workdir.first, identity.read(workdir.root), here)
 
 
 def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> None:
-    try:
-        starts = json.loads(workdir.path("status.json").read_text(encoding="utf-8"))["starts"]
-    except (OSError, ValueError, LookupError, TypeError):  # new, or a damaged record of the past
-        starts = 0
+    starts = _read_status(workdir.root).get("starts", 0)
     workdir.status = {
         "state": "running",
         "message": "",
@@ -294,12 +265,13 @@ def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> 
         "argv": list(argv),
         "preset": preset,
         **_seeds(workdir.config),
-        "versions": _versions(),
-        "device": _device(),
+        "pid": os.getpid(),
+        "versions": environment.versions(),
+        "device": environment.device(),
         "starts": starts + 1,
         "started": _now(),
     }
-    workdir.set_state("running")
+    workdir._record("running")
 
 
 def _seeds(config: dict[str, Any]) -> dict[str, Any]:
@@ -309,33 +281,5 @@ def _seeds(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in last if name in ("seed", "seeds")}
 
 
-def _versions() -> dict[str, str]:
-    packages = ("jax", "jaxlib", "numpy", "xarray")
-    return {
-        "rnnlab": rnnlab.__version__,
-        "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in packages},
-    }
-
-
-def _device() -> dict[str, Any]:
-    import jax
-
-    try:
-        devices = jax.devices()
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise RunError(f"JAX finds no device ({reason}); set JAX_PLATFORMS=cpu") from error
-    return {
-        "platform": devices[0].platform,
-        "kind": devices[0].device_kind,
-        "count": len(devices),
-    }
-
-
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _pretty(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2) + "\n"

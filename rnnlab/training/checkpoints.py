@@ -2,8 +2,9 @@
 
 A checkpoint holds the training state and a note of JSON values: the position in the data, the rows
 of metrics so far, and what describes the arrays. The last two are kept, and the one with the best
-value. A checksum over all arrays tells damage that the storage format does not notice. Of several
-hosts the first one writes and reads, and tells the others what it has read.
+value. Checksums of the arrays tell damage that the storage format does not notice. Of several hosts
+the first one writes and reads, and tells the others what it has read. `read_parameters` reads from
+outside a run and leaves everything as it is.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ import tensorstore as ts
 from orbax.checkpoint import checkpoint_managers as policies
 
 from rnnlab import hosts
+from rnnlab.cells.base import Params
 from rnnlab.errors import RunError, UsageError
 from rnnlab.training.step import TrainState
 
+#: Folder of a work directory.
+CHECKPOINTS = "checkpoints"
 KEEP = 2
-#: What orbax calls a checkpoint that it is still writing.
-UNFINISHED = ".orbax-checkpoint-tmp"
+#: How often a checkpoint is looked for again that a running training removes while it is read.
+ATTEMPTS = 5
 
 
 def tell(message: str) -> None:
@@ -52,16 +56,7 @@ class Checkpoints:
         self._tell = tell
         self._manager: Any = None
         if hosts.first():
-            self._drop_unfinished()
             self._manager = ocp.CheckpointManager(self._folder, options=_options(self._folder))
-
-    def _drop_unfinished(self) -> None:
-        for path in sorted(self._folder.glob(f"*{UNFINISHED}*")):
-            step = path.name.partition(".")[0]
-            self._tell(
-                f"{self._folder}: the checkpoint of step {step} was not finished and is dropped"
-            )
-            shutil.rmtree(path, ignore_errors=True)
 
     def save(self, state: TrainState, note: dict[str, Any], value: float | None = None) -> None:
         """Begins to write a checkpoint; state and note may be changed as soon as this returns.
@@ -85,7 +80,7 @@ class Checkpoints:
         contents = {
             "note": copy.deepcopy(note),
             "arrays": _describe(arrays),
-            "checksum": _checksum(arrays),
+            "checksums": _checksums(arrays),
         }
         self._carefully(
             lambda: self._manager.save(
@@ -158,8 +153,8 @@ class Checkpoints:
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
         args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         arrays = self._manager.restore(step, args=args)["state"]
-        if _checksum(arrays) != contents["checksum"]:
-            raise ValueError("its checksum is another one")
+        if _checksums(arrays) != contents["checksums"]:
+            raise ValueError("its checksums are others")
         return _as_state(arrays, like), contents["note"]
 
     def close(self) -> None:
@@ -173,9 +168,92 @@ class Checkpoints:
         except Exception as error:  # a full disk shows as OSError, ValueError or others
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise RunError(
-                f"{self._folder}: a checkpoint cannot be written ({reason}); once that is mended, "
-                "the same command continues from the one before"
+                f"{self._folder}: a checkpoint cannot be written ({reason}). Fix this and rerun "
+                "the same command to resume from the one before."
             ) from error
+
+
+def read_parameters(folder: pathlib.Path, which: str, like: Params) -> tuple[int, Params]:
+    """The parameters of a checkpoint, and the training steps after which it was taken.
+
+    Nothing in the folder is changed. A training that writes checkpoints meanwhile may remove the
+    one that is read; then the choice is made anew.
+
+    Args:
+        folder: of the checkpoints.
+        which: `"best"`, as evaluations found, or `"last"`. Where no evaluation was better than the
+            one before training, the best one is the last one, too.
+        like: parameters, or their shapes, of the same structure.
+
+    Raises:
+        UsageError: there is no checkpoint, or it is of another network.
+        RunError: it is damaged.
+    """
+    for attempt in range(ATTEMPTS):
+        steps = _finished_steps(folder)
+        if not steps:
+            raise UsageError(f"{folder}: there is no checkpoint yet; train first")
+        step = steps[-1]
+        try:
+            contents = _read_contents(folder, step)
+            best = contents["note"]["best"]
+            if which == "best" and best and best[1] in steps and best[1] != step:
+                step = best[1]
+                contents = _read_contents(folder, step)
+            return step, _read_own(folder, step, contents, like)
+        except UsageError:
+            raise
+        except Exception as error:  # what orbax raises depends on where the damage is
+            if step not in _finished_steps(folder) and attempt < ATTEMPTS - 1:
+                continue
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise RunError(
+                f"{folder}: the checkpoint of step {step} is damaged ({reason[:120]})"
+            ) from error
+    raise AssertionError
+
+
+def _finished_steps(folder: pathlib.Path) -> list[int]:
+    """The steps of all checkpoints that are whole, in ascending order."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        int(path.name)
+        for path in folder.iterdir()
+        if path.name.isdecimal() and (path / "_CHECKPOINT_METADATA").exists()
+    )
+
+
+def _read_contents(folder: pathlib.Path, step: int) -> dict[str, Any]:
+    with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as checkpointer:
+        return checkpointer.restore((folder / str(step) / "contents").absolute())
+
+
+def _read_own(folder: pathlib.Path, step: int, contents: dict[str, Any], like: Params) -> Params:
+    """The parameters alone, checked."""
+    own = "['params']"
+    there = {
+        name.removeprefix(own): value
+        for name, value in contents["arrays"].items()
+        if name.startswith(own)
+    }
+    _check_same(step, _describe(like), there)
+    path = (folder / str(step) / "state").absolute()
+    _read_through(path)
+    with ocp.StandardCheckpointer() as checkpointer:
+        whole = checkpointer.restore(path)["params"]
+    params = jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(_at(whole, path)), like)
+    wanted = {name: contents["checksums"][own + name] for name in there}
+    if _checksums(params) != wanted:
+        raise ValueError("its checksums are others")
+    return params
+
+
+def _at(tree: Any, path: Any) -> Any:
+    """What lies at a path of dicts and tuples, for which orbax has lists."""
+    for key in path:
+        tree = tree[key.key if isinstance(key, jax.tree_util.DictKey) else key.idx]
+    return tree
 
 
 def _options(folder: pathlib.Path) -> ocp.CheckpointManagerOptions:
@@ -193,6 +271,7 @@ def _options(folder: pathlib.Path) -> ocp.CheckpointManagerOptions:
                 policies.BestN(get_metric_fn=lambda m: m["value"], reverse=True, n=1),
             ]
         ),
+        cleanup_tmp_directories=True,
         **options,
     )
 
@@ -252,12 +331,12 @@ def _describe(arrays: Any) -> dict[str, str]:
     return {jax.tree_util.keystr(path): f"{a.dtype}{list(a.shape)}" for path, a in leaves}
 
 
-def _checksum(arrays: Any) -> int:
-    """CRC-32 over the bytes of all arrays in order."""
-    checksum = 0
-    for leaf in jax.tree.leaves(arrays):
-        checksum = zlib.crc32(np.asarray(leaf).tobytes(), checksum)
-    return checksum
+def _checksums(arrays: Any) -> dict[str, int]:
+    """CRC-32 of the bytes of every array by its path."""
+    leaves = jax.tree_util.tree_leaves_with_path(arrays)
+    return {
+        jax.tree_util.keystr(path): zlib.crc32(np.asarray(leaf).tobytes()) for path, leaf in leaves
+    }
 
 
 def _check_same(step: int, here: dict[str, str], there: dict[str, str]) -> None:

@@ -97,17 +97,24 @@ def stream(
     if not len(prompt):
         raise UsageError("prompt: is empty; give at least one symbol to continue")
 
-    @partial(jax.jit, donate_argnums=1)
-    def read(code: Any, state: State) -> tuple[State, Array]:
-        return model.step(params, jnp.reshape(code, (1,)), state)
-
-    draw = jax.jit(lambda number, logits: choice(jax.random.fold_in(key, number), logits)[0])
     state, logits = model.initial_state(1), None
     for code in prompt:
-        state, logits = read(np.int32(code), state)
+        state, logits = _read_symbol(model, params, np.int32(code), state)
     number = 0
     while True:
-        code = draw(np.int32(number), logits)
+        code = _draw(choice, key, np.int32(number), logits)
         yield int(code)
-        state, logits = read(code, state)
+        state, logits = _read_symbol(model, params, code, state)
         number += 1
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=3)
+def _read_symbol(
+    model: LanguageModel, params: Params, code: Any, state: State
+) -> tuple[State, Array]:
+    return model.step(params, jnp.reshape(code, (1,)), state)
+
+
+@partial(jax.jit, static_argnums=0)
+def _draw(choice: Choice, key: Array, number: Any, logits: Any) -> Array:
+    return choice(jax.random.fold_in(key, number), logits)[0]

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.run.workdir import Workdir
+from rnnlab.run.workdir import METRICS, Workdir
 
-METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"
 
 

@@ -24,17 +24,13 @@ from rnnlab.data.pipelines import Feed
 from rnnlab.run.progress import Progress
 from rnnlab.run.workdir import Workdir
 from rnnlab.training import devices
-from rnnlab.training.checkpoints import Checkpoints
+from rnnlab.training.checkpoints import CHECKPOINTS, Checkpoints
+from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.log import Log
 from rnnlab.training.plan import Plan
 from rnnlab.training.signals import Deferred, deferred
 from rnnlab.training.step import Learner, TrainState
 from rnnlab.training.times import Times
-
-CHECKPOINTS = "checkpoints"
-
-#: `(params, step)` to numbers by name, or arrays `[members]` of them.
-Evaluate = Callable[[Any, int], dict[str, Any]]
 
 
 class Outcome(NamedTuple):
@@ -63,11 +59,9 @@ def train(
     plan: Plan,
     key: jax.Array,
     *,
-    evaluate: Evaluate | None = None,
+    evaluator: Evaluator | None = None,
     feed: Feed | None = None,
-    stop: Callable[[dict[str, Any]], bool] | None = None,
     name: str = "",
-    record_divergence: bool = True,
 ) -> Outcome:
     """Trains to the end of the plan, or goes on with what a work directory holds.
 
@@ -79,12 +73,10 @@ def train(
         plan: for how long.
         key: PRNG key of the run `[]`; or `[members]`, which trains a population, one member for
             each key, in one program spread over the devices.
-        evaluate: measures parameters; it gets those of all members in a population.
+        evaluator: measures parameters, and says whether training ends early; it gets those of all
+            members in a population.
         feed: batches, unless the learner generates them. All members of a population share them.
-        stop: whether an evaluation ends the run before its time.
         name: of a folder within the work directory, where an experiment trains more than once.
-        record_divergence: whether the run's record says `diverged` where all members have; not
-            where that is one result among others.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint.
@@ -92,16 +84,11 @@ def train(
         RunError: a checkpoint cannot be written.
     """
     with deferred() as signals:
-        run = _Run(workdir, learner, plan, key, evaluate, feed, stop, name)
+        run = _Run(workdir, learner, plan, key, evaluator, feed, name)
         try:
-            outcome = run.go(signals)
+            return run.go(signals)
         finally:
             run.close()
-    if record_divergence and np.all(outcome.diverged > 0):
-        where = f"{name}: " if name else ""
-        step = int(np.max(outcome.diverged))
-        workdir.set_state("diverged", f"{where}step {step}: the loss or its gradient is not finite")
-    return outcome
 
 
 class _Run:
@@ -113,13 +100,12 @@ class _Run:
         learner: Learner,
         plan: Plan,
         key: jax.Array,
-        evaluate: Evaluate | None,
+        evaluator: Evaluator | None,
         feed: Feed | None,
-        stop: Callable[[dict[str, Any]], bool] | None,
         name: str,
     ):
         self._workdir, self._plan, self._feed = workdir.within(name), plan, feed
-        self._evaluate, self._should_stop, self._name = evaluate, stop, name
+        self._evaluator, self._name = evaluator, name
         self._programs = devices.Programs(learner, key)
         self._times = Times(self._workdir)
         self._checkpoints = Checkpoints(self._workdir.path(CHECKPOINTS))
@@ -230,15 +216,15 @@ class _Run:
 
     def _measure(self) -> None:
         """Evaluates, and keeps a checkpoint where that is the best so far."""
-        if self._evaluate is None:
+        if self._evaluator is None:
             return
         with self._times.of("evaluate"):
-            values = self._evaluate(devices.whole(self._state.params), self._step)
+            values = self._evaluator(devices.whole(self._state.params), self._step)
         self._log.write(self._step, "evaluation", values)
         row = json.loads(self._log.text.splitlines()[-1])
         values = hosts.told_json(row["evaluation"])
         self._evaluations.append({"step": self._step, **values})
-        self._stopped = self._should_stop is not None and self._should_stop(values)
+        self._stopped = self._evaluator.finished(values)
         best = values.get(self._plan.best)
         if best is not None and (self._best is None or best < self._best[0]):
             self._best = (best, self._step)

@@ -1,6 +1,7 @@
 """The cliff: gradients against the recursion by hand, descents against a plain loop, a run."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +9,14 @@ import numpy as np
 import pytest
 
 from experiments import cliff
-from experiments._cliff_descents import RULES, steps, table_of_paths
-from experiments._cliff_theory import grad_norm_on_wall, valley, wall
+from experiments.cliff.measure import descend, loss
+from experiments.cliff.schema import RULES
+from experiments.cliff.tables import table_of_paths, update_lengths
 from rnnlab.errors import UsageError
+from rnnlab.gradients.theory import cliff_valley, cliff_wall, log10_cliff_gradient
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
+from tests.experiments import presets
 
 CONFIG = cliff.Config(points=41, updates=60, neighbours=3)
 POINTS = [(5.2, -2.6), (4.3, -2.1), (4.9, -2.55), (4.6, -2.4), (-3.0, 1.0)]
@@ -33,7 +37,7 @@ def by_hand(theta, config):
 
 @pytest.fixture(scope="module")
 def gradient():
-    return jax.jit(jax.value_and_grad(lambda theta: cliff.loss(theta, CONFIG)))
+    return jax.jit(jax.value_and_grad(lambda theta: loss(theta, CONFIG)))
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -55,27 +59,29 @@ def test_gradient_is_the_finite_difference(gradient, point):
 
 @pytest.mark.parametrize("w", [4.3, 4.8, 5.2])
 def test_gradient_on_the_wall_is_the_closed_form(gradient, w):
-    b = wall(CONFIG, np.array(w))
+    b = cliff_wall(w, CONFIG.x_0)
     measured = np.linalg.norm(gradient(jnp.array([w, b]))[1])
     # x_0 is an unstable fixed point: rounding grows as the gradient does.
-    assert grad_norm_on_wall(CONFIG, np.array(w)) == pytest.approx(measured, rel=1e-8)
+    exact = log10_cliff_gradient(w, CONFIG.x_0, CONFIG.target, CONFIG.length)
+    assert 10**exact == pytest.approx(measured, rel=1e-8)
 
 
 def test_loss_differs_across_the_wall_and_vanishes_in_the_valley(gradient):
     w = 4.8
-    b = float(wall(CONFIG, np.array(w)))
+    b = float(cliff_wall(w, CONFIG.x_0))
     assert gradient(jnp.array([w, b + 0.01]))[0] < 0.02
     assert gradient(jnp.array([w, b - 0.01]))[0] > 0.2
     w = np.array([4.3, 4.4])
-    assert by_hand((4.0, valley(CONFIG, np.array(4.0))), CONFIG)[0] < 1e-6
-    assert np.all(valley(CONFIG, w) > wall(CONFIG, w))
-    assert np.all(np.isnan(valley(CONFIG, np.array([4.6, 4.9, -1.0]))))
+    valley = partial(cliff_valley, x_0=CONFIG.x_0, target=CONFIG.target)
+    assert by_hand((4.0, valley(4.0)), CONFIG)[0] < 1e-6
+    assert np.all(valley(w) > cliff_wall(w, CONFIG.x_0))
+    assert np.all(np.isnan(valley([4.6, 4.9, -1.0])))
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_descent_is_the_plain_loop(rule):
     config = cliff.Config(updates=17, start=(4.9, -2.4), threshold=0.15)
-    path = cliff.descend(config, rule, jnp.array([config.start]))
+    path = descend(config, rule, jnp.array([config.start]))
     theta = np.array(config.start)
     for update in range(config.updates + 1):
         value, slope = by_hand(theta, config)
@@ -106,6 +112,11 @@ def test_run_writes_everything(finished):
     assert data.path_loss.shape == (3, 1 + CONFIG.neighbours, 1 + CONFIG.updates)
 
 
+def test_the_tiny_preset_draws_the_whole_report(tmp_path):
+    made = presets.run_tiny(cliff, tmp_path / "w")
+    assert made >= {"report.html", "cliff.png", "descents.png", "gradients.png"}
+
+
 def test_surface_is_the_loss(finished):
     _, data = finished
     for index in [(0, 0), (20, 20), (40, 3)]:
@@ -115,9 +126,9 @@ def test_surface_is_the_loss(finished):
         assert data.log10_grad_norm.values[index] == pytest.approx(log10_norm, abs=1e-8)
 
 
-def test_steps_are_clipped_and_only_those(finished):
+def test_updates_are_clipped_and_only_those(finished):
     _, data = finished
-    longest = steps(data).max(["start", "update"])
+    longest = update_lengths(data).max(["start", "update"])
     bound = CONFIG.learning_rate * CONFIG.threshold
     assert longest.sel(rule="by norm") == pytest.approx(bound, rel=1e-9)
     assert longest.sel(rule="by value") == pytest.approx(bound * math.sqrt(2), rel=1e-9)

@@ -6,11 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from experiments import _phase, gradient_norms
+from experiments import gradient_norms
+from experiments.gradient_norms import comparison
+from experiments.gradient_norms.measure import measure
+from experiments.gradient_norms.tables import table_of_cells
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
+from tests.experiments import presets
 
 SMALL = {
     "cells": ("linear", "tanh", "gru"),
@@ -23,10 +27,10 @@ SMALL = {
 
 
 def run(folder, **changes):
-    return measure(folder, step=gradient_norms.run, **changes)
+    return measured(folder, step=gradient_norms.run, **changes)
 
 
-def measure(folder, step=gradient_norms.measure, **changes):
+def measured(folder, step=measure, **changes):
     """Without pictures, which take seconds."""
     config = gradient_norms.Config(**(SMALL | changes))
     with open_workdir(folder, "gradient_norms", config) as workdir:
@@ -61,9 +65,14 @@ def test_everything_is_there(finished):
     assert "Measured standard deviation of the input" in page and "distribution over seeds" in page
 
 
+def test_the_tiny_preset_draws_the_whole_report(tmp_path):
+    made = presets.run_tiny(gradient_norms, tmp_path / "w")
+    assert made >= {"report.html", "phase_diagram.png", "growth.png", "weight_gradients.png"}
+
+
 def test_a_run_continues_with_the_same_bits(tmp_path):
     def once():
-        data = measure(tmp_path / "w", cells=("tanh",), memory_mib=1, lengths=(400,), batch=4)
+        data = measured(tmp_path / "w", cells=("tanh",), memory_mib=1, lengths=(400,), batch=4)
         return data, (tmp_path / "w" / "results.nc").read_bytes()
 
     before, contents = once()
@@ -81,7 +90,7 @@ def test_a_run_continues_with_the_same_bits(tmp_path):
 def test_a_corpus_is_read(tmp_path):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("to be, or not to be, that is the question: " * 10)
-    data = measure(
+    data = measured(
         tmp_path / "w", cells=("tanh",), lengths=(20,), inputs=str(corpus), input_scale=3.0
     )
     assert float(data.input_std.min()) > 0.3
@@ -97,28 +106,30 @@ def test_a_gradient_that_is_exactly_zero_is_shown(tmp_path, capsys):
 
 
 def test_theories_are_drawn_only_where_they_apply(finished):
-    linear, tanh, gru = _phase.each_cell(finished[1])
+    linear, tanh, gru = comparison.each_cell(finished[1])
     radius = np.array([0.25, 0.9, 1.6])
     np.testing.assert_allclose(tanh.radius, [0.25, 1.0, 1.6])
-    assert set(gru.theories(radius)) == {_phase.RADIUS}
+    assert set(gru.theories(radius)) == {comparison.RADIUS}
     assert linear.bound_is_radius and tanh.bound_is_radius and not gru.bound_is_radius
     rates = tanh.theories(radius)
     mean_field = theory.mean_field_exponent(tanh.radius, tanh.input_std) / math.log(10)
-    np.testing.assert_allclose(rates[_phase.MEAN_FIELD][[0, 2]], mean_field[[0, 2]])
-    np.testing.assert_allclose(linear.theories(radius)[_phase.MEAN_FIELD], np.log10(radius))
+    np.testing.assert_allclose(rates[comparison.MEAN_FIELD][[0, 2]], mean_field[[0, 2]])
+    np.testing.assert_allclose(linear.theories(radius)[comparison.MEAN_FIELD], np.log10(radius))
 
 
 def test_bound_holds_for_gaussian_matrices(tmp_path):
-    data = measure(tmp_path / "w", cells=("sigmoid",), lengths=(20,), init="gaussian", scale="gain")
-    (sigmoid,) = _phase.each_cell(data)
+    data = measured(
+        tmp_path / "w", cells=("sigmoid",), lengths=(20,), init="gaussian", scale="gain"
+    )
+    (sigmoid,) = comparison.each_cell(data)
     sigma_max = data.sigma_max.max("gate")
     assert bool((data.log10_grad_state <= data.length * np.log10(sigma_max / 4) + 1e-9).all())
-    assert _phase.BOUND in sigmoid.theories(sigmoid.radius)
+    assert comparison.BOUND in sigmoid.theories(sigmoid.radius)
     np.testing.assert_allclose(sigmoid.gain, [0.25, 1.0, 1.6])
 
 
 def test_counts_what_float32_cannot_hold(finished):
-    (row, *_) = gradient_norms.table_of_cells(list(_phase.each_cell(finished[1])))
+    (row, *_) = table_of_cells(list(comparison.each_cell(finished[1])))
     # Linear: 100 log10(0.25) = -60 and 100 log10(1.6) = 20 at three seeds; the square of 1e20 is
     # out of range, 1e20 is not.
     counts = ("points", "gradient 0", "norm 0", "norm inf", "gradient inf")
@@ -146,6 +157,8 @@ def test_counts_what_float32_cannot_hold(finished):
         ({"input_scale": -0.1}, "input_scale=-0.1"),
         ({"dtype": "float16"}, "dtype='float16'"),
         ({"memory_mib": 0}, "memory_mib=0"),
+        ({"manual_dir": "data"}, "manual_dir=data: is not used with inputs=gaussian"),
+        ({"data_dir": "data", "inputs": "zeros"}, "data_dir=data: is not used with inputs=zeros"),
     ],
 )
 def test_bad_values_are_named_as_the_flags_are(changes, message):
@@ -158,5 +171,5 @@ def test_a_text_shorter_than_the_longest_length(tmp_path):
     corpus = tmp_path / "short.txt"
     corpus.write_text("too short")
     with pytest.raises(UsageError, match=r"^lengths=100: .* shorter lengths?$"):
-        measure(tmp_path / "w", inputs=str(corpus))
+        measured(tmp_path / "w", inputs=str(corpus))
     assert json.loads((tmp_path / "w" / "status.json").read_text())["state"] == "failed"

@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 
 from experiments import gradient_profiles
-from experiments._gradient_profiles_report import FAMILIES, half_life, time_constant
+from experiments.gradient_profiles import measure
+from experiments.gradient_profiles.config import has_forget_gate
+from experiments.gradient_profiles.forgetting import set_forget_bias
+from experiments.gradient_profiles.growth import growth_per_step, half_life, time_constant
+from experiments.gradient_profiles.pictures import FAMILIES
+from experiments.gradient_profiles.profiles import draw, make_cell
 from rnnlab import cells
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
 from rnnlab.unroll import unroll
+from tests.experiments import presets
 
 CONFIG = gradient_profiles.Config(
     cells=("linear", "lstm"),
@@ -55,8 +61,8 @@ def test_an_orthogonal_linear_network_loses_its_radius_at_every_step(data):
 
 
 def test_an_lstm_is_differentiated_as_jax_does(data):
-    cell = gradient_profiles.make_cell(CONFIG, "lstm")
-    params, xs = gradient_profiles.draw(CONFIG, cell)
+    cell = make_cell(CONFIG, "lstm")
+    params, xs = draw(CONFIG, cell)
     seed, time = 1, 7
     params, xs = jax.tree.map(lambda a: a[seed], params), xs[seed]
     state, _ = unroll(cell, params, xs[:time])
@@ -81,8 +87,8 @@ def test_without_recurrence_only_the_forget_gate_forgets(data):
 
 def test_an_lstm_at_rest_multiplies_by_its_gate_and_its_candidate(data):
     # Where h = c = 0, f and the candidate alone move c: λ_t = (f + i o W_g) λ_{t+1}, i = o = ½.
-    cell = gradient_profiles.make_cell(CONFIG, "lstm")
-    params, _ = gradient_profiles.draw(CONFIG, cell)
+    cell = make_cell(CONFIG, "lstm")
+    params, _ = draw(CONFIG, cell)
     for seed in range(3):
         candidate = 0.5 / 0.9 * np.asarray(params["wh"])[seed, :, 10:15]
         for bias in (-1.0, 2.0):
@@ -94,20 +100,20 @@ def test_an_lstm_at_rest_multiplies_by_its_gate_and_its_candidate(data):
             assert float(data.forget_growth.sel(point)) == pytest.approx(slope, abs=1e-10)
 
 
-@pytest.mark.parametrize("name", [*filter(gradient_profiles.has_forget_gate, cells.CELLS)])
+@pytest.mark.parametrize("name", [*filter(has_forget_gate, cells.CELLS)])
 def test_forget_bias_is_that_of_the_cell(name):
     cell = cells.by_name(name, 3)
     expected = cells.by_name(name, 3, forget_bias=2.5).init(jax.random.key(0), 1, jnp.float64)
     b = cell.init(jax.random.key(0), 1, jnp.float64)["b"]
-    changed = gradient_profiles.set_forget_bias(cell, b[None], 2.5)
+    changed = set_forget_bias(cell, b[None], 2.5)
     assert np.array_equal(changed[0], expected["b"])
 
 
 def test_growth_is_the_slope_far_from_the_loss():
     steps = np.arange(21.0)
     line = np.where(steps < 8, 5.0, -0.25 * steps)
-    assert gradient_profiles.growth_per_step(line) == pytest.approx(-0.25)
-    assert np.isnan(gradient_profiles.growth_per_step(np.where(steps < 15, line, -np.inf)))
+    assert growth_per_step(line) == pytest.approx(-0.25)
+    assert np.isnan(growth_per_step(np.where(steps < 15, line, -np.inf)))
     assert half_life(-np.log10(2) / 3) == "3"
     assert half_life(np.log10(2) / 3) == "doubles in 3"
     assert half_life(1e-17) == "constant"
@@ -134,8 +140,13 @@ def test_everything_is_labelled_and_reported(folder, data):
     assert page.count("data:image/png") == 2 and "http" not in page
 
 
+def test_the_tiny_preset_draws_the_whole_report(tmp_path):
+    made = presets.run_tiny(gradient_profiles, tmp_path / "w")
+    assert made >= {"report.html", "profiles.png", "forget_bias.png"}
+
+
 def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):
-    monkeypatch.setattr(gradient_profiles, "measure_cell", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(measure, "measure_cell", lambda *_: pytest.fail("measured again"))
     run(folder)
     assert "growth of" in capsys.readouterr().out
 
@@ -144,8 +155,8 @@ def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):
     ("changes", "message"),
     [
         ({"cells": ("tan",)}, "cells=tan: no such cell; did you mean tanh"),
-        ({"cells": ()}, r"cells=\(\): must name at least one"),
-        ({"cells": ("gru", "gru")}, "must name each cell once"),
+        ({"cells": ()}, r"cells=\(\): must be at least one value"),
+        ({"cells": ("gru", "gru")}, "must be without repetition"),
         ({"forget_biases": (1.0, 0.0)}, r"forget_biases=\(1.0, 0.0\): must be"),
         ({"forget_cells": ("gru",)}, "forget_cells=gru: has no forget gate; those that have: lstm"),
         ({"hidden": 0}, "hidden=0: must be at least 1"),

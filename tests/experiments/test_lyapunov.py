@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from experiments import lyapunov
+from experiments.lyapunov import measure
+from experiments.lyapunov.exponents import draw_networks
 from rnnlab import cells, initializers
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
+from tests.experiments import presets
 
 CONFIG = lyapunov.Config(
     gains=(0.5, 2.0),
@@ -50,7 +53,7 @@ def log_abs_det(network, seed, gain, std, steps, discard):
 def test_one_unit_has_the_mean_slope(folder):
     data = results.load_dataset(folder / "results.nc")
     cell = cells.Elman(1, wx_init=initializers.Identity(), wh_init=initializers.Gaussian())
-    network = lyapunov._draw(CONFIG, cell, CONFIG.seeds, CONFIG.steps)
+    network = draw_networks(CONFIG, cell, CONFIG.seeds, CONFIG.steps)
     for std in CONFIG.input_stds:
         for gain in CONFIG.gains:
             for seed in range(CONFIG.seeds):
@@ -62,7 +65,7 @@ def test_one_unit_has_the_mean_slope(folder):
 def test_the_spectrum_sums_to_the_volume(folder):
     data = results.load_dataset(folder / "results.nc")
     cell = cells.Elman(5, wh_init=initializers.Gaussian())
-    network = lyapunov._draw(CONFIG, cell, CONFIG.spectrum_seeds, CONFIG.spectrum_steps)
+    network = draw_networks(CONFIG, cell, CONFIG.spectrum_seeds, CONFIG.spectrum_steps)
     for gain in CONFIG.spectrum_gains:
         for seed in range(CONFIG.spectrum_seeds):
             here = data.spectrum.sel(cell="tanh", spectrum_gain=gain).isel(spectrum_seed=seed)
@@ -103,8 +106,13 @@ def test_everything_is_labelled_and_reported(folder):
     assert page.count("data:image/png") == 2 and "http" not in page
 
 
+def test_the_tiny_preset_draws_the_whole_report(tmp_path):
+    made = presets.run_tiny(lyapunov, tmp_path / "w")
+    assert made >= {"report.html", "exponents.png", "spectra.png"}
+
+
 def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):
-    monkeypatch.setattr(lyapunov, "measure_width", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(measure, "measure_width", lambda *_: pytest.fail("measured again"))
     run(folder)
     assert "largest Lyapunov exponent" in capsys.readouterr().out
 
@@ -122,8 +130,8 @@ def test_a_damaged_result_is_named(folder, tmp_path):
         ({"gains": (0.0, 0.5)}, r"gains=\(0.0, 0.5\): must be positive"),
         ({"gains": ()}, r"gains=\(\): must be at least one value"),
         ({"widths": (8, 8)}, r"widths=\(8, 8\): must be at least one value, increasing"),
-        ({"spectrum_cells": ("gru", "gru")}, "must name each cell once"),
-        ({"widths": (0,)}, r"widths=\(0,\): must be positive integers"),
+        ({"spectrum_cells": ("gru", "gru")}, "must be without repetition"),
+        ({"widths": (0,)}, r"widths=\(0,\): must be at least 1"),
         ({"input_stds": (-1.0,)}, r"input_stds=\(-1.0,\): must be"),
         ({"spectrum_input_std": float("nan")}, "spectrum_input_std=nan: must be"),
         ({"seeds": 1}, "seeds=1: must be at least 2"),

@@ -9,12 +9,17 @@ import pytest
 import xarray as xr
 
 from experiments import precision
-from experiments._precision_errors import CONTROL, WAYS, errors, right_up_to, table_of_failures
+from experiments.precision.accuracy import errors, right_up_to
+from experiments.precision.networks import draw_network
+from experiments.precision.norms import log_domain, naive
+from experiments.precision.schema import CONTROL, WAYS
+from experiments.precision.tables import table_of_failures
 from rnnlab import initializers
 from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
 from tests import quick
+from tests.experiments import presets
 
 CONFIG = precision.Config(
     radii=(0.5, 1.5),
@@ -57,6 +62,11 @@ def test_run_writes_everything(finished):
     assert data.chaos_log10_norm.shape == (3, 3, 4)
 
 
+def test_the_tiny_preset_draws_the_whole_report(tmp_path):
+    made = presets.run_tiny(precision, tmp_path / "w")
+    assert made >= {"report.html", "values.png", "errors.png", "chaos.png"}
+
+
 @pytest.mark.parametrize(("way", "bound"), [(LOG64, 1e-9), (LOG32, 1e-3)])
 def test_log_domain_is_right_where_theory_is_exact(finished, way, bound):
     values = finished[1].log10_norm.sel(network=CONTROL, way=way)
@@ -77,7 +87,7 @@ def test_naive_ends_where_squares_leave_the_type(finished):
 @pytest.mark.parametrize("radius", CONFIG.radii)
 def test_tanh_network_is_that_of_numpy(finished, radius):
     values = finished[1].log10_norm.sel(network="tanh", radius=radius).isel(seed=1)
-    _, params, _, state = precision.draw_network(CONFIG, "tanh", radius, 1)
+    _, params, _, state = draw_network(CONFIG, "tanh", radius, 1)
     wh, h = np.asarray(params["wh"]), np.asarray(state.h)
     for length in (1, 20):
         expected = log10_norm_by_hand(wh, h, length)
@@ -90,7 +100,7 @@ def test_tanh_network_is_that_of_numpy(finished, radius):
 
 def test_networks_have_the_radius_they_are_asked_for():
     for network in ("tanh", "lstm", CONTROL):
-        cell, params, xs, state = precision.draw_network(CONFIG, network, 1.5, 0)
+        cell, params, xs, state = draw_network(CONFIG, network, 1.5, 0)
         blocks = initializers.gate_blocks(params["wh"])
         np.testing.assert_allclose(initializers.spectral_radius(blocks), 1.5, rtol=1e-12)
         assert xs.shape == (1200, 1)
@@ -99,12 +109,12 @@ def test_networks_have_the_radius_they_are_asked_for():
 
 def test_both_ways_agree_on_a_gated_cell_with_inputs():
     config = precision.Config(cells=("lstm",), hidden=3, lengths=(2, 9), input_scale=1.0)
-    cell, params, xs, state = precision.draw_network(config, "lstm", 0.9, 0)
-    naive, log_domain = (
+    cell, params, xs, state = draw_network(config, "lstm", 0.9, 0)
+    one, other = (
         quick.jit(partial(way, cell, config.lengths))(params, xs, state)
-        for way in (precision.naive, precision.log_domain)
+        for way in (naive, log_domain)
     )
-    np.testing.assert_allclose(naive, log_domain, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
     assert np.std(xs) > 0.1
 
 
@@ -139,7 +149,7 @@ def test_lost_values_are_infinitely_wrong(finished):
     ("field", "value"),
     [
         ("cells", ()),
-        ("cell", ("tahn",)),
+        ("cells", ("tahn",)),
         ("cells", ("tanh", "tanh")),
         ("init", "gausian"),
         ("radii", ()),
@@ -159,5 +169,5 @@ def test_lost_values_are_infinitely_wrong(finished):
 )
 def test_bad_values_are_refused_by_name(field, value):
     with pytest.raises(UsageError, match=f"^{field}=") as refused:
-        precision.Config(**{"cells" if field == "cell" else field: value})
+        precision.Config(**{field: value})
     assert "\n" not in str(refused.value)

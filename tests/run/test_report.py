@@ -74,13 +74,40 @@ def test_a_report_holds_everything_and_needs_nothing(tmp_path, picture):
     assert "http" not in source and "url(" not in source and "@import" not in source
 
 
-def test_numbers_are_aligned(tmp_path):
+def test_numbers_are_aligned():
     report = Report("t")
-    report.table([("tanh", 0.5), ("lstm", 0.25)], columns=("cell", "rate"))
-    classes = [
-        attributes.get("class") for tag, attributes in Page(report.html()).tags if tag == "td"
-    ]
-    assert classes == [None, "number", None, "number"]
+    rows = [("tanh", 0.5, None), ("lstm", None, "x"), ("gru", 2, "y")]
+    report.table(rows, columns=("cell", "rate", "note"))
+    report.table([("lstm", "0.25")], columns=("cell", "rate"))
+    html = report.html()
+    classes = [attributes["class"] for tag, attributes in Page(html).tags if tag == "table"]
+    assert [set(each.split()) - {"dataframe"} for each in classes] == [{"number-2"}, set()]
+    rule = html[html.index(".number-2 :is(th, td):nth-child(2)") :]
+    assert "text-align: right" in rule.partition("}")[0] and ".number-1" not in html
+
+
+def test_long_and_wide_tables_are_shown_whole():
+    report = Report("t")
+    report.table(
+        [[f"{row}-{column}" + "x" * 100 for column in range(30)] for row in range(200)],
+        columns=list(map(str, range(30))),
+    )
+    text = Page(report.html()).text
+    assert all(f"{row}-{column}" + "x" * 100 in text for row in range(200) for column in range(30))
+
+
+def test_settings_are_those_that_were_used(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Outer:
+        training: Config = Config()
+
+    report = Report("t")
+    argv = ["run.py", "--config.training.corpus=a b"]
+    with open_workdir(tmp_path, "toy", Outer(), argv) as workdir:
+        report.settings(workdir)
+    text = Page(report.html()).text
+    assert "training.radii" in text and "training.corpus" in text
+    assert "python run.py '--config.training.corpus=a b'" in text
 
 
 def test_a_row_that_does_not_fit_is_refused():

@@ -1,10 +1,12 @@
 """Results on disk come back as they were, never half written, and damage is noticed."""
 
 import dataclasses
+import json
 from typing import cast
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -113,3 +115,64 @@ def test_a_damaged_part_is_named(tmp_path):
     (tmp_path / "w" / "parts" / "a.nc").write_bytes(b"damaged")
     with pytest.raises(RunError, match=r"parts/a\.nc: is damaged"):
         measure(tmp_path, jobs)
+
+
+def test_a_data_set_becomes_a_table(tmp_path):
+    data = xr.Dataset(
+        {
+            "growth": (("cell", "step"), [[0.5, 1.0, 1.5], [2.0, 2.5, 3.0]]),
+            "count": ("cell", [3, 4]),
+            "total": ((), 7.5),
+        },
+        coords={"cell": ["tanh", "lstm"]},
+    )
+    frame = results.to_dataframe(data)
+    assert list(frame.columns) == ["cell", "step", "growth", "count", "total"]
+    assert frame.iloc[4].tolist() == ["lstm", 1, 2.5, 4, 7.5] and len(frame) == 6
+    path = results.save_dataset(data, tmp_path / results.FILE)
+    for source in (path, str(path), tmp_path):
+        pd.testing.assert_frame_equal(results.to_dataframe(source), frame)
+    assert results.to_dataframe(data[["total"]]).to_dict("records") == [{"total": 7.5}]
+    assert results.to_dataframe(xr.Dataset()).empty
+
+
+def test_variables_of_other_dimensions_get_rows_of_their_own():
+    data = xr.Dataset(
+        {"growth": (("cell", "step"), np.ones((2, 30))), "density": ("bin", np.zeros(50))},
+        coords={"cell": ["tanh", "lstm"]},
+    )
+    frame = results.to_dataframe(data)
+    assert len(frame) == 2 * 30 + 50
+    assert frame.growth.notna().sum() == 60 and frame.density.notna().sum() == 50
+
+
+def test_metrics_of_one_network(tmp_path):
+    rows = [
+        {"step": 10, "train": {"loss": 0.5, "norm": None}},
+        {"step": 10, "evaluation": {"validation": 0.75}},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    frame = results.metrics(tmp_path)
+    assert list(frame.columns) == ["step", "group", "loss", "norm", "validation"]
+    assert frame.loss.tolist()[0] == 0.5 and frame.norm.isna().all()
+    assert frame[frame.group == "evaluation"].validation.tolist() == [0.75]
+
+
+def test_metrics_of_populations_in_folders(tmp_path):
+    for name in ("adding", "copy"):
+        (tmp_path / "parts" / name).mkdir(parents=True)
+        row = {"step": 5, "train": {"loss": [0.5, None], "rate": 0.1}}
+        (tmp_path / "parts" / name / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    frame = results.metrics(tmp_path)
+    assert list(frame.columns) == ["training", "step", "group", "member", "loss", "rate"]
+    assert frame.training.tolist() == ["parts/adding"] * 2 + ["parts/copy"] * 2
+    assert frame.member.tolist() == [0, 1, 0, 1] and frame.rate.tolist() == [0.1] * 4
+    assert frame.loss.isna().tolist() == [False, True, False, True]
+
+
+def test_absent_and_damaged_metrics_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no metrics\.jsonl"):
+        results.metrics(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "train": {}}\n{"st')
+    with pytest.raises(RunError, match="line 2 is damaged"):
+        results.metrics(tmp_path)

@@ -4,9 +4,14 @@ import pytest
 import xarray as xr
 
 from rnnlab.errors import UsageError
-from rnnlab.run.tables import as_rows, format_cell, numeric_columns, print_table
+from rnnlab.run.tables import as_frame, format_cell, numeric_columns, print_table, texts
 
 EXPECTED = (["cell", "rate"], [["tanh", 0.5], ["lstm", 0.25]])
+
+
+def as_rows(data, columns=None):
+    frame = as_frame(data, columns)
+    return list(frame.columns), [list(row) for row in frame.itertuples(index=False)]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +39,15 @@ def test_a_row_of_another_length_is_refused():
         as_rows([(1, 2), (3,)], ("a", "b"))
 
 
+def test_values_stay_what_they_were():
+    frame = as_frame([{"a": 3, "b": (1, 2)}, {"a": None}, {"a": 0.5, "c": 1}])
+    assert frame.to_numpy().tolist() == [[3, (1, 2)], [None, ""], [0.5, ""]]
+    assert [type(value) for value in frame["a"]] == [int, type(None), float]
+    assert texts(frame).to_numpy().tolist() == [["3", "1, 2"], ["–", ""], ["0.5", ""]]
+
+
 def test_cells():
+    assert format_cell(None) == "–"
     assert format_cell(1 / 3) == "0.3333"
     assert format_cell(np.float32(1e-30)) == "1e-30"
     assert format_cell(float("nan")) == "nan"
@@ -43,9 +56,11 @@ def test_cells():
     assert format_cell(np.int64(3)) == "3" and format_cell(True) == "True"
 
 
-def test_only_columns_of_numbers_are_aligned_right():
-    rows = [[1, "a", True], [np.float64(2.5), 3, False]]
-    assert numeric_columns("abc", rows) == [True, False, False]
+def test_columns_of_numbers_and_gaps_are_aligned_right():
+    rows = [[1, "a", True, 2, None], [np.float64(2.5), 3, False, None, None]]
+    assert numeric_columns(as_frame(rows, tuple("abcde"))) == [True, False, False, True, False]
+    assert numeric_columns(as_frame([], ["a"])) == [False]
+    assert numeric_columns(pd.DataFrame({"x": [1.0, np.nan], "y": ["1", "2"]})) == [True, False]
 
 
 def test_a_printed_table_keeps_brackets_and_long_rows(capsys):

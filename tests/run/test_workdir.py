@@ -34,7 +34,9 @@ def test_records_configuration_and_outcome(tmp_path):
     }
     end = status(root)
     assert (end["state"], end["starts"], end["seed"], end["argv"]) == ("done", 1, 3, ["run.py"])
-    assert set(end["versions"]) == {"rnnlab", "python", "jax", "jaxlib", "numpy", "xarray"}
+    assert {"rnnlab", "python", "jax", "optax", "orbax-checkpoint", "grain", "flax"} <= set(
+        end["versions"]
+    )
     assert end["device"]["count"] >= 1 and end["seconds"] >= 0 and end["ended"] >= end["started"]
     assert (root / "x.txt").read_bytes() == "é".encode()
 
@@ -79,21 +81,6 @@ def test_another_configuration_is_refused(tmp_path):
         pass
     assert (tmp_path / "config.json").read_bytes() == before
     assert status(tmp_path)["state"] == "done"
-
-
-def test_free_fields_may_differ(tmp_path):
-    @dataclasses.dataclass(frozen=True)
-    class Asking:
-        hidden: int = 8
-        prompt: str = ""
-
-        FREE = ("prompt",)
-
-    for prompt in ("a", "b"):
-        with open_workdir(tmp_path, "toy", Asking(prompt=prompt)) as workdir:
-            assert workdir.config == {"hidden": 8}
-    assert default_path("toy", Asking(prompt="a")) == default_path("toy", Asking())
-    assert default_path("toy", Asking(hidden=9)) != default_path("toy", Asking())
 
 
 def test_nan_in_a_configuration_equals_itself(tmp_path):

@@ -14,11 +14,19 @@ import pytest
 from rnnlab.training import log
 
 ROOT = Path(__file__).parents[2]
-TOY = '''"""Trains on several hosts."""
-import dataclasses, os, signal
+CONFIG = """import dataclasses
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    #: Networks; 0 for a language model.
+    members: int = 0
+"""
+RUN = '''"""Trains on several hosts."""
+import os, signal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from experiments.toy_hosts.config import Config
 from rnnlab import cells
 from rnnlab.data import tasks
 from rnnlab.data.pipelines import Feed, stream
@@ -26,23 +34,18 @@ from rnnlab.training import devices, language, model, optimisers
 from rnnlab.training.loop import train
 from rnnlab.training.plan import Plan
 from tests import quick
+from tests.training.measured import Measured
 
 devices.COMPILER_OPTIONS = quick.known_options()
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    #: Networks; 0 for a language model.
-    members: int = 0
-    #: A step at which the last host ends.
-    leave: int = 0
-    FREE = ("leave",)
+#: A step at which the last host ends.
+LEAVE = int(os.environ.get("TOY_LEAVE", "0"))
 
 def run(config, workdir):
     plan = Plan(steps=12, chunk=2, evaluate_every=4, checkpoint_every=4, best="size")
     adam = optimisers.optimiser("adam", 0.01)
 
     def evaluate(params, step):
-        if step == config.leave != 0 and jax.process_index() == jax.process_count() - 1:
+        if step == LEAVE != 0 and jax.process_index() == jax.process_count() - 1:
             os.kill(os.getpid(), signal.SIGTERM)
         mean = jnp.abs(jax.tree.leaves(params)[0]).mean()
         # What the hosts find differs, and the first one is right.
@@ -59,7 +62,7 @@ def run(config, workdir):
         network = language.LanguageModel(reader, 0)
         learner = language.language_learner(network, batch=4, optimiser=adam)
         feed = Feed(stream(np.arange(200) ** 2 % 5, 4, 3))
-    outcome = train(workdir, learner, plan, key, evaluate=evaluate, feed=feed)
+    outcome = train(workdir, learner, plan, key, evaluator=Measured(evaluate), feed=feed)
     best = outcome.restore(outcome.best)
     found = (outcome.state.params, best.params)
     workdir.write("found.txt", str(jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), found)))
@@ -75,11 +78,13 @@ sys.exit(launch.main(sys.argv, pathlib.Path(sys.argv.pop(1))))
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hosts")
-    (folder / "toy_hosts.py").write_text(TOY)
+    (folder / "toy_hosts").mkdir()
+    (folder / "toy_hosts" / "config.py").write_text(CONFIG)
+    (folder / "toy_hosts" / "__init__.py").write_text(RUN)
     return folder
 
 
-def start(folder, name, devices, *flags):
+def start(folder, name, devices, *flags, leave=0):
     count = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [
@@ -93,7 +98,11 @@ def start(folder, name, devices, *flags):
         ],
         cwd=folder,
         env=os.environ
-        | {"XLA_FLAGS": count, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])},
+        | {
+            "XLA_FLAGS": count,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
+            "TOY_LEAVE": str(leave),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -110,15 +119,18 @@ def finish(*processes):
     return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]
 
 
-def on_two(folder, name, *flags, last=()):
-    """A run of two hosts; the last one has further flags."""
+def on_two(folder, name, *flags, last=(), leave=0):
+    """A run of two hosts; the last one has further flags, and ends at the step `leave`."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     meet = (f"--coordinator=localhost:{port}", "--hosts=2")
     more = ((), last)
     return finish(
-        *(start(folder, name, 2, *flags, *more[i], *meet, f"--host={i}") for i in range(2))
+        *(
+            start(folder, name, 2, *flags, *more[i], *meet, f"--host={i}", leave=leave)
+            for i in range(2)
+        )
     )
 
 
@@ -159,9 +171,9 @@ def test_two_hosts_give_the_losses_of_one(folder, members):
 def test_a_signal_to_one_host_stops_both_and_they_go_on_with_the_same_bits(folder, members):
     flag = f"--config.members={members}"
     name, (whole, *_) = f"left-{members}", whole_run(folder, members)
-    first, second = on_two(folder, name, flag, "--config.leave=4")
+    first, second = on_two(folder, name, flag, leave=4)
     assert (first[0], second[0]) == (130, 143), first[2] + second[2]
-    assert "the same command continues" in first[2] and "the same command continues" in second[2]
+    assert "rerun the same command" in first[2] and "rerun the same command" in second[2]
     assert losses(folder / name)[0][-1] < 12
     again = on_two(folder, name, flag)
     assert [code for code, *_ in again] == [0, 0], again

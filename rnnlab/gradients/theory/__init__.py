@@ -5,9 +5,11 @@ Each function states its equation, its source, and where it is exact, a limit or
 
 - `bounds`: the bound (gamma sigma_max)^T and the asymptote rho^T;
 - `linear`: exact growth in linear networks with orthogonal, normal and Jordan-block matrices;
-- `gaussian`: Lyapunov spectrum and singular values of products of Gaussian matrices;
+- `gaussian`: growth and Lyapunov spectrum of products of Gaussian matrices;
+- `fuss_catalan`: law of their singular values;
 - `mean_field`: variance, Lyapunov exponent and critical gain of wide random networks;
-- `forget_gate`: forget bias and time constant.
+- `forget_gate`: forget bias and time constant;
+- `cliff`: the wall in the loss of one logistic unit, and the gradient on it.
 """
 
 from rnnlab.gradients.theory.bounds import (
@@ -15,17 +17,22 @@ from rnnlab.gradients.theory.bounds import (
     log10_bound,
     log10_radius,
 )
+from rnnlab.gradients.theory.cliff import cliff_valley, cliff_wall, log10_cliff_gradient
 from rnnlab.gradients.theory.forget_gate import (
     chrono_bias,
     forget_bias,
     forget_time_constant,
     log10_forget_growth,
 )
-from rnnlab.gradients.theory.gaussian import (
+from rnnlab.gradients.theory.fuss_catalan import (
     fuss_catalan_density,
+    fuss_catalan_distance,
+    fuss_catalan_distribution,
     fuss_catalan_edge,
     fuss_catalan_log10_density,
     fuss_catalan_number,
+)
+from rnnlab.gradients.theory.gaussian import (
     gaussian_exponent,
     gaussian_spectrum,
     log10_rms_growth_gaussian,
@@ -46,16 +53,21 @@ from rnnlab.gradients.theory.mean_field import (
 __all__ = [
     "MAX_SLOPES",
     "chrono_bias",
+    "cliff_valley",
+    "cliff_wall",
     "critical_gain",
     "forget_bias",
     "forget_time_constant",
     "fuss_catalan_density",
+    "fuss_catalan_distance",
+    "fuss_catalan_distribution",
     "fuss_catalan_edge",
     "fuss_catalan_log10_density",
     "fuss_catalan_number",
     "gaussian_exponent",
     "gaussian_spectrum",
     "log10_bound",
+    "log10_cliff_gradient",
     "log10_forget_growth",
     "log10_frobenius_jordan",
     "log10_frobenius_normal",

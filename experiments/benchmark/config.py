@@ -1,0 +1,210 @@
+"""What the benchmark times: a section of the configuration for each suite."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from experiments.benchmark.allocator import TUNABLES
+from experiments.benchmark.notation import DTYPES, parse_layer, parse_shape
+from rnnlab.cells import CELLS
+from rnnlab.errors import UsageError
+from rnnlab.run import checks
+from rnnlab.strategies import STRATEGIES
+
+SUITES = ("layers", "cells", "scaling", "auto", "sweep", "memory", "stream")
+#: What `scaling` varies: a size of the shape, or the number of layers.
+AXES = ("T", "H", "B", "depth")
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidates:
+    """Who takes part in `layers`, `cells` and `scaling`, and for how long; in `auto` how long."""
+
+    #: Strategies of ours; none for all that run on this device.
+    strategies: tuple[str, ...] = ()
+    #: Rounds in which the candidates take turns.
+    turns: int = 15
+    #: Seconds after which a candidate has no more turns, for each shape and pass.
+    seconds: float = 4.0
+
+    def __post_init__(self) -> None:
+        checks.known(self, "strategies", "strategy", STRATEGIES)
+        checks.at_least(self, turns=1)
+        checks.positive(self, "seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layers:
+    """The suite `layers`."""
+
+    #: Layers: CELL, CELL:bi for both directions, CELL:3 for three layers.
+    layers: tuple[str, ...] = ("tanh", "lstm", "gru", "gru_reset_before", "lstm:3", "lstm:bi")
+    #: Their shapes, BxTxDxH; none for 32x128x128x128, 32x256x64x256, 64x100x256x512, 128x50x64x64,
+    #: 1x1000x32x64, and on a GPU 16x1024x768x768.
+    shapes: tuple[str, ...] = ()
+    #: Their dtypes: float32, bfloat16.
+    dtypes: tuple[str, ...] = DTYPES
+
+    def __post_init__(self) -> None:
+        checks.not_empty(self, "layers", "dtypes")
+        checks.known(self, "dtypes", "dtype", DTYPES)
+        for layer in self.layers:
+            parse_layer(layer, 1)
+        for shape in self.shapes:
+            parse_shape("shapes", shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """The suite `cells`."""
+
+    #: Cells to compare; none for all.
+    cells: tuple[str, ...] = ()
+    #: Their shape, BxTxDxH.
+    shape: str = "32x128x128x128"
+
+    def __post_init__(self) -> None:
+        checks.known(self, "cells", "cell", CELLS)
+        parse_shape("shape", self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """The suite `scaling`."""
+
+    #: The layer whose gradient is timed.
+    layer: str = "lstm"
+    #: What is varied: T, H, B, or depth for the number of layers.
+    axes: tuple[str, ...] = AXES
+    #: The shape in the middle of each axis, BxTxDxH.
+    base: str = "32x128x128x128"
+    #: Sizes along each axis, each twice the one before.
+    points: int = 5
+
+    def __post_init__(self) -> None:
+        checks.not_empty(self, "axes")
+        checks.known(self, "axes", "axis", AXES)
+        checks.at_least(self, points=1)
+        parse_layer(self.layer, 1)
+        parse_shape("base", self.base)
+        if ":" in self.layer and "depth" in self.axes:
+            raise UsageError(
+                f"layer={self.layer!r}: cannot be stacked; choose a cell, or axes without depth"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Auto:
+    """The suite `auto`, whose layers have as many inputs as units, in float32."""
+
+    #: A cell for each number of gates.
+    cells: tuple[str, ...] = ("tanh", "gru", "lstm")
+    #: Batch sizes.
+    rows: tuple[int, ...] = (1, 32, 128)
+    #: Numbers of units.
+    hidden: tuple[int, ...] = (32, 128, 512)
+    #: Length of the sequences, in steps.
+    length: int = 64
+
+    def __post_init__(self) -> None:
+        checks.not_empty(self, "cells", "rows", "hidden")
+        checks.known(self, "cells", "cell", CELLS)
+        checks.at_least(self, rows=1, hidden=1, length=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """The suite `sweep`, of tanh networks in float32."""
+
+    #: Numbers of units.
+    hidden: tuple[int, ...] = (32, 64, 128)
+    #: Spectral radii.
+    radii: tuple[float, ...] = (0.5, 0.7, 0.9, 1.0, 1.1, 1.3, 1.6, 2.0)
+    #: Draws of the weights for each radius.
+    seeds: int = 4
+    #: Sequence lengths, in steps.
+    lengths: tuple[int, ...] = (10, 20, 50, 100, 200, 500, 1000)
+    #: Number of lengths, evenly spaced up to the longest, of the second grid; 0 leaves it out.
+    many_lengths: int = 100
+    #: Sequences in a batch.
+    batch: int = 16
+    #: Rounds in which the candidates take turns.
+    rounds: int = 3
+
+    def __post_init__(self) -> None:
+        checks.not_empty(self, "hidden", "radii", "lengths")
+        checks.positive(self, "radii")
+        checks.at_least(self, hidden=1, lengths=1, seeds=1, batch=1, rounds=1, many_lengths=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """The suite `memory`."""
+
+    #: Cells whose gradient is measured.
+    cells: tuple[str, ...] = ("tanh", "lstm")
+    #: Length of the sequence, in steps.
+    length: int = 100_000
+
+    def __post_init__(self) -> None:
+        checks.not_empty(self, "cells")
+        checks.known(self, "cells", "cell", CELLS)
+        checks.at_least(self, length=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """The suite `stream`."""
+
+    #: Rounds of single steps.
+    rounds: int = 3
+
+    def __post_init__(self) -> None:
+        checks.at_least(self, rounds=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is timed."""
+
+    #: Which suites to run: layers, cells, scaling, auto, sweep, memory, stream.
+    suites: tuple[str, ...] = ("sweep", "memory", "stream")
+    #: How buffers are allocated, for all candidates alike: default, or hugepages (glibc keeps them,
+    #: in large pages; the command then starts itself again).
+    allocator: str = "default"
+    candidates: Candidates = Candidates()
+    layers: Layers = Layers()
+    cells: Cells = Cells()
+    scaling: Scaling = Scaling()
+    auto: Auto = Auto()
+    sweep: Sweep = Sweep()
+    memory: Memory = Memory()
+    stream: Stream = Stream()
+
+    def __post_init__(self) -> None:
+        checks.not_empty(self, "suites")
+        checks.known(self, "suites", "suite", SUITES)
+        checks.known(self, "allocator", "allocator", TUNABLES)
+
+
+PRESETS = {
+    "tiny": Config(
+        suites=SUITES,
+        candidates=Candidates(strategies=("autodiff", "hoisted"), turns=3, seconds=0.05),
+        layers=Layers(layers=("tanh",), shapes=("2x4x3x5",), dtypes=("float32",)),
+        cells=Cells(cells=("tanh",), shape="2x4x3x5"),
+        scaling=Scaling(layer="tanh", axes=("T",), base="2x4x3x5", points=2),
+        auto=Auto(cells=("tanh",), rows=(2,), hidden=(5,), length=4),
+        sweep=Sweep(hidden=(4,), radii=(0.9,), seeds=1, lengths=(2, 4), many_lengths=0, batch=2),
+        memory=Memory(cells=("tanh",), length=100),
+        stream=Stream(rounds=1),
+    ),
+    "layers": Config(
+        suites=("layers",),
+        candidates=Candidates(
+            strategies=("autodiff", "hoisted", "split", "auto"),
+            seconds=0.8,
+        ),
+        layers=Layers(layers=("tanh", "gru", "lstm", "lstm:bi", "lstm:3"), dtypes=("float32",)),
+    ),
+}

@@ -1,0 +1,31 @@
+"""The peers: other libraries' layers on the same weights, converted with `rnnlab.interop`.
+
+Each peer says how it runs one cell over a sequence; stacks run layer after layer, and bidirectional
+layers join a forward and a backward run, as the wrappers of these libraries do. Data are put in the
+layout that the peer wants before the clock starts. Whatever a peer cannot do raises an error whose
+first line is the reason that the tables give.
+"""
+
+from experiments.benchmark.peers.base import Peer, check_version
+from experiments.benchmark.peers.cudnn import CuDNN
+from experiments.benchmark.peers.equinox import Equinox
+from experiments.benchmark.peers.flax import NNX, Linen
+from experiments.benchmark.peers.haiku import Haiku
+from experiments.benchmark.peers.keras import Keras
+from experiments.benchmark.peers.torch import TORCH, Torch
+
+PEERS: tuple[Peer, ...] = (Linen(), NNX(), Haiku(), Equinox(), Keras(), CuDNN(), Torch())
+
+__all__ = [
+    "NNX",
+    "PEERS",
+    "TORCH",
+    "CuDNN",
+    "Equinox",
+    "Haiku",
+    "Keras",
+    "Linen",
+    "Peer",
+    "Torch",
+    "check_version",
+]

@@ -1,0 +1,140 @@
+"""PyTorch: eager, in training mode, gradients by autograd.
+
+Its forward pass runs under `no_grad`, as nothing else keeps what a gradient needs either.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.benchmark.candidate import Candidate
+from experiments.benchmark.peers.base import Peer
+from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS, Problem
+from experiments.benchmark.timing import Program, compile_jax
+from rnnlab import interop
+from rnnlab.combinators import Bidirectional, Stack
+from rnnlab.errors import UsageError
+
+TORCH = "PyTorch"
+
+
+class Torch(Peer):
+    """`torch.nn.RNN`, `LSTM` and `GRU`."""
+
+    name, package, versions = TORCH, "torch", ((2, 5), (3,))
+
+    def candidate(self, problem: Problem) -> Candidate:
+        """The problem's layer in this library."""
+        return TorchCandidate(self.name, problem)
+
+
+class TorchCandidate:
+    """A module of `torch.nn` that equals the problem's layer.
+
+    Args:
+      name: how it is called in tables.
+      problem: what it computes.
+
+    Raises:
+      ImportError: PyTorch is not installed.
+      UsageError: it has no such layer, or no GPU where JAX has one.
+    """
+
+    lacks: tuple[str, ...] = ()
+
+    def __init__(self, name: str, problem: Problem) -> None:
+        self.name, self._problem = name, problem
+        state = interop.to_torch(problem.layer, problem.params)
+        self._torch = torch = _set_up()
+        self._device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+        if self._device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("this build of PyTorch has no GPU, JAX has one")
+        self._dtype = getattr(torch, problem.dtype)
+        self._module = _module(torch, problem).to(self._device, self._dtype).train()
+        self._module.load_state_dict({key: self._tensor(a) for key, a in state.items()})
+        self._xs, self._readout = self._tensor(problem.xs), self._tensor(problem.readout)
+
+    def program(self, pass_: str) -> Program:
+        """Makes a pass and runs it once."""
+        torch, module = self._torch, self._module
+        xs = self._xs.clone().requires_grad_(pass_ == GRADIENT_INPUTS)
+        wanted = tuple(module.parameters()) + ((xs,) if pass_ == GRADIENT_INPUTS else ())
+
+        def forward() -> Any:
+            with torch.no_grad():
+                return module(xs)[0]
+
+        def gradient() -> Any:
+            loss = (module(xs)[0] * self._readout).sum()
+            return torch.autograd.grad(loss, wanted)
+
+        call = self._waiting(forward if pass_ == FORWARD else gradient)
+        start = time.perf_counter()
+        result = call()
+        return Program(call, time.perf_counter() - start, result)
+
+    def as_ours(self, pass_: str, result: Any) -> Any:
+        """A result as NumPy arrays, gradients of rnnlab's parameters."""
+        if pass_ == FORWARD:
+            return _array(result)
+        problem = self._problem
+        names = [name for name, _ in self._module.named_parameters()]
+        gradients = dict(zip(names, map(_array, result), strict=False))
+        wide = jax.tree.map(lambda a: jax.numpy.asarray(a, np.float32), problem.params)
+
+        def pull(gradients: Any) -> Any:
+            return jax.vjp(lambda p: interop.to_torch(problem.layer, p), wide)[1](gradients)[0]
+
+        d_params = compile_jax(pull, {name: gradients[name] for name in names}).result
+        return d_params if pass_ == GRADIENT else (d_params, _array(result[-1]))
+
+    def _waiting(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """The function, ended only when a GPU has done its work too."""
+        if self._device == "cpu":
+            return function
+
+        def call() -> Any:
+            result = function()
+            self._torch.cuda.synchronize()
+            return result
+
+        return call
+
+    def _tensor(self, array: Any) -> Any:
+        """A tensor of the problem's dtype; NumPy and PyTorch share no bfloat16."""
+        exact = self._torch.from_numpy(np.array(array, np.float32))
+        return exact.to(self._device, self._dtype)
+
+
+def _set_up() -> Any:
+    """PyTorch with as many threads as JAX has cores, and float32 products that are float32."""
+    import torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return torch
+
+
+def _module(torch: Any, problem: Problem) -> Any:
+    """The module of that depth and those directions; `to_torch` has checked that it exists."""
+    layer = problem.layer
+    depth = len(layer.layers) if isinstance(layer, Stack) else 1
+    layer = layer.layers[0] if isinstance(layer, Stack) else layer
+    both = isinstance(layer, Bidirectional)
+    cell = layer.forward if both else layer
+    kind = {"Elman": "RNN"}.get(type(cell).__name__, type(cell).__name__)
+    settings = {"nonlinearity": cell.activation} if kind == "RNN" else {}
+    return getattr(torch.nn, kind)(
+        problem.shape.features, cell.hidden, num_layers=depth, bidirectional=both, **settings
+    )
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return tensor.detach().float().cpu().numpy()

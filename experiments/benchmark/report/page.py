@@ -1,0 +1,81 @@
+"""What a suite has found in the terminal, and `report.html` with all that there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from experiments.benchmark.config import Config
+from experiments.benchmark.report import layers, scaling
+from experiments.benchmark.report.drawing import Drawing
+from experiments.benchmark.results import Comparison, Result, Results, Rows, Table
+from rnnlab import plots
+from rnnlab.run.report import Report
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import Workdir
+
+
+class Picture(NamedTuple):
+    """A picture on disk.
+
+    Attributes:
+      file: its name in the work directory.
+      caption: what it shows.
+      alt: what a reader who cannot see it should know.
+    """
+
+    file: str
+    caption: str
+    alt: str
+
+
+#: What draws the pictures of a suite.
+DRAWINGS: dict[str, Callable[[Config, Results], Iterator[Drawing]]] = {
+    "layers": layers.drawings,
+    "scaling": scaling.drawings,
+}
+
+
+def show(found: Result) -> None:
+    """Prints what a suite has found: complete tables, and each comparison in short."""
+    match found:
+        case Table(title, rows, complete=True) if rows:
+            print_table(rows, title=title, columns=columns(rows))
+        case Comparison(problem, rows):
+            print_table(layers.by_pass(rows), title=f"{problem}: milliseconds")
+
+
+def draw(suite: str, config: Config, results: Results, workdir: Workdir) -> list[Picture]:
+    """Draws the pictures of a suite that has ended."""
+    if suite not in DRAWINGS:
+        return []
+    pictures = []
+    with plots.style():
+        for drawing in DRAWINGS[suite](config, results):
+            file = f"{drawing.name}.png"
+            plots.save(drawing.figure, workdir.path(file))
+            pictures.append(Picture(file, drawing.caption, drawing.alt))
+    return pictures
+
+
+def write(workdir: Workdir, results: Results, pictures: Sequence[Picture]) -> None:
+    """Writes `report.html`."""
+    report = Report("Benchmark")
+    for title, rows in results.tables.items():
+        if rows:
+            report.table(rows, caption=title, columns=columns(rows))
+    for picture in pictures:
+        report.figure(workdir.path(picture.file), caption=picture.caption, alt=picture.alt)
+    report.heading("Machine")
+    report.table(
+        [{"what": what, "value": json.dumps(value)} for what, value in results.machine.items()],
+        caption="What all candidates ran on.",
+    )
+    report.settings(workdir)
+    report.write(workdir.path("report.html"))
+
+
+def columns(rows: Rows) -> list[str]:
+    """Names of all columns, in the order in which rows bring them up."""
+    return list(dict.fromkeys(name for row in rows for name in row))

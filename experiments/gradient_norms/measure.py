@@ -1,0 +1,28 @@
+"""Runs the sweep of `gradient_norms`."""
+
+import xarray as xr
+
+from experiments.gradient_norms.config import Config, with_field_names
+from rnnlab import sweep
+from rnnlab.errors import UsageError
+from rnnlab.run import results
+from rnnlab.run.workdir import Workdir
+
+
+def measure(config: Config, workdir: Workdir) -> xr.Dataset:
+    """The result of the sweep; finished chunks are in `chunks`, the whole in `results.nc`."""
+    path = workdir.path(results.FILE)
+    if path.exists():
+        return results.load_dataset(path)
+    try:
+        data = sweep.run(
+            config.grid(),
+            workdir.first / "chunks",
+            memory=config.memory_mib * 2**20,
+            data_dir=config.data_dir or None,
+            manual_dir=config.manual_dir or None,
+        )
+    except UsageError as error:
+        raise with_field_names(error) from error
+    results.save_dataset(data, path)
+    return data

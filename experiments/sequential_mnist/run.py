@@ -1,0 +1,31 @@
+"""Trains a network that reads digits, tests it and writes the report."""
+
+from __future__ import annotations
+
+from experiments.sequential_mnist import measure, report
+from experiments.sequential_mnist.config import Config
+from rnnlab import trained
+from rnnlab.data.images import CLASSES, SIDES, read_images
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import State, Workdir
+from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
+
+
+def run(config: Config, workdir: Workdir) -> State:
+    """Trains, tests and draws, or does what is left of that."""
+    splits = read_images(config.source)
+    side, names = SIDES[config.source.images], [str(digit) for digit in range(CLASSES)]
+    trained.describe_images(workdir, config.network, config.order, side, names)
+    outcome = measure.fit(config, workdir, splits)
+    if outcome.diverged:
+        tell_diverged(workdir, outcome)
+        return "diverged"
+    best = best_state(outcome).params
+    summary = once(workdir, lambda: measure.summarise(config, workdir, splits.test, outcome, best))
+    if not workdir.path(REPORT).exists():
+        report.write(workdir, config.epoch, summary, splits.test, measure.answers_of(workdir))
+    title = f"MNIST, {config.order}, {config.network.cell}"
+    rows = [(name, value) for name, value in summary.items() if value is not None]
+    print_table(rows, columns=("what", "value"), title=title)
+    print(f"Curve, confusions and adjoints: {workdir.path(REPORT)}")
+    return "done"

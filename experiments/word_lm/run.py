@@ -1,0 +1,32 @@
+"""Trains a word model, tests it and writes the report."""
+
+from __future__ import annotations
+
+from experiments.word_lm import measure, report
+from experiments.word_lm.config import Config
+from rnnlab import trained
+from rnnlab.data.corpus import read_words
+from rnnlab.run.tables import print_table
+from rnnlab.run.workdir import State, Workdir
+from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
+
+
+def run(config: Config, workdir: Workdir) -> State:
+    """Trains, tests and draws, or does what is left of that."""
+    corpus = read_words(config.source, config.words)
+    corpus.claim(workdir, config.source.corpus)
+    trained.describe_text(workdir, config.network, corpus)
+    model = config.network.model(corpus.vocabulary.size)
+    outcome = measure.fit(config, workdir, corpus, model)
+    if outcome.diverged:
+        tell_diverged(workdir, outcome)
+        return "diverged"
+    best = best_state(outcome).params
+    curve = measure.read_curve(workdir, measure.epoch_of(config, corpus))
+    summary = once(workdir, lambda: measure.summarise(config, corpus, model, curve, best))
+    if not workdir.path(REPORT).exists():
+        report.write(workdir, summary, curve, corpus, model, best)
+    rows = [(name, value) for name, value in summary.items() if value is not None]
+    print_table(rows, columns=("what", "value"), title="Perplexity for each word")
+    print(f"Curve, sentences and next words: {workdir.path(REPORT)}")
+    return "done"

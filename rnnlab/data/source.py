@@ -1,0 +1,36 @@
+"""Settings that say where data comes from, which experiments share."""
+
+from __future__ import annotations
+
+import dataclasses
+
+#: The name of data that is made, for quick runs without any file.
+MADE = "made"
+
+
+@dataclasses.dataclass(frozen=True)
+class Folders:
+    """Where data sets lie."""
+
+    #: Where TensorFlow Datasets keeps prepared data; empty for its own default.
+    data_dir: str = ""
+    #: Folder that holds the original files of the data set (tiny_shakespeare: input.txt;
+    #: penn_treebank: ptb.train.txt, ptb.valid.txt and ptb.test.txt; mnist:
+    #: train-images-idx3-ubyte.gz, ...), for use without a network; empty to download them.
+    manual_dir: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source(Folders):
+    """Where a text comes from."""
+
+    #: tiny_shakespeare, penn_treebank, made (a text for quick runs) or the path of a text file.
+    corpus: str = MADE
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSource(Folders):
+    """Where images of digits come from."""
+
+    #: mnist, or made (small digit-like images for quick runs).
+    images: str = MADE

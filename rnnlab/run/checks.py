@@ -1,0 +1,98 @@
+"""Checks of the fields of a configuration, each with an error of one line that names the field.
+
+Call them from `__post_init__`:
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        hidden: int = 64
+        radii: tuple[float, ...] = (0.9, 1.1)
+
+        def __post_init__(self) -> None:
+            checks.at_least(self, hidden=1)
+            checks.positive(self, "radii")
+
+A check of numbers takes a field that holds one number or a tuple of them.
+"""
+
+import math
+from collections.abc import Collection
+
+from rnnlab.errors import UsageError
+from rnnlab.run.registry import unknown
+
+
+def at_least(config: object, **least: float) -> None:
+    """Checks that each number of the fields named in `least` has at least the value given there."""
+    for name, bound in least.items():
+        _require(config, name, all(value >= bound for value in _values(config, name)), bound)
+
+
+def positive(config: object, *names: str) -> None:
+    """Checks that each number is positive and finite."""
+    for name in names:
+        good = all(0 < value < math.inf for value in _values(config, name))
+        _require(config, name, good, "positive and finite")
+
+
+def non_negative(config: object, *names: str) -> None:
+    """Checks that each number is finite and at least 0."""
+    for name in names:
+        good = all(0 <= value < math.inf for value in _values(config, name))
+        _require(config, name, good, "finite and at least 0")
+
+
+def finite(config: object, *names: str) -> None:
+    """Checks that each number is finite."""
+    for name in names:
+        _require(config, name, all(map(math.isfinite, _values(config, name))), "finite")
+
+
+def increasing(config: object, *names: str) -> None:
+    """Checks that a tuple holds at least one number, and each is larger than the one before."""
+    for name in names:
+        values = getattr(config, name)
+        good = bool(values) and list(values) == sorted(set(values))
+        _require(config, name, good, "at least one value, increasing")
+
+
+def distinct(config: object, *names: str) -> None:
+    """Checks that no value stands twice in a tuple."""
+    for name in names:
+        values = getattr(config, name)
+        _require(config, name, len(set(values)) == len(values), "without repetition")
+
+
+def not_empty(config: object, *names: str) -> None:
+    """Checks that a tuple holds at least one value."""
+    for name in names:
+        _require(config, name, bool(getattr(config, name)), "at least one value")
+
+
+def one_of(config: object, name: str, choices: Collection[str]) -> None:
+    """Checks a word that has a few possible values, all of which the error names."""
+    _require(config, name, getattr(config, name) in choices, " or ".join(choices))
+
+
+def known(config: object, name: str, kind: str, names: Collection[str]) -> None:
+    """Checks that a word, or each word of a tuple, is one of `names`; else suggests the nearest.
+
+    Args:
+        config: the configuration.
+        name: of its field.
+        kind: what the words name, such as "cell".
+        names: the words that exist.
+    """
+    for word in _values(config, name):
+        if word not in names:
+            raise unknown(f"{name}={word}", kind, word, names)
+
+
+def _values(config: object, name: str) -> tuple:
+    value = getattr(config, name)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _require(config: object, name: str, good: bool, wanted: float | str) -> None:
+    if not good:
+        wanted = wanted if isinstance(wanted, str) else f"at least {wanted:g}"
+        raise UsageError(f"{name}={getattr(config, name)}: must be {wanted}")

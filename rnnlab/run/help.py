@@ -1,0 +1,80 @@
+"""What `run.py --help`, `--list` and `--experiment=NAME --help` print."""
+
+import textwrap
+from typing import Any
+
+from rnnlab.run.command_line import DEFAULT_EXPERIMENT
+from rnnlab.run.fields import fields, flatten
+from rnnlab.run.registry import Experiment, Settings
+
+
+def of_everything(experiments: dict[str, Experiment]) -> str:
+    """What `run.py --help` prints."""
+    return f"""\
+usage: python run.py [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
+                     [--workdir=PATH]
+
+  --experiment=NAME       the experiment to run (default: {DEFAULT_EXPERIMENT})
+  --preset=NAME           the values to start from; every experiment has --preset=tiny, which takes
+                          less than a minute (default: those that its --help shows)
+  --config.FIELD=VALUE    a field of its configuration; a list is written with commas: 0.5,0.9,1.1
+  --workdir=PATH          where everything goes (default: runs/NAME-HASH of the configuration)
+  --mode=generate         a text from the model of --workdir=PATH, or of the run of the other flags:
+                          --prompt=TEXT --count=500 --temperature=1.0 --top_k=0 --draw=0 (its seed)
+  --mode=predict          an answer of that model to each line of --input=FILE (- for standard
+                          input), as JSON; both leave the work directory as it is
+  --coordinator=ADDRESS:PORT --hosts=N --host=I
+                          train on N hosts: the same command on each, with I from 0 to N - 1;
+                          --coordinator=auto where Slurm, MPI or a TPU pod tells
+  --list                  the experiments, a line each
+  --help                  this text; with --experiment=NAME: question, presets and fields
+
+The same command started again continues where it stopped.
+
+experiments:
+{listing(experiments)}"""
+
+
+def listing(experiments: dict[str, Experiment]) -> str:
+    """What `run.py --list` prints: a line for each experiment."""
+    width = max(map(len, experiments), default=0)
+    return "\n".join(f"  {e.name:<{width}}  {e.summary}" for e in experiments.values())
+
+
+def of_experiment(experiment: Experiment, settings: Settings) -> str:
+    """What `run.py --experiment=NAME --help` prints: docstring, presets, then every field."""
+    known = fields(settings.config_class())
+    described = "\n".join(
+        f"  --config.{field.name}: {field.type} = {field.default!r}\n" + _filled(field.doc, 6)
+        for field in known
+    )
+    notes = "lists are written with commas"
+    if any("." in field.name for field in known):
+        notes += "; the last part of a name is enough where it is the only one of that name"
+    return f"{experiment.docstring}\n\n{_presets(settings)}configuration ({notes}):\n{described}"
+
+
+def _presets(settings: Settings) -> str:
+    """A paragraph for each preset: its name and what it changes."""
+    if not settings.presets:
+        return ""
+    default = flatten(settings.config_class())
+    lines = ["presets, and the fields that they change (fields that are given win):"]
+    for name, preset in settings.presets.items():
+        changed = [f"{k}={_text(v)}" for k, v in flatten(preset).items() if v != default.get(k)]
+        lines += [f"  --preset={name}", _filled("  ".join(changed) or "nothing", 6)]
+    return "\n".join(lines) + "\n\n"
+
+
+def _filled(text: str, indent: int) -> str:
+    space = " " * indent
+    return textwrap.fill(
+        text, 96, initial_indent=space, subsequent_indent=space, break_on_hyphens=False
+    )
+
+
+def _text(value: Any) -> str:
+    """A value as the command line takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

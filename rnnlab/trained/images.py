@@ -1,0 +1,75 @@
+"""A trained network that names the classes of images."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from rnnlab.cells.base import Params
+from rnnlab.errors import UsageError
+from rnnlab.training.images import ImageModel, log_probabilities
+from rnnlab.training.settings import Network
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageClassifier:
+    """A trained network that names the classes of images.
+
+    Attributes:
+        model: network and readout.
+        params: their parameters.
+        classes: names of the classes.
+        side: pixels of a side S.
+        network: settings of the network.
+        config: configuration of the run, as JSON values.
+        step: training steps after which the checkpoint was taken.
+    """
+
+    model: ImageModel
+    params: Params
+    classes: tuple[str, ...]
+    side: int
+    network: Network
+    config: dict[str, Any]
+    step: int
+
+    def __call__(self, images: Any) -> np.ndarray:
+        """Log-probabilities of the classes, float64 `[N, classes]`.
+
+        Args:
+            images: integers 0 (paper) .. 255 (ink), `[N, S, S]` or one image `[S, S]`.
+
+        Raises:
+            UsageError: another shape or type, or values beyond these.
+        """
+        return log_probabilities(self.model, self.params, self._pixels(images))
+
+    def predict(self, images: Any) -> list[dict[str, Any]]:
+        """The likeliest class of each image and its probability; argument as in a call.
+
+        Returns:
+            For each image `{"class": "7", "probability": 0.98}`.
+        """
+        return [
+            {"class": self.classes[row.argmax()], "probability": float(np.exp(row.max()))}
+            for row in self(images)
+        ]
+
+    def _pixels(self, images: Any) -> np.ndarray:
+        pixels = np.asarray(images)
+        if pixels.ndim == 2:
+            pixels = pixels[None]
+        if pixels.ndim != 3 or pixels.shape[1:] != (self.side, self.side):
+            raise UsageError(
+                f"images: have the shape {list(np.shape(images))}; it must be "
+                f"[N, {self.side}, {self.side}]"
+            )
+        if not np.issubdtype(pixels.dtype, np.integer):
+            raise UsageError(f"images: are {pixels.dtype}; pixels must be integers 0 .. 255")
+        if pixels.size and (pixels.min() < 0 or pixels.max() > 255):
+            raise UsageError(
+                f"images: pixels {pixels.min()} .. {pixels.max()} must be within 0 .. 255"
+            )
+        return pixels.astype(np.uint8)

@@ -1,0 +1,139 @@
+"""A recurrent network that reads images as sequences and names what they show."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from rnnlab.cells.base import Array, Params
+from rnnlab.data.images import Images, sequences
+from rnnlab.training.model import Reader
+from rnnlab.training.optimisers import Clip
+from rnnlab.training.step import Learner
+
+#: Images of an examination that are read at a time, which bounds its memory.
+READ = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageModel:
+    """`p(class) = softmax(y_T w + b)` with the network's last output `y_T`.
+
+    Attributes:
+        reader: network and readout, with an output for each class.
+        order: in which pixels are read, one of `rnnlab.data.images.ORDERS`.
+    """
+
+    reader: Reader
+    order: str
+
+    def init(self, key: Array, side: int) -> Params:
+        """Draws the parameters, for images of that many pixels a side."""
+        return self.reader.init(key, side if self.order == "rows" else 1)
+
+    def logits(self, params: Params, pixels: Any, key: Array | None = None) -> Array:
+        """Logits `[N, classes]` of images `[N, S, S]`; `key` is of dropout, None for none."""
+        _, ys = self.reader.run(params, sequences(pixels, self.order), key=key)
+        return self.reader.read(params, ys[-1])
+
+    def losses(
+        self, params: Params, images: Images, key: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Cross-entropy in nats of each image, and whether its likeliest class is right, `[N]`."""
+        logits = self.logits(params, images.pixels, key)
+        nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, images.labels)
+        return nats, jnp.argmax(logits, axis=-1).astype(jnp.int32) == images.labels
+
+
+def image_learner(
+    model: ImageModel,
+    *,
+    side: int,
+    batch: int,
+    optimiser: optax.GradientTransformation,
+    clip: Clip,
+) -> Learner:
+    """What trains a model on batches of images.
+
+    Args:
+        model: what is trained.
+        side: pixels of a side.
+        batch: images of a batch.
+        optimiser: turns gradients into updates.
+        clip: bounds of the gradient.
+    """
+
+    def loss(params: Params, carry: Any, images: Images, key: Array) -> Any:
+        nats, right = model.losses(params, images, key)
+        return nats.mean(), (carry, {"accuracy": right.astype(nats.dtype).mean()})
+
+    return Learner(
+        init=lambda key: model.init(key, side),
+        loss=loss,
+        optimiser=optimiser,
+        clip=clip,
+        axes=Images(0, 0),
+        batch=batch,
+    )
+
+
+class Result(NamedTuple):
+    """What a network made of some images.
+
+    Attributes:
+        answers: the likeliest class of each, `[N]`.
+        accuracy: share of right answers.
+        loss: mean cross-entropy in nats.
+    """
+
+    answers: np.ndarray
+    accuracy: float
+    loss: float
+
+
+class Examination:
+    """Shows images to networks; noise is off.
+
+    Args:
+        model: the model.
+        images: what it is shown.
+    """
+
+    def __init__(self, model: ImageModel, images: Images):
+        self._model, self._images = model, images
+
+    def __call__(self, params: Params) -> Result:
+        """The result of a network with these parameters."""
+        labels = np.asarray(self._images.labels)
+        log_p = log_probabilities(self._model, params, self._images.pixels)
+        answers = log_p.argmax(axis=1)
+        nats = -log_p[np.arange(len(labels)), labels]
+        return Result(answers, float(np.mean(answers == labels)), float(nats.mean()))
+
+
+def log_probabilities(model: ImageModel, params: Params, pixels: np.ndarray) -> np.ndarray:
+    """Log-probabilities of the classes of images `[N, S, S]`, float64 `[N, classes]`.
+
+    Images are read in parts of equal size.
+    """
+    count = len(pixels)
+    parts = -(-count // READ)
+    size = -(-count // max(parts, 1))
+    room = np.zeros((parts * size, *pixels.shape[1:]), np.uint8)
+    room[:count] = pixels
+    logits = _read(model, params, room.reshape(parts, size, *pixels.shape[1:]))
+    logits = np.asarray(logits, np.float64).reshape(-1, model.reader.outputs)[:count]
+    largest = logits.max(axis=1, keepdims=True)
+    return logits - (largest + np.log(np.exp(logits - largest).sum(axis=1, keepdims=True)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _read(model: ImageModel, params: Params, parts: Any) -> Array:
+    """The logits `[parts, N, classes]` of images `[parts, N, S, S]`, part after part."""
+    return jax.lax.map(partial(model.logits, params), parts)

@@ -1,0 +1,218 @@
+"""Settings that training experiments share: the network, its training, and what they make of them.
+
+An experiment holds them as fields of its `Config` and gives them its own defaults:
+
+    network: Network = Network(cell="gru", hidden=128)
+    training: Training = Training(steps=2000, learning_rate=0.01)
+
+Each class checks its fields when it is made, so that a wrong value is refused before anything runs.
+Where an experiment needs another field, it derives a class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+
+from rnnlab import cells, strategies
+from rnnlab.combinators import Dropout, Stack
+from rnnlab.errors import UsageError
+from rnnlab.training import optimisers
+from rnnlab.training.optimisers import Clip
+from rnnlab.training.plan import Plan
+
+if TYPE_CHECKING:  # the modules of models and data would slow down `--help`
+    import optax
+
+    from rnnlab.training.language import LanguageModel
+    from rnnlab.training.model import Reader
+
+COMPUTE = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """Recurrent layers of one kind, one after the other."""
+
+    #: Any cell by its name in rnnlab.cells.CELLS: lstm, gru, tanh, ...
+    cell: str = "lstm"
+    #: Layers, one after the other.
+    layers: int = 1
+    #: Hidden units of each layer.
+    hidden: int = 128
+    #: Probability with which an output of a layer is zeroed in training.
+    dropout: float = 0.0
+    #: Whether inputs of the first layer are zeroed with that probability, too.
+    dropout_inputs: bool = False
+    #: How sequences are run: hoisted, autodiff, rematerialised, split, auto, ...
+    strategy: str = "hoisted"
+    #: Type in which the network is computed: float32 or bfloat16. Parameters are float32.
+    compute: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        check_positive(self, "layers", "hidden")
+        check_choice("compute", self.compute, COMPUTE)
+        strategies.by_name(self.strategy)
+        self.stack()
+
+    def stack(self, **cell_settings: Any) -> Stack:
+        """The layers, with dropout between them.
+
+        Args:
+            **cell_settings: fields of every cell, such as `forget_bias`.
+        """
+        with renamed("rate", "dropout"):
+            dropout = (Dropout(self.dropout),) if self.dropout else ()
+        layers: list[Any] = [*dropout] if self.dropout_inputs else []
+        for _ in range(self.layers):
+            layers += [cells.by_name(self.cell, self.hidden, **cell_settings), *dropout]
+        return Stack(tuple(layers))
+
+    def reader(self, outputs: int, **cell_settings: Any) -> Reader:
+        """The layers with a linear readout of that many numbers; settings as in `stack`."""
+        from rnnlab.training.model import Reader
+
+        compute = None if self.compute == "float32" else jnp.dtype(self.compute)
+        return Reader(self.stack(**cell_settings), outputs, self.strategy, compute)
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageNetwork(Network):
+    """A network that reads symbols and predicts the next one."""
+
+    #: Features of a symbol, learned; 0 reads symbols one-hot.
+    embedding: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        super().__post_init__()
+        check_at_least(self, 0, "embedding")
+
+    def model(self, symbols: int) -> LanguageModel:
+        """The language model of that many symbols."""
+        from rnnlab.training.language import LanguageModel
+
+        return LanguageModel(self.reader(symbols), self.embedding)
+
+
+@dataclasses.dataclass(frozen=True)
+class Descent:
+    """How batches become updates."""
+
+    #: Sequences of a batch; of a text, places that are read side by side.
+    batch: int = 32
+    #: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw or nadam.
+    optimiser: str = "adam"
+    #: Learning rate, highest of its schedule.
+    learning_rate: float = 0.003
+    #: The gradient is scaled down to this norm; 0 leaves it.
+    clip_norm: float = 1.0
+    #: Training steps of a dispatch.
+    chunk: int = 50
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        check_positive(self, "batch", "chunk")
+        check_at_least(self, 0, "learning_rate", "clip_norm")
+        self.optimiser_of(self.learning_rate)
+
+    def clip(self) -> Clip:
+        """Clips gradients."""
+        return Clip(norm=self.clip_norm or None)
+
+    def optimiser_of(self, rate: float | optax.Schedule) -> optax.GradientTransformation:
+        """The optimiser with that learning rate or schedule of it."""
+        return optimisers.optimiser(self.optimiser, rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheduled(Descent):
+    """Updates whose learning rate rises and falls; how many there are is told elsewhere."""
+
+    #: constant, linear, cosine or inverse_sqrt.
+    schedule: str = "constant"
+    #: Training steps in which the learning rate rises.
+    warmup: int = 0
+    #: Training steps between evaluations.
+    evaluate_every: int = 500
+    #: Training steps between checkpoints.
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Checks every field but `warmup`, whose limit is the number of training steps."""
+        super().__post_init__()
+        check_at_least(self, 0, "evaluate_every")
+        check_positive(self, "checkpoint_every")
+
+    def make_optimiser(self, steps: int) -> optax.GradientTransformation:
+        """The optimiser of a training of that many steps."""
+        return self.optimiser_of(
+            optimisers.schedule(self.schedule, self.learning_rate, steps, self.warmup)
+        )
+
+    def make_plan(self, steps: int, **more: Any) -> Plan:
+        """The plan of a training of that many steps; `more` are further fields of `Plan`."""
+        fields: dict[str, Any] = {
+            "chunk": self.chunk,
+            "evaluate_every": self.evaluate_every,
+            "checkpoint_every": self.checkpoint_every,
+        }
+        return Plan(**(fields | more), steps=steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Training(Scheduled):
+    """Updates whose learning rate rises and falls, a given number of them."""
+
+    #: Training steps.
+    steps: int = 2000
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        super().__post_init__()
+        self.plan()
+        self.make()
+
+    def make(self) -> optax.GradientTransformation:
+        """The optimiser."""
+        return self.make_optimiser(self.steps)
+
+    def plan(self, **more: Any) -> Plan:
+        """How long training is; `more` are further fields of `Plan`."""
+        return self.make_plan(self.steps, **more)
+
+
+def check_positive(settings: Any, *names: str) -> None:
+    """Raises UsageError for a field that is not a positive integer."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise UsageError(f"{name}={getattr(settings, name)}: must be a positive integer")
+
+
+def check_at_least(settings: Any, least: float, *names: str) -> None:
+    """Raises UsageError for a field that is not a finite number of at least `least`."""
+    for name in names:
+        value = getattr(settings, name)
+        if not (value >= least and math.isfinite(value)):
+            raise UsageError(f"{name}={value}: must be at least {least}")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises UsageError for a value that is not one of the choices."""
+    if value not in choices:
+        raise UsageError(f"{name}={value!r}: unknown, choose one of {', '.join(choices)}")
+
+
+@contextlib.contextmanager
+def renamed(name: str, field: str) -> Iterator[None]:
+    """An error of the library about its argument `name` becomes one about a field `field`."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(str(error).replace(f"{name}=", f"{field}=")) from error

@@ -1,0 +1,48 @@
+"""What experiments that train one network tell at the end: the summary, or that it diverged."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from rnnlab.run.workdir import Workdir
+from rnnlab.training.loop import Outcome
+from rnnlab.training.step import TrainState
+from rnnlab.training.times import TIMES
+
+#: What a work directory keeps of the finished run.
+SUMMARY, REPORT = "summary.json", "report.html"
+
+
+def best_state(outcome: Outcome) -> TrainState:
+    """The state of the best checkpoint, or the last one where no evaluation beat the first."""
+    return outcome.restore(outcome.best) if outcome.best else outcome.state
+
+
+def tell_diverged(workdir: Workdir, outcome: Outcome) -> None:
+    """Tells the user, and the run's record, at which training step a run diverged."""
+    message = f"step {int(outcome.diverged)}: the loss or its gradient is not finite"
+    workdir.status["message"] = message
+    print(f"diverged at {message}; try a smaller --config.learning_rate or --config.clip_norm")
+
+
+def once(workdir: Workdir, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The summary that a work directory keeps; made, with the times, where there is none."""
+    path = workdir.path(SUMMARY)
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    times_path = workdir.path(TIMES)
+    times = json.loads(times_path.read_text("utf-8")) if times_path.exists() else {}
+    summary = make() | {
+        "seconds of training": times.get("total"),
+        "share of time outside the program": times.get("share_outside"),
+    }
+    workdir.write(SUMMARY, json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def finite(value: float) -> float | None:
+    """The number as JSON can say it: None where it is not finite."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,49 @@
+"""The peers of the benchmark compute what we do, in versions that are known to."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.benchmark.agreement import difference
+from experiments.benchmark.notation import Shape
+from experiments.benchmark.peers import PEERS, Linen, check_version
+from experiments.benchmark.problem import GRADIENT_INPUTS, Problem
+from rnnlab.errors import UsageError
+
+#: What the peers compute: a stack where the peer itself stacks and for one that does not, and the
+#: GRU for one that has not all of its biases.
+BOTH_WAYS = Problem("lstm:bi", Shape(2, 3, 4, 5), "float32")
+STACKED = Problem("lstm:bi:2", Shape(2, 3, 4, 5), "float32")
+PROBLEMS = {
+    "Flax Linen": STACKED,
+    "PyTorch": STACKED,
+    "cuDNN (jax.experimental.rnn)": STACKED,
+    "Flax NNX": Problem("gru", Shape(2, 3, 4, 5), "float32"),
+}
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+def test_peers_compute_gradients_of_our_parameters(peer, monkeypatch, tmp_path):
+    """And of the inputs, in a layer in which order and direction matter."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    problem = PROBLEMS.get(peer.name, BOTH_WAYS)
+    try:
+        check_version(peer)
+        candidate = peer.candidate(problem)
+    except UsageError as error:
+        pytest.skip(str(error))
+    result = candidate.program(GRADIENT_INPUTS).result
+    assert difference(problem, candidate, GRADIENT_INPUTS, result) < 1e-4
+
+
+def test_a_peer_of_another_version_is_refused(monkeypatch):
+    linen = Linen()
+    for version in ("0.9.0", "0.13.0", "9"):
+        monkeypatch.setattr("importlib.metadata.version", lambda package, v=version: v)
+        with pytest.raises(UsageError, match=rf"flax {version} is not among .* >=0.10,<0.13"):
+            check_version(linen)
+    monkeypatch.undo()
+    linen.package = "no-such-package"
+    with pytest.raises(UsageError, match=r"is not installed; pip install 'rnnlab\[peers\]'"):
+        check_version(linen)

@@ -1,0 +1,21 @@
+"""What every preset has to do: run, and be what the record says."""
+
+import json
+
+from rnnlab.run.workdir import open_workdir, to_json
+
+
+def run_tiny(experiment, folder):
+    """Runs the preset `tiny` of an experiment (a package) and checks its record.
+
+    Returns:
+        The names of the files and folders that it made.
+    """
+    name = experiment.__name__.rpartition(".")[2]
+    config = experiment.PRESETS["tiny"]
+    with open_workdir(folder, name, config, preset="tiny") as workdir:
+        assert experiment.run(config, workdir) == "done"
+    recorded = json.loads((folder / "config.json").read_text())
+    assert recorded == {"experiment": name, "config": to_json(config)}
+    assert json.loads((folder / "status.json").read_text())["state"] == "done"
+    return {path.name for path in folder.iterdir()}

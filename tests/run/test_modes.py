@@ -1,0 +1,164 @@
+"""Asking a trained model from the command line; the model is a toy here."""
+
+import io
+import itertools
+import json
+import os
+import pathlib
+import sys
+
+import pytest
+
+import rnnlab
+from rnnlab.errors import UsageError
+from rnnlab.run import launch, registry
+from rnnlab.run.workdir import default_path, open_workdir
+
+CONFIG = """import dataclasses
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    hidden: int = 4
+
+PRESETS = {"tiny": Config(hidden=2)}
+"""
+
+
+class Model:
+    def __init__(self, path):
+        self.path = path
+
+    def stream(self, prompt, temperature, top_k, seed):
+        if prompt == "?":
+            raise UsageError("prompt='?': has '?', which the model does not know")
+        return itertools.chain(
+            [prompt, f"{temperature} {top_k} {seed} "], map(str, itertools.count())
+        )
+
+    def predict(self, lines):
+        return [{"line": line, "of": len(lines)} for line in lines]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of experiments beside a finished run that nobody may write to."""
+    folder = tmp_path / "experiments"
+    (folder / "toy_model").mkdir(parents=True)
+    (folder / "toy_model" / "__init__.py").write_text("1 / 0")  # it is not needed
+    (folder / "toy_model" / "config.py").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rnnlab, "load", Model, raising=False)
+    settings = registry.find(folder, "toy_model").settings()
+    for config in (settings.base(None), settings.base("tiny")):
+        path = default_path("toy_model", config)
+        with open_workdir(path, "toy_model", config, ["run.py", "as trained"]):
+            pass
+    (tmp_path / "w").symlink_to(default_path("toy_model", settings.base("tiny")))
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("experiments.toy_model")]:
+        del sys.modules[name]
+
+
+def run(folder, *arguments):
+    return launch.main(["run.py", *arguments], folder)
+
+
+def contents(root):
+    return {
+        path.relative_to(root): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ["--workdir=w"],
+        ["--experiment=toy_model", "--preset=tiny"],
+        ["--experiment=toy_model", "--config.hidden=2"],
+        ["--experiment=toy_model", "--config.hidden=4"],
+        ["--experiment=toy_model", "--workdir=w"],
+        ["--experiment=toy_model", "--workdir=w", "--preset=tiny"],
+        ["--workdir=w", "--config.hidden=2"],
+    ],
+)
+def test_generating_leaves_the_record_untouched(folder, capsys, place):
+    before = contents(folder.parent)
+    arguments = ["--mode=generate", "--prompt=Ab ", "--count=3", "--top_k=5", "--draw=7"]
+    assert run(folder, *place, *arguments) == 0
+    assert capsys.readouterr().out == "Ab 1.0 5 7 01\n"
+    assert contents(folder.parent) == before
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="everything may be written")
+def test_a_folder_that_can_only_be_read(folder, capsys):
+    root = pathlib.Path("w").resolve()
+    root.chmod(0o555)
+    assert run(folder, "--workdir=w", "--mode=generate", "--count=1") == 0
+
+
+def test_each_line_of_a_file_is_answered(folder, capsys):
+    pathlib.Path("lines").write_text("".join(f"é{n}\n" for n in range(70)), encoding="utf-8")
+    assert run(folder, "--workdir=w", "--mode=predict", "--input=lines") == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["line"] for answer in answers] == [f"é{n}" for n in range(70)]
+    assert [answer["of"] for answer in answers] == [64] * 64 + [6] * 6
+
+
+@pytest.mark.parametrize("flags", [[], ["--input=-"]])
+def test_each_line_of_standard_input_is_answered_at_once(folder, capsys, monkeypatch, flags):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a\n\nb"))
+    assert run(folder, "--workdir=w", "--mode=predict", *flags) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert answers == [{"line": line, "of": 1} for line in ("a", "", "b")]
+
+
+def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
+    monkeypatch.setattr(rnnlab, "load", lambda path: object())
+    for mode, words in (("generate", "writes no text"), ("predict", "answers no lines")):
+        assert run(folder, "--workdir=w", f"--mode={mode}") == 2
+        assert capsys.readouterr().err == f"error: --mode={mode}: a object {words}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--mode=write"], "--mode=write: no such mode; known: run, generate, predict"),
+        (["--mode=generate"], "--mode=generate: needs --workdir=PATH, or --experiment=NAME"),
+        (["--prompt=x"], "--prompt: only with --mode=generate"),
+        (["--workdir=w", "--draw=0"], "--draw: only with --mode=generate"),
+        (["--mode=predict", "--count=3"], "--count: only with --mode=generate"),
+        (["--mode=generate", "--input=x"], "--input: only with --mode=predict"),
+        (["--mode=generate", "--count=0"], "--count=0: must be at least 1"),
+        (["--mode=generate", "--count=x"], "--count=x: "),
+        (["--mode=generate", "--temperature=nan"], "--temperature=nan: must be at least 0"),
+        (["--mode=generate", "--workdir=w", "--promt=x"], "--promt: no such flag; did you mean"),
+        (["--mode=generate", "--workdir=w", "word"], "word: unexpected argument"),
+        (["--mode=generate", "--workdir=w", "--prompt=?"], "prompt='?': has '?', which the"),
+        (["--mode=predict", "--workdir=w", "--input=no"], "--input=no: No such file"),
+        (["--mode=predict", "--workdir=w", "--input=."], "--input=.: Is a directory"),
+        (
+            ["--mode=generate", "--workdir=nowhere"],
+            "--mode=generate: there is no work directory nowhere; train first",
+        ),
+        (
+            ["--mode=generate", "--experiment=toy_model", "--config.hidden=3"],
+            "--mode=generate: there is no work directory runs",
+        ),
+        (
+            ["--mode=generate", "--workdir=w", "--config.hidden=3"],
+            "--workdir=w: holds another configuration (hidden is 2 there and 3 here)",
+        ),
+        (
+            ["--mode=generate", "--workdir=w", "--coordinator=auto"],
+            "--coordinator: only with --mode=run",
+        ),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(folder, capsys, arguments, line):
+    before = contents(folder.parent)
+    assert run(folder, *arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith(f"error: {line}")
+    assert contents(folder.parent) == before
