@@ -10,8 +10,12 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from rnnlab import strategies
 from rnnlab.cells.base import Array, Params, State
+from rnnlab.combinators import VariationalDropout, Zoneout
+from rnnlab.combinators.wrapper import CellWrapper
 from rnnlab.data.tasks.base import Batch, Task
+from rnnlab.errors import UsageError
 from rnnlab.strategies import Control, Strategy
 from rnnlab.training import penalty
 from rnnlab.training.optimisers import Clip
@@ -136,12 +140,12 @@ def task_learner(
         penalty_weight: of Pascanu's regulariser; 0 for none.
 
     Raises:
-        UsageError: a length for which the task is not defined, or a cell for which the regulariser
-            is not.
+        UsageError: a length for which the task is not defined; or settings of the reader that the
+            regulariser would ignore.
     """
     task.check(length)
     if penalty_weight:
-        penalty.check(reader.cell)
+        check_penalty(reader)
 
     def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
         lengths = drawn.lengths if _varies(task) else None
@@ -175,6 +179,31 @@ def task_learner(
         axes=Batch(xs=1, targets=int(task.every_step), lengths=0),  # type: ignore[arg-type]
         batch=batch,
     )
+
+
+def check_penalty(reader: Reader) -> None:
+    """Checks that the regulariser, which runs the sequence in its own way, ignores no setting.
+
+    Raises:
+        UsageError: a strategy or a type of computation that was chosen, a cell with dropout or
+            zoneout, or one for which the regulariser is not defined.
+    """
+    if strategies.by_name(reader.strategy) not in (strategies.auto, strategies.autodiff):
+        raise UsageError(
+            f"penalty: ignores strategy={reader.strategy!r}, since it runs the sequence in its own "
+            "way; leave the strategy at 'auto'"
+        )
+    if reader.compute is not None:
+        raise UsageError(
+            f"penalty: ignores compute={jnp.dtype(reader.compute)}; it is computed in the type of "
+            "the parameters"
+        )
+    cell = reader.cell
+    while isinstance(cell, CellWrapper):
+        if isinstance(cell, VariationalDropout | Zoneout):
+            raise UsageError(f"penalty: ignores the noise of {type(cell).__name__}; use one of them")
+        cell = cell.cell
+    penalty.check(reader.cell)
 
 
 def _varies(task: Task) -> bool:

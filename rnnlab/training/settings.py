@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ import jax.numpy as jnp
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.errors import UsageError
+from rnnlab.run import checks
 from rnnlab.training import optimisers
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.plan import Plan
@@ -56,8 +56,8 @@ class Network:
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        check_positive(self, "layers", "hidden")
-        check_choice("compute", self.compute, COMPUTE)
+        checks.at_least(self, layers=1, hidden=1)
+        checks.one_of(self, "compute", COMPUTE)
         strategies.by_name(self.strategy)
         self.stack()
 
@@ -92,7 +92,7 @@ class LanguageNetwork(Network):
     def __post_init__(self) -> None:
         """Checks every field."""
         super().__post_init__()
-        check_at_least(self, 0, "embedding")
+        checks.at_least(self, embedding=0)
 
     def model(self, symbols: int) -> LanguageModel:
         """The language model of that many symbols."""
@@ -118,8 +118,8 @@ class Descent:
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        check_positive(self, "batch", "chunk")
-        check_at_least(self, 0, "learning_rate", "clip_norm")
+        checks.at_least(self, batch=1, chunk=1)
+        checks.non_negative(self, "learning_rate", "clip_norm")
         self.optimiser_of(self.learning_rate)
 
     def clip(self) -> Clip:
@@ -147,8 +147,7 @@ class Scheduled(Descent):
     def __post_init__(self) -> None:
         """Checks every field but `warmup`, whose limit is the number of training steps."""
         super().__post_init__()
-        check_at_least(self, 0, "evaluate_every")
-        check_positive(self, "checkpoint_every")
+        checks.at_least(self, evaluate_every=0, checkpoint_every=1)
 
     def make_optimiser(self, steps: int) -> optax.GradientTransformation:
         """The optimiser of a training of that many steps."""
@@ -186,27 +185,6 @@ class Training(Scheduled):
     def plan(self, **more: Any) -> Plan:
         """How long training is; `more` are further fields of `Plan`."""
         return self.make_plan(self.steps, **more)
-
-
-def check_positive(settings: Any, *names: str) -> None:
-    """Raises UsageError for a field that is not a positive integer."""
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise UsageError(f"{name}={getattr(settings, name)}: must be a positive integer")
-
-
-def check_at_least(settings: Any, least: float, *names: str) -> None:
-    """Raises UsageError for a field that is not a finite number of at least `least`."""
-    for name in names:
-        value = getattr(settings, name)
-        if not (value >= least and math.isfinite(value)):
-            raise UsageError(f"{name}={value}: must be at least {least}")
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raises UsageError for a value that is not one of the choices."""
-    if value not in choices:
-        raise UsageError(f"{name}={value!r}: unknown, choose one of {', '.join(choices)}")
 
 
 @contextlib.contextmanager

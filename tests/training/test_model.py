@@ -1,6 +1,7 @@
 """The reader's answers and losses, and Pascanu's regulariser, against NumPy in float64."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +9,13 @@ import numpy as np
 import pytest
 
 from rnnlab import cells
-from rnnlab.combinators import Residual
+from rnnlab.combinators import Dropout, LayerNorm, Residual, Stack, VariationalDropout, Zoneout
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Batch
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Control, autodiff
 from rnnlab.training import devices, model, optimisers
-from rnnlab.training.model import Reader
+from rnnlab.training.model import Reader, task_learner
 from rnnlab.training.penalty import gradient_norm_penalty, penalised
 from rnnlab.training.step import train_steps
 from tests import quick
@@ -318,3 +319,24 @@ def test_the_deviation_of_the_readout():
     reader = Reader(cells.by_name("tanh", 400), 5, deviation=0.02)
     w = reader.init(KEY, 2)["readout"]["w"]
     assert float(w.std()) == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"strategy": "hoisted"}, "penalty: ignores strategy='hoisted'"),
+        ({"strategy": "rematerialised"}, "penalty: ignores strategy='rematerialised'"),
+        ({"compute": jnp.bfloat16}, "penalty: ignores compute=bfloat16"),
+        ({"cell": VariationalDropout(cells.by_name("tanh", 6), 0.1, 0.1)}, "penalty: ignores the"),
+        ({"cell": LayerNorm(Zoneout(cells.by_name("tanh", 6), 0.1))}, "penalty: ignores the noise"),
+        ({"cell": Stack((cells.by_name("tanh", 6), Dropout(0.1)))}, "penalty: not for Stack"),
+    ],
+)
+def test_the_regulariser_ignores_no_setting(settings, message):
+    task = tasks.TemporalOrder(2)
+    reader = Reader(**({"cell": cells.by_name("tanh", 6), "outputs": 4} | settings))
+    made: Any = {"batch": 2, "length": 12, "optimiser": optimisers.optimiser("sgd", 0.1)}
+    with pytest.raises(UsageError, match=f"^{message}"):
+        task_learner(reader, task, penalty_weight=1.0, **made)
+    task_learner(reader, task, **made)
+    task_learner(Reader(cells.by_name("tanh", 6), 4, "auto"), task, penalty_weight=1.0, **made)
