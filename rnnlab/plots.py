@@ -251,10 +251,11 @@ def quantile_band(
     x, samples = np.asarray(x), np.asarray(samples, np.float64)
     if samples.shape[1:] != x.shape or x.ndim != 1 or not len(samples):
         raise UsageError(f"samples {samples.shape}: must be [S, N] with N of x {x.shape}")
+    quantile = np.quantile
     if finite_only:
         some = np.isfinite(samples).any(axis=0)
-        x, samples = x[some], samples[:, some]
-    quantile = np.nanquantile if finite_only else np.quantile
+        if some.any():  # otherwise nan is all there is to draw
+            x, samples, quantile = x[some], samples[:, some], np.nanquantile
     low, median, high = quantile(samples, [0.25, 0.5, 0.75], axis=0)
     (line,) = ax.plot(x, median, label=label, **kwargs)
     ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)

@@ -9,6 +9,7 @@ import pytest
 
 from rnnlab import plots
 from rnnlab.errors import UsageError
+from rnnlab.statistics import wilson_interval
 
 X = np.array([0.5, 1.0, 1.5])
 Y = np.array([10.0, 100.0])
@@ -121,6 +122,35 @@ def test_a_band_shows_median_and_quartiles():
     (band,) = axes[0, 0].collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (1.0, 9.0)
+
+
+def test_a_band_of_the_finite_seeds():
+    _, axes = plots.subplots()
+    samples = np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan]])
+    line = plots.quantile_band(axes[0, 0], X, samples, "LSTM", finite_only=True)
+    np.testing.assert_array_equal(line.get_xdata(), X[:2])
+    np.testing.assert_array_equal(line.get_ydata(), [2.0, 5.0])
+    plots.quantile_band(axes[0, 0], X, np.full((2, 3), np.nan), "GRU", finite_only=True)
+
+
+def test_success_rates_have_wilsons_interval():
+    _, axes = plots.subplots()
+    solved_at = np.array([[1.0, 2.0], [np.nan, 3.0], [np.nan, np.nan]])
+    plots.success_rates(axes[0, 0], X, solved_at, label="LSTM")
+    (bars,) = axes[0, 0].containers
+    line, _, (segments,) = bars
+    np.testing.assert_array_equal(line.get_ydata(), [1.0, 0.5, 0.0])
+    for segment, count in zip(segments.get_segments(), (2, 1, 0), strict=True):
+        np.testing.assert_allclose(segment[:, 1], wilson_interval(count, 2), atol=1e-12)
+
+
+def test_the_legend_below_has_rows_of_a_few_entries():
+    figure, axes = plots.subplots()
+    for shade in plots.shades(8):
+        axes[0, 0].plot([0, 1], color=shade, label=str(shade))
+    plots.legend_below(figure, axes[0, 0])
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == len(set(plots.shades(8))) == 8
 
 
 def test_28_lines_differ():

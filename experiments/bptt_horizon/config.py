@@ -13,6 +13,8 @@ from rnnlab.training.starts import Population
 
 #: The name of the task to predict the next character of the corpus.
 TEXT = "text"
+#: When gradients are compared: before training, and after training with the full gradient.
+STAGES = ("start", "trained")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments.bptt_horizon.config import Config
+from experiments.bptt_horizon.config import STAGES, Config
 from experiments.bptt_horizon.gradients import Gradients, compare, noise
 from experiments.bptt_horizon.problems import Problem, problem_of, reader_of
 from rnnlab.run import results
@@ -19,9 +19,6 @@ from rnnlab.training import populations
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.model import Reader
 from rnnlab.training.step import Learner
-
-#: When gradients are compared: before training, and after training with the full gradient.
-STAGES = ("start", "trained")
 
 
 def measure(config: Config, workdir: Workdir) -> xr.Dataset:

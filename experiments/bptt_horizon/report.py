@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.bptt_horizon import pictures
-from experiments.bptt_horizon.measure import STAGES
+from experiments.bptt_horizon.config import STAGES
 from rnnlab import plots
 from rnnlab.run.report import Report
 from rnnlab.run.tables import print_table

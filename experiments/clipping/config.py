@@ -12,6 +12,8 @@ from rnnlab.run import checks
 from rnnlab.training import optimisers
 from rnnlab.training.plan import Plan
 
+#: Dimensions of the result, outermost first.
+GRID = ("start", "length", "method")
 METHODS = ("sgd", "clip", "clip_penalty")
 
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments.clipping.config import Config
+from experiments.clipping.config import GRID, Config
 from experiments.clipping.starts import STARTS, TASK
 from experiments.clipping.success import Success
 from rnnlab.run.workdir import Workdir
@@ -17,8 +17,6 @@ from rnnlab.training.loop import Outcome, train
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
 
-#: Dimensions of the result, outermost first.
-GRID = ("start", "length", "method")
 #: Variables `[step, seed]` of the result, and what evaluations call them.
 EVALUATED = {
     "loss": "loss",

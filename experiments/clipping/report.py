@@ -8,8 +8,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.clipping import pictures
-from experiments.clipping.config import Config
-from experiments.clipping.measure import GRID
+from experiments.clipping.config import GRID, Config
 from rnnlab import plots
 from rnnlab.run.report import Report
 from rnnlab.run.tables import print_table

@@ -12,6 +12,8 @@ from rnnlab.training import penalty
 from rnnlab.training.settings import Training, renamed
 from rnnlab.training.starts import Population
 
+#: Dimensions of the result, outermost first.
+GRID = ("task", "length", "network")
 NETWORKS = ("tanh_identity", "tanh_orthogonal", "tanh_gaussian", "irnn", "lstm", "gru")
 
 

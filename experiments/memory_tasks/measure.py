@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments.memory_tasks.config import Config, task_of
+from experiments.memory_tasks.config import GRID, Config, task_of
 from rnnlab import gradients
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
@@ -23,8 +23,6 @@ from rnnlab.training.evaluators import Memory, TaskEvaluator, Together
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.model import Reader
 
-#: Dimensions of the result, outermost first.
-GRID = ("task", "length", "network")
 #: Seeds of the sequences that measure; those of networks are 0, 1, ...
 EVALUATION_SEED, GRADIENT_SEED = 1_000_000, 1_000_001
 #: Sequences over which the gradient at the start is averaged.

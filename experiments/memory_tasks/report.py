@@ -9,8 +9,7 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from experiments.memory_tasks import pictures
-from experiments.memory_tasks.config import Config
-from experiments.memory_tasks.measure import GRID
+from experiments.memory_tasks.config import GRID, Config
 from rnnlab import plots
 from rnnlab.run.report import Report
 from rnnlab.run.tables import print_table

@@ -10,18 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
-from experiments import _bptt_problems, bptt_horizon
-from experiments._bptt_gradients import Gradients, compare, noise
-from experiments._bptt_problems import Network, TaskProblem
+from experiments import bptt_horizon
+from experiments.bptt_horizon import measure as measuring
+from experiments.bptt_horizon.gradients import Gradients, compare, noise
+from experiments.bptt_horizon.problems import TaskProblem, TextProblem, problem_of, reader_of
 from rnnlab.data import tasks
 from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, optimisers
+from rnnlab.training.evaluators import TaskEvaluator
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.starts import Population
 from tests import quick
+from tests.experiments.settings import assert_recorded, changed, trainings
 
-SMALL = bptt_horizon.Config(
+TINY = bptt_horizon.PRESETS["tiny"]
+SMALL = changed(
+    bptt_horizon.Config(),
     tasks=("text", "adding"),
     networks=("tanh",),
     length=4,
@@ -41,20 +47,21 @@ SMALL = bptt_horizon.Config(
 def cheap_programs():
     """Less time to compile, more to run, the same numbers to rounding; a short text."""
     cheap = mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options())
-    with cheap, mock.patch("experiments._corpus.SENTENCES", 60):
+    with cheap, mock.patch("rnnlab.data.corpus.SENTENCES", 60):
         yield
 
 
 def run(folder, config=SMALL):
     with open_workdir(folder, "bptt_horizon", config) as workdir:
-        bptt_horizon.run(config, workdir)
+        assert bptt_horizon.run(config, workdir) == "done"
     return results.load_dataset(folder / "results.nc")
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small") / "w"
-    return folder, run(folder)
+    with trainings(measuring) as made:
+        return folder, run(folder), made
 
 
 # --- the gradients ---
@@ -82,11 +89,16 @@ def by_hand(params, xs, targets, horizon):
     return {"cell": d, "readout": {"w": h.T @ d_answer, "b": d_answer.sum(axis=0)}}
 
 
+def learner_of(problem, horizon):
+    population = Population(("tanh",), hidden=4, strategy="autodiff")
+    reader = reader_of(population, "tanh", problem, horizon)
+    return problem.learner(reader, optimisers.optimiser("sgd", 0.1), Clip())
+
+
 @pytest.mark.parametrize("horizon", [1, 3, 6])
 def test_a_cut_gradient_is_the_one_computed_by_hand(horizon):
     problem = TaskProblem(tasks.Adding(), 6, 5, 8)
-    network = Network("tanh", 4, "autodiff")
-    learner = problem.learner(network, horizon, optimisers.optimiser("sgd", 0.1), Clip())
+    learner = learner_of(problem, horizon)
     params = jax.jit(learner.start)(jax.random.key(0)).params
     batches = problem.batches(2)
     expected = [
@@ -98,10 +110,9 @@ def test_a_cut_gradient_is_the_one_computed_by_hand(horizon):
 
 def test_a_text_goes_on_from_one_batch_to_the_next():
     """The second window's gradient is that of the state that the first one left."""
-    problem = bptt_horizon.Config(corpus="made", length=5, batch=3, horizons=()).problem("text")
-    learner = problem.learner(
-        Network("tanh", 4, "autodiff"), 5, optimisers.optimiser("sgd", 0.1), Clip()
-    )
+    config = changed(bptt_horizon.Config(), corpus="made", length=5, batch=3, horizons=())
+    problem = problem_of(config, "text")
+    learner = learner_of(problem, 5)
     params = jax.jit(learner.start)(jax.random.key(0)).params
     batches = problem.batches(2)
     first, second = (jax.tree.map(lambda a, i=i: a[i], batches) for i in (0, 1))
@@ -136,7 +147,7 @@ def test_noise_is_the_spread_of_batches():
 
 
 def test_the_full_horizon_cuts_nothing_and_everything_is_there(small):
-    folder, data = small
+    folder, data, _ = small
     assert data.horizon.values.tolist() == [2, 4] and data.step.values.tolist() == [0, 10, 20]
     whole = data.sel(horizon=4)
     np.testing.assert_allclose(whole.cosine, 1, atol=1e-9)
@@ -153,23 +164,31 @@ def test_the_full_horizon_cuts_nothing_and_everything_is_there(small):
 
 
 def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, monkeypatch):
-    original = _bptt_problems.TaskProblem.evaluation
+    original = TaskEvaluator.__call__
 
-    def evaluation(self, network):
-        evaluate = original(self, network)
+    def stopping(self, params, step):
+        if step == 10:
+            raise KeyboardInterrupt
+        return original(self, params, step)
 
-        def stopping(params, step):
-            if step == 10:
-                raise KeyboardInterrupt
-            return evaluate(params, step)
-
-        return stopping
-
-    monkeypatch.setattr(_bptt_problems.TaskProblem, "evaluation", evaluation)
+    monkeypatch.setattr(TaskEvaluator, "__call__", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "w")
     monkeypatch.undo()
     assert run(tmp_path / "w").equals(small[1])
+
+
+def test_the_record_is_what_was_trained(small):
+    folder, data, made = small
+    assert_recorded(folder, "bptt_horizon", SMALL)
+    training, population = SMALL.training, SMALL.population
+    assert data.network.values.tolist() == list(population.networks) and len(made) == 6
+    for learner, plan, keys in made:
+        assert (plan.steps, plan.chunk) == (training.steps, training.chunk)
+        assert plan.evaluate_every == training.evaluate_every
+        assert plan.units == training.batch * population.seeds and len(keys) == population.seeds
+        assert learner.clip.norm == training.clip_norm
+        assert learner.start(keys[0]).params["readout"]["w"].shape[0] == population.hidden
 
 
 def test_horizons_of_tasks_of_other_lengths(tmp_path):
@@ -179,8 +198,9 @@ def test_horizons_of_tasks_of_other_lengths(tmp_path):
 
 
 def test_the_loss_without_memory_is_the_entropy_of_pairs():
-    problem = bptt_horizon.Config().problem("text")
-    text = problem.corpus.texts["train"]
+    problem = problem_of(bptt_horizon.Config(), "text")
+    assert isinstance(problem, TextProblem)
+    text = problem.corpus.symbols["train"]
     pairs = [text[i : i + 2] for i in range(len(text) - 1)]
     counts = {pair: pairs.count(pair) for pair in set(pairs)}
     firsts = {a: sum(n for pair, n in counts.items() if pair[0] == a) for a in set(text)}
@@ -190,8 +210,9 @@ def test_the_loss_without_memory_is_the_entropy_of_pairs():
 
 @pytest.mark.slow
 def test_the_tiny_setting(tmp_path):
-    data = run(tmp_path / "w", bptt_horizon.Config(tiny=True))
+    data = run(tmp_path / "w", TINY)
     assert (data.loss.isel(step=-1) < data.baseline).all()
+    assert_recorded(tmp_path / "w", "bptt_horizon", TINY)
 
 
 @pytest.mark.parametrize(
@@ -209,15 +230,22 @@ def test_the_tiny_setting(tmp_path):
         ({"strategy": "x"}, "strategy='x'"),
         ({"steps": 0}, "steps=0"),
         ({"optimiser": "x"}, "optimiser='x'"),
+        ({"horizons": (2, 2)}, r"horizons=\(2, 2\): must be without repetition"),
+        ({"networks": ("gru", "gru")}, r"networks=\('gru', 'gru'\)"),
+        (
+            {"tasks": ("adding",), "corpus": "tiny_shakespeare"},
+            "corpus=tiny_shakespeare: tasks=adding reads no text; add text",
+        ),
+        ({"tasks": ("copy",), "horizons": (), "manual_dir": "d"}, "manual_dir=d: tasks=copy"),
     ],
 )
 def test_bad_values_are_named_as_the_flags_are(changes, message):
     with pytest.raises(UsageError, match=f"^{message}") as error:
-        bptt_horizon.Config(**changes)
+        changed(bptt_horizon.Config(), **changes)
     assert "\n" not in str(error.value)
 
 
 def test_a_corpus_that_is_not_there(tmp_path):
-    config = dataclasses.replace(SMALL, corpus=str(tmp_path / "none.txt"))
+    config = changed(SMALL, corpus=str(tmp_path / "none.txt"))
     with pytest.raises(UsageError, match=r"^corpus=.*: no such file"):
         run(tmp_path / "w", config)

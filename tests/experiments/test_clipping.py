@@ -12,15 +12,22 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments import _clipping_judge, _clipping_report, _populations, clipping
-from experiments._clipping_judge import Judge
+from experiments import clipping
+from experiments.clipping import measure as measuring
+from experiments.clipping import pictures, report
+from experiments.clipping import success as succeeding
+from experiments.clipping.config import GRID
+from experiments.clipping.starts import STARTS, TASK
+from experiments.clipping.success import Success
 from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
-from rnnlab.training import devices, log, loop
+from rnnlab.training import devices, log, loop, populations
 from rnnlab.training.step import train_steps
 from tests import quick
+from tests.experiments.settings import assert_recorded, trainings
 
+TINY = clipping.PRESETS["tiny"]
 SMALL = clipping.Config(
     methods=("clip", "clip_penalty"),
     lengths=(10,),
@@ -37,7 +44,7 @@ SMALL = clipping.Config(
 
 def measure(folder, config=SMALL):
     with open_workdir(folder, "clipping", config) as workdir:
-        return clipping.measure(config, workdir)
+        return measuring.measure(config, workdir)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,10 +57,9 @@ def cheap_programs():
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny") / "w"
-    config = clipping.Config(tiny=True)
-    with open_workdir(folder, "clipping", config) as workdir:
-        clipping.run(config, workdir)
-    return folder, results.load_dataset(folder / "results.nc")
+    with open_workdir(folder, "clipping", TINY) as workdir, trainings(measuring) as made:
+        assert clipping.run(TINY, workdir) == "done"
+    return folder, results.load_dataset(folder / "results.nc"), made
 
 
 @pytest.fixture(scope="module")
@@ -68,38 +74,52 @@ def init(reader, seed):
 
 @functools.cache
 def start_of(reader):
-    return quick.jit(lambda key: reader.init(key, clipping.TASK.features_in))
+    return quick.jit(lambda key: reader.init(key, TASK.features_in))
 
 
 # --- the tiny setting ---
 
 
 def test_the_tiny_setting_writes_everything(tiny):
-    folder, data = tiny
+    folder, data, _ = tiny
     made = {path.name for path in folder.iterdir()}
-    assert made >= {"results.nc", "success.png", "report.html", *_clipping_report.CURVES}
+    assert made >= {"results.nc", "success.png", "report.html", *pictures.CURVES}
     assert (folder / "smart_tanh-10-clip/metrics.jsonl").exists()
     assert {"start": 1, "length": 1, "method": 3, "seed": 3}.items() <= data.sizes.items()
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png") == 4 and "MSGD-CR" in page and "wrong at 20" in page
 
 
+def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
+    folder, data, made = tiny
+    assert_recorded(folder, "clipping", TINY)
+    assert data.method.values.tolist() == list(TINY.methods)
+    assert data.length.values.tolist() == list(TINY.lengths)
+    assert data.test_length.values.tolist() == list(TINY.test_lengths)
+    for method, (learner, plan, keys) in zip(TINY.methods, made, strict=True):
+        assert (plan.steps, plan.chunk) == (TINY.steps, TINY.chunk)
+        assert plan.evaluate_every == TINY.evaluate_every
+        assert learner.batch == TINY.batch and len(keys) == TINY.seeds
+        assert learner.clip.norm == (None if method == "sgd" else TINY.clip_norm)
+        assert learner.start(keys[0]).params["readout"]["w"].shape == (TINY.hidden, 4)
+
+
 def test_the_tiny_setting_learns_and_ends_when_all_seeds_have(tiny):
-    _, data = tiny
+    _, data, _ = tiny
     best = data.sel({"start": "smart_tanh", "length": 10, "method": "clip_penalty"})
     assert best.baseline.item() == pytest.approx(math.log(4))
     assert bool((best.loss.isel(step=0) > 0.99 * math.log(4)).all())
     assert bool(np.isfinite(best.solved_at).all())
-    assert best.steps_made.item() == best.solved_at.max().item() <= clipping.TINY["steps"]
+    assert best.steps_made.item() == best.solved_at.max().item() <= TINY.steps
     made = best.until.values <= best.steps_made.item()
     np.testing.assert_array_equal(np.isfinite(best.gradient_norm.values).all(axis=1), made)
 
 
 def test_solved_is_the_first_evaluation_with_few_enough_wrong_answers(tiny):
-    _, data = tiny
-    rows = _clipping_report.table(data)
-    for one, row in zip(_clipping_report._each(data), rows, strict=True):
-        below = one.wrong.values < clipping.TINY["solved"]
+    _, data, _ = tiny
+    rows = report.table(data)
+    for one, row in zip(populations.points(data, GRID), rows, strict=True):
+        below = one.wrong.values < TINY.solved
         first = [
             one.step.values[np.flatnonzero(column)[0]] if column.any() else np.nan
             for column in below.T
@@ -114,19 +134,16 @@ def test_solved_is_the_first_evaluation_with_few_enough_wrong_answers(tiny):
 def test_wrong_answers_are_counted(tmp_path):
     """Loss and share of wrong answers against a network in NumPy on the same sequences."""
     config = dataclasses.replace(SMALL, hidden=6)
-    reader = clipping.STARTS["basic_tanh"](6)
+    reader = STARTS["basic_tanh"](6)
     reader = dataclasses.replace(reader, deviation=2.0)
     members = [init(reader, seed) for seed in range(3)]
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
     with open_workdir(tmp_path / "w", "clipping", config) as workdir:
-        judge = Judge(workdir, reader, clipping.TASK, 12, 60, solved=0.5)
-        with mock.patch.object(_clipping_judge, "DRAW", 30):
-            values = judge.evaluate(params, 7)
-    key = jax.random.fold_in(jax.random.key(_clipping_judge.SEED), 7)
-    drawn = [
-        clipping.TASK.sample(jax.random.fold_in(key, i), size, 12)
-        for i, size in enumerate((30, 30))
-    ]
+        success = Success(workdir, reader, TASK, 12, 60, solved=0.5)
+        with mock.patch.object(succeeding, "DRAW", 30):
+            values = success(params, 7)
+    key = jax.random.fold_in(jax.random.key(succeeding.SEED), 7)
+    drawn = [TASK.sample(jax.random.fold_in(key, i), size, 12) for i, size in enumerate((30, 30))]
     xs = np.concatenate([np.asarray(d.xs, np.float64) for d in drawn], axis=1)
     targets = np.concatenate([np.asarray(d.targets) for d in drawn])
     for i, member in enumerate(members):
@@ -144,32 +161,32 @@ def test_wrong_answers_are_counted(tmp_path):
 
 
 def test_a_network_that_is_far_off_sees_one_draw_only(tmp_path):
-    reader = clipping.STARTS["smart_tanh"](5)
+    reader = STARTS["smart_tanh"](5)
     params = jax.tree.map(lambda a: a[None], init(reader, 0))
     shares = []
     with open_workdir(tmp_path / "w", "clipping", SMALL) as workdir:
         for batch in (20, 80):
-            judge = Judge(workdir, reader, clipping.TASK, 10, batch, solved=0.01)
-            with mock.patch.object(_clipping_judge, "DRAW", 20):
-                shares.append(judge.wrong(params, 0))
+            success = Success(workdir, reader, TASK, 10, batch, solved=0.01)
+            with mock.patch.object(succeeding, "DRAW", 20):
+                shares.append(success.wrong(params, 0))
     np.testing.assert_array_equal(*shares)
 
 
 def test_what_has_been_decided_is_read_from_the_log(tmp_path):
     with open_workdir(tmp_path / "w", "clipping", SMALL) as workdir:
-        judge = Judge(workdir, clipping.STARTS["smart_tanh"](5), clipping.TASK, 10, 20, 0.9999)
+        success = Success(workdir, STARTS["smart_tanh"](5), TASK, 10, 20, 0.9999)
         rows = [
             {"step": 10, "evaluation": {"solved_at": [None, 10.0, None]}},
             {"step": 15, "train": {"loss": [1.0, 1.0, None], "gradient_norm": [1.0, 1.0, 1.0]}},
         ]
         workdir.write(log.METRICS, "".join(json.dumps(row) + "\n" for row in rows))
-        member = init(judge.reader, 0)
+        member = init(success.reader, 0)
         params = jax.tree.map(lambda a: jnp.stack([a, a, a]), member)
-        values = judge.evaluate(params, 20)
+        values = success(params, 20)
     np.testing.assert_array_equal(values["solved_at"], [20, 10, 20])
     np.testing.assert_array_equal(values["diverged"], [False, False, True])
-    assert judge.all_decided({"solved_at": [20.0, None], "diverged": [False, True]})
-    assert not judge.all_decided({"solved_at": [20.0, None], "diverged": [False, False]})
+    assert success.finished({"solved_at": [20.0, None], "diverged": [False, True]})
+    assert not success.finished({"solved_at": [20.0, None], "diverged": [False, False]})
 
 
 # --- starts and methods ---
@@ -179,7 +196,7 @@ def test_what_has_been_decided_is_read_from_the_log(tmp_path):
     ("start", "deviation"), [("smart_tanh", 0.01), ("basic_tanh", 0.1), ("sigmoid", 0.01)]
 )
 def test_starts(start, deviation):
-    reader = clipping.STARTS[start](50)
+    reader = STARTS[start](50)
     draws = [init(reader, seed) for seed in range(6)]
     for params in draws:
         assert not np.any(params["cell"]["b"]) and not np.any(params["readout"]["b"])
@@ -197,7 +214,7 @@ def test_starts(start, deviation):
 
 def steps(method, count=30, **changes):
     config = dataclasses.replace(SMALL, hidden=8, **changes)
-    learner = clipping.learner_of(config, "basic_tanh", 10, method)
+    learner = measuring.learner_of(config, "basic_tanh", 10, method)
     return quick.jit(lambda s: train_steps(learner, count, s))(learner.start(jax.random.key(1)))
 
 
@@ -212,8 +229,8 @@ def test_clipping_bounds_the_update():
 
 def test_the_regulariser_keeps_the_gradient_on_its_way():
     config = dataclasses.replace(SMALL, hidden=8)
-    batch = clipping.TASK.sample(jax.random.key(5), 50, 10)
-    loss = quick.jit(clipping.learner_of(config, "basic_tanh", 10, "clip_penalty").loss)
+    batch = TASK.sample(jax.random.key(5), 50, 10)
+    loss = quick.jit(measuring.learner_of(config, "basic_tanh", 10, "clip_penalty").loss)
     omegas = []
     for method in ("clip", "clip_penalty"):
         state, _ = steps(method, 100)
@@ -226,7 +243,7 @@ def test_seeds_that_diverge_are_a_result(tmp_path):
     config = dataclasses.replace(SMALL, methods=("sgd",), learning_rate=1e38)
     data = measure(tmp_path / "w", config)
     assert bool((data.diverged_at >= 1).all()) and not np.isfinite(data.solved_at).any()
-    (row,) = _clipping_report.table(data)
+    (row,) = report.table(data)
     assert row["diverged"] == 2 and row["solved"].startswith("0/2")
     assert '"state": "done"' in (tmp_path / "w/status.json").read_text()
 
@@ -255,22 +272,13 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
     assert a.read_bytes() == b.read_bytes()
 
 
-def test_curves_of_seeds():
-    rows = [{"step": 5, "x": [1.0, None]}, {"step": 7, "x": [2.0, 2.0]}, {"step": 9, "x": [3.0, 4]}]
-    values = _populations.series(rows, "x", [5, 9, 11], 2)
-    np.testing.assert_array_equal(values, [[1, np.nan], [3, 4], [np.nan, np.nan]])
-    np.testing.assert_array_equal(_populations.last(values), [3, 4])
-    assert _populations.middle(values, "{:.1f}") == "3.0"
-    assert _populations.success_text(np.array([1.0, np.nan])).startswith("1/2 (")
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"methods": ("adam",)}, "methods='adam': unknown, choose from sgd, clip, clip_penalty"),
+        ({"methods": ("adam",)}, "methods=adam: no such method; known: sgd, clip, clip_penalty"),
         ({"methods": ()}, r"methods=\(\)"),
-        ({"starts": ("smart",)}, "starts='smart': unknown, choose from smart_tanh"),
-        ({"lengths": (10, 10)}, "lengths=10,10: names one of them twice"),
+        ({"starts": ("smart",)}, "starts=smart: no such start; did you mean smart_tanh"),
+        ({"lengths": (10, 10)}, r"lengths=\(10, 10\): must be without repetition"),
         ({"lengths": (9,)}, "length=9"),
         ({"test_lengths": (0,)}, "length=0"),
         ({"seeds": 0}, "seeds=0"),
@@ -280,6 +288,8 @@ def test_curves_of_seeds():
         ({"solved": 1.0}, "solved=1.0"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),
         ({"penalty": math.nan}, "penalty=nan"),
+        ({"methods": ("sgd",), "clip_norm": 2.0}, "clip_norm=2.0: methods=sgd would ignore it"),
+        ({"methods": ("sgd", "clip"), "penalty": 4.0}, "penalty=4.0: .* add clip_penalty"),
     ],
 )
 def test_bad_values(changes, message):

@@ -12,12 +12,15 @@ import pytest
 import xarray as xr
 
 from experiments import memory_tasks
+from experiments.memory_tasks.measure import measure as measure_all
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
 from tests import quick
+from tests.experiments.settings import changed
 
 ROOT = Path(__file__).parents[2]
-SMALL = memory_tasks.Config(
+SMALL = changed(
+    memory_tasks.Config(),
     networks=("additive", "tanh_identity"),
     tasks=("adding",),
     lengths=(5,),
@@ -36,7 +39,7 @@ TRAINED = ("adding-5-additive", "adding-5-tanh_identity")
 def measure(folder):
     cheap = mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options())
     with cheap, open_workdir(folder, "memory_tasks", SMALL) as workdir:
-        return memory_tasks.measure(SMALL, workdir)
+        return measure_all(SMALL, workdir)
 
 
 @pytest.fixture(scope="module")
@@ -52,23 +55,21 @@ import jax
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 from pathlib import Path
-from experiments import memory_tasks
+from experiments.memory_tasks.measure import Solving
 from tests.experiments import test_memory_kill
 
-evaluation, begun = memory_tasks._evaluation, []
+evaluate, begun = Solving.__call__, []
 
-def killing(*arguments):
-    begun.append(arguments)
-    evaluate = evaluation(*arguments)
-    def measure(params, step):
-        values = evaluate(params, step)
-        if len(begun) == {network} and step >= {step}:
-            threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGKILL)).start()
-            time.sleep(0.02)
-        return values
-    return measure
+def killing(self, params, step):
+    values = evaluate(self, params, step)
+    if self not in begun:
+        begun.append(self)
+    if len(begun) == {network} and step >= {step}:
+        threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        time.sleep(0.02)
+    return values
 
-memory_tasks._evaluation = killing
+Solving.__call__ = killing
 test_memory_kill.measure(Path({folder!r}))
 """
 

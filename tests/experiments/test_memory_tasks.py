@@ -1,22 +1,28 @@
 """The tiny setting as users run it; its numbers against what they follow from; resumption."""
 
-import dataclasses
 import math
+import pathlib
 from unittest import mock
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from experiments import _memory_report, _populations, memory_tasks
-from experiments._training import with_setting
+from experiments import memory_tasks
+from experiments.memory_tasks import measure as measuring
+from experiments.memory_tasks import report
+from experiments.memory_tasks.config import GRID
 from rnnlab.errors import UsageError
-from rnnlab.run import results
+from rnnlab.run import registry, results
+from rnnlab.run.command_line import CommandLine
 from rnnlab.run.workdir import open_workdir
-from rnnlab.training import devices, loop
+from rnnlab.training import devices, loop, populations
 from tests import quick
+from tests.experiments.settings import assert_recorded, changed, trainings
 
-SMALL = memory_tasks.Config(
+TINY = memory_tasks.PRESETS["tiny"]
+SMALL = changed(
+    memory_tasks.Config(),
     networks=("additive", "gru"),
     tasks=("adding",),
     lengths=(4,),
@@ -33,7 +39,7 @@ SMALL = memory_tasks.Config(
 
 def measure(folder, config=SMALL):
     with open_workdir(folder, "memory_tasks", config) as workdir:
-        return memory_tasks.measure(config, workdir)
+        return measuring.measure(config, workdir)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,10 +52,9 @@ def cheap_programs():
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny") / "w"
-    config = memory_tasks.Config(tiny=True)
-    with open_workdir(folder, "memory_tasks", config) as workdir:
-        memory_tasks.run(config, workdir)
-    return folder, results.load_dataset(folder / "results.nc")
+    with open_workdir(folder, "memory_tasks", TINY) as workdir, trainings(measuring) as made:
+        assert memory_tasks.run(TINY, workdir) == "done"
+    return folder, results.load_dataset(folder / "results.nc"), made
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +64,7 @@ def small(tmp_path_factory):
 
 
 def test_the_tiny_setting_writes_everything(tiny):
-    folder, data = tiny
+    folder, data, _ = tiny
     made = {path.name for path in folder.iterdir()}
     assert made >= {"results.nc", "losses.png", "success.png", "report.html", "config.json"}
     assert (folder / "parity_running-6-gru/metrics.jsonl").exists()
@@ -70,23 +75,39 @@ def test_the_tiny_setting_writes_everything(tiny):
     assert page.count("data:image/png") == 2 and "right at 20" in page
 
 
+def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
+    folder, data, made = tiny
+    assert_recorded(folder, "memory_tasks", TINY)
+    training, population = TINY.training, TINY.population
+    assert data.network.values.tolist() == list(population.networks) and len(made) == 2
+    assert data.length.values.tolist() == list(TINY.lengths)
+    assert data.test_length.values.tolist() == list(TINY.test_lengths)
+    for learner, plan, keys in made:
+        assert (plan.steps, plan.chunk) == (training.steps, training.chunk)
+        assert plan.evaluate_every == training.evaluate_every
+        assert plan.checkpoint_every == training.checkpoint_every
+        assert (learner.batch, learner.clip.norm) == (training.batch, training.clip_norm)
+        assert len(keys) == population.seeds
+        assert learner.start(keys[0]).params["readout"]["w"].shape == (population.hidden, 2)
+
+
 def test_the_tiny_setting_learns(tiny):
-    _, data = tiny
+    _, data, _ = tiny
     parity = data.sel(task="parity_running", length=6, network="gru")
-    start, end = parity.loss.isel(step=0), _populations.last(parity.loss.values)
+    start, end = parity.loss.isel(step=0), populations.last(parity.loss.values)
     assert parity.baseline.item() == pytest.approx(math.log(2))
     assert bool((start > 0.9 * math.log(2)).all()) and end.min() < 0.2 * math.log(2)
 
 
 def test_solved_is_the_first_evaluation_below_the_bar(tiny):
-    _, data = tiny
-    for part in _memory_report._each(data):
+    _, data, _ = tiny
+    for part in populations.points(data, GRID):
         for seed in data.seed.values:
             loss = part.loss.sel(seed=seed).values
-            below = np.flatnonzero(loss < memory_tasks.TINY["solved"] * part.baseline.item())
+            below = np.flatnonzero(loss < TINY.solved * part.baseline.item())
             expected = data.step.values[below[0]] if len(below) else math.nan
             np.testing.assert_equal(part.solved_at.sel(seed=seed).item(), float(expected))
-    rows = _memory_report.table(data)
+    rows = report.table(data)
     assert len(rows) == 2 and all("/2 (" in row["solved"] for row in rows)
 
 
@@ -118,7 +139,7 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
 
 
 def test_seeds_that_diverge_are_a_result(tmp_path):
-    config = dataclasses.replace(
+    config = changed(
         SMALL,
         networks=("linear",),
         lengths=(4,),
@@ -128,7 +149,7 @@ def test_seeds_that_diverge_are_a_result(tmp_path):
     )
     data = measure(tmp_path / "w", config)
     assert bool((data.diverged_at >= 1).all()) and not np.isfinite(data.solved_at).any()
-    (row,) = _memory_report.table(data)
+    (row,) = report.table(data)
     assert row["diverged"] == 2
     assert '"state": "done"' in (tmp_path / "w/status.json").read_text()
 
@@ -149,29 +170,42 @@ def test_seeds_that_diverge_are_a_result(tmp_path):
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"solved": 1.0}, "solved=1.0"),
         ({"clip_norm": -1.0}, "clip_norm=-1.0"),
+        ({"clip_norm": math.nan}, "clip_norm=nan"),
+        ({"penalty": math.inf}, "penalty=inf"),
+        ({"lengths": (4, 4)}, r"lengths=\(4, 4\): must be without repetition"),
+        ({"networks": ("gru", "gru")}, r"networks=\('gru', 'gru'\): must be without"),
+        ({"test_lengths": (5, 5)}, r"test_lengths=\(5, 5\): must be without"),
+        ({"penalty": 1.0}, "penalty=1.0: .* would ignore strategy=autodiff; set strategy=auto"),
+        ({"penalty": 1.0, "strategy": "auto", "networks": ("gru", "mgu")}, "penalty: not for MGU"),
     ],
 )
 def test_bad_values(changes, message):
     with pytest.raises(UsageError, match=f"^{message}") as error:
-        dataclasses.replace(SMALL, **changes)
+        changed(SMALL, **changes)
     assert "\n" not in str(error.value)
 
 
-def test_a_field_that_is_given_wins_over_the_small_setting():
-    config = with_setting(memory_tasks.Config(tiny=True, seeds=7), tiny=memory_tasks.TINY)
-    assert (config.seeds, config.hidden, config.tiny) == (7, 12, False)
-    assert with_setting(memory_tasks.Config(), tiny=memory_tasks.TINY) == memory_tasks.Config()
+def test_short_names_on_the_command_line():
+    folder = pathlib.Path(memory_tasks.__file__).parents[1]
+    given = ("networks=lstm,irnn", "seeds=1", "hidden=5", "steps=7", "learning_rate=0.5")
+    line = CommandLine(
+        ["run.py", "--preset=tiny", *(f"--config.{text}" for text in given)],
+    )
+    expected = changed(
+        TINY, networks=("lstm", "irnn"), seeds=1, hidden=5, steps=7, learning_rate=0.5
+    )
+    assert line.config(registry.find(folder, "memory_tasks").settings()) == expected
 
 
 def test_what_the_gradient_foretells(tiny):
     """Ranks by hand: Spearman's correlation is Pearson's of the ranks."""
-    _, data = tiny
-    (row,) = _memory_report.foretold(data)
-    parts = _memory_report._each(data)
+    _, data, _ = tiny
+    (row,) = report.foretold(data)
+    parts = populations.points(data, GRID)
     gradient = np.concatenate([part.log10_gradient.values for part in parts])
-    last = np.concatenate([_populations.last(part.loss.values) for part in parts])
-    ranks = [np.argsort(np.argsort(values)) for values in (gradient, last)]
+    last = np.concatenate([populations.last(part.loss.values) for part in parts])
+    first, second = (np.argsort(np.argsort(values)) for values in (gradient, last))
     assert row["networks"] == 4
-    assert float(row["correlation"]) == pytest.approx(np.corrcoef(*ranks)[0, 1], abs=0.006)
+    assert float(row["correlation"]) == pytest.approx(np.corrcoef(first, second)[0, 1], abs=0.006)
     constant = data.assign(log10_gradient=data.log10_gradient * 0)
-    assert _memory_report.foretold(constant)[0]["correlation"] == "-"
+    assert report.foretold(constant)[0]["correlation"] == "-"
