@@ -2,18 +2,19 @@
 
 The contract. Sequences lie in `xs [T, *batch, D]`, time first, padded on the right.
   lengths  [*batch] integers in 0..T. Past the end the state is frozen and the output is zero;
-           what stands in the padding never matters, forward or backward, not even NaN.
+           padding never affects outputs or gradients, even if it is NaN.
   resets   [T, *batch] booleans. A new sequence starts at this step, from the cell's initial state.
   reverse  each sequence, between resets and within its length, is read backwards by itself;
            outputs stay in the order of time.
-The given state enters the first sequence of a row, the returned one leaves the last, whichever way
-they are read. Length 0 returns the given state.
+The given state enters the first sequence of a row, and the final state is that of the last, in
+either direction. Length 0 returns the given state.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
+import types
 from functools import lru_cache
 from typing import Any
 
@@ -24,28 +25,26 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from rnnlab import strategies
-from rnnlab.cells.base import Array, State
+from rnnlab.arrays import Array, Input, Inputs, Key, Lengths, Output, Outputs, Params, State
 from rnnlab.errors import UsageError
+from rnnlab.layer import Arrangement, Cell, Layer, NoisyCell, streams
 from rnnlab.strategies import Control, Strategy
+from rnnlab.strategies.base import Runner
 from rnnlab.strategies.control import select
-from rnnlab.strategies.support import default_device
-
-#: Rows of a batch up to which both directions of a layer run in one scan.
-ROWS_OF_BOTH = 4
 
 
 def unroll(
-    cell: Any,
-    params: Any,
-    xs: Array,
+    cell: Layer,
+    params: Params,
+    xs: Inputs,
     state: State | None = None,
     *,
     lengths: ArrayLike | None = None,
     resets: ArrayLike | None = None,
     reverse: bool = False,
-    strategy: str | Strategy = "autodiff",
-    key: Array | None = None,
-) -> tuple[State, Array]:
+    strategy: str | Strategy | Runner = "autodiff",
+    key: Key | None = None,
+) -> tuple[State, Outputs]:
     """Runs `cell` over `xs`, by the contract in the module's docstring.
 
     Args:
@@ -86,67 +85,67 @@ class _Run:
     control: Control
 
     def __call__(
-        self, cell: Any, params: Any, xs: Any, state: State, reverse: bool, key: Array | None
-    ) -> tuple[State, Array]:
-        if hasattr(cell, "compose"):
-            return cell.compose(self, params, xs, state, reverse, key)
-        if key is not None:
-            params, xs = cell.randomise(key, params, xs)
+        self,
+        layer: Layer,
+        params: Params,
+        xs: Inputs,
+        state: State,
+        reverse: bool,
+        key: Key | None,
+    ) -> tuple[State, Outputs]:
+        if isinstance(layer, Arrangement):
+            return layer.compose(self, params, xs, state, reverse, key)
+        assert isinstance(layer, Cell)
+        if key is not None and isinstance(layer, NoisyCell):
+            params, xs = layer.randomise(key, params, xs)
         if not reverse:
-            return self.strategy(cell, params, xs, state, self.control)
+            return self.strategy(layer, params, xs, state, self.control)
         turn = _turn(self.control, xs)
-        state, ys = self.strategy(cell, params, turn(xs), state, self.control)
+        state, ys = self.strategy(layer, params, turn(xs), state, self.control)
         return state, turn(ys)
 
-    def takes_both(self, cell: Any, xs: Array) -> bool:
-        """Whether `both` is faster than one direction after the other: for few rows on a CPU.
-
-        There a step is too short to keep the cores busy. With many rows its products are large
-        enough, and XLA:CPU runs two of them more slowly as one batched product.
-        """
-        if hasattr(cell, "compose") or default_device().platform != "cpu":
-            return False
-        return math.prod(xs.shape[1:-1]) <= ROWS_OF_BOTH
-
-    def both(
-        self, cell: Any, params: Any, xs: Array, states: Any, reverse: bool, keys: Any
-    ) -> tuple[list[State], list[Array]]:
-        """Both directions of a cell in one scan; pairs of parameters, states, keys and results."""
-        inputs = [xs, xs]
-        params = list(params)
-        for place, key in enumerate(keys):
-            if key is not None:
-                params[place], inputs[place] = cell.randomise(key, params[place], xs)
+    def pair(
+        self,
+        cell: Cell,
+        params: tuple[Params, Params],
+        xs: Inputs,
+        states: tuple[State, State],
+        reverse: bool,
+        keys: Any,
+    ) -> tuple[tuple[State, State], tuple[Outputs, Outputs]]:
+        """Both directions of a cell; the first reads from the start unless `reverse`."""
+        weights, inputs = list(params), [xs, xs]
+        if isinstance(cell, NoisyCell):
+            for place, key in enumerate(keys):
+                if key is not None:
+                    weights[place], inputs[place] = cell.randomise(key, params[place], xs)
         turn = _turn(self.control, xs)
-        place = 0 if reverse else 1
-        inputs[place] = turn(inputs[place])
-        stacked = [
-            jax.tree.map(lambda a, b: jnp.stack([a, b]), *pair) for pair in (params, inputs, states)
-        ]
-        finals, ys = jax.vmap(
-            lambda params, xs, state: self.strategy(cell, params, xs, state, self.control)
-        )(*stacked)
-        outputs = [ys[0], ys[1]]
-        outputs[place] = turn(outputs[place])
-        return [jax.tree.map(lambda a, i=i: a[i], finals) for i in (0, 1)], outputs
+        turned = 0 if reverse else 1
+        inputs[turned] = turn(inputs[turned])
+        finals, ys = self.strategy.pair(
+            cell, (weights[0], weights[1]), (inputs[0], inputs[1]), states, self.control
+        )
+        outputs = list(ys)
+        outputs[turned] = turn(outputs[turned])
+        return finals, (outputs[0], outputs[1])
 
 
-def step(cell: Any, params: Any, x: Array, state: State) -> tuple[State, Array]:
+def step(cell: Layer, params: Params, x: Input, state: State) -> tuple[State, Output]:
     """One step for streaming: `x [*batch, D]` to the next state and `y [*batch, H]`.
 
     Memory does not grow with the steps taken. Compile it once and feed the state back:
     `jax.jit(rnnlab.step, static_argnums=0, donate_argnums=3)`.
     """
-    if not hasattr(cell, "step"):
+    if not streams(cell) or not isinstance(cell, Cell):
         raise UsageError(
             f"cell={type(cell).__name__}: reads the sequence in both directions and cannot stream; "
             "use unroll"
         )
     check_state(cell, state, check_inputs(cell, params, x[None]), x.dtype)
-    return cell.step(params, cell.project(params, x), state)
+    return cell.step(params, x, state)
 
 
-def check_inputs(cell: Any, params: Any, xs: Array) -> tuple[int, ...]:
+def check_inputs(cell: Layer, params: Params, xs: Inputs) -> tuple[int, ...]:
     """Raises UsageError unless `params` and `xs [T, *batch, D]` fit; returns the batch shape."""
     if not hasattr(xs, "ndim") or xs.ndim < 2:
         raise UsageError(f"xs has shape {np.shape(xs)}: must be [T, *batch, D], time first")
@@ -159,7 +158,7 @@ def check_inputs(cell: Any, params: Any, xs: Array) -> tuple[int, ...]:
     return xs.shape[1:-1]
 
 
-def check_state(cell: Any, state: State, batch_shape: tuple[int, ...], dtype: Any) -> None:
+def check_state(cell: Layer, state: State, batch_shape: tuple[int, ...], dtype: Any) -> None:
     """Raises UsageError unless `state` has the shapes and dtype of the cell's initial state."""
     expected = _state_shapes(cell, batch_shape, np.dtype(dtype))
     _check_tree("state", expected, state, f"{type(cell).__name__} with batch {batch_shape}")
@@ -216,7 +215,7 @@ def _control(
     return Control(valid, fresh)
 
 
-def _check_lengths(lengths: ArrayLike, steps: int, batch_shape: tuple[int, ...]) -> Array:
+def _check_lengths(lengths: ArrayLike, steps: int, batch_shape: tuple[int, ...]) -> Lengths:
     """The lengths as int32. Their values can be checked only where they are known, not traced."""
     known = None if isinstance(lengths, Tracer) else np.asarray(lengths)
     array = jnp.asarray(lengths) if known is None else known
@@ -255,3 +254,16 @@ def _turn(control: Control, xs: Any) -> Any:
         return jnp.take_along_axis(a, index, axis=0)
 
     return lambda tree: jax.tree.map(turn, tree)
+
+
+class _Module(types.ModuleType):
+    """This module, callable as its main function.
+
+    Importing a submodule binds its name in the package, here to a module of the name that
+    `from rnnlab import unroll` asks for. Called, it is that function.
+    """
+
+    __call__ = staticmethod(unroll)
+
+
+sys.modules[__name__].__class__ = _Module

@@ -1,12 +1,17 @@
 """Recurrent cells: one family in each file, and all of them by name."""
 
+import contextlib
 import dataclasses
 import difflib
-from collections.abc import Callable
-from functools import partial
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 
-from rnnlab.cells.base import CarouselState, Cell, GatedCell, HiddenState
+from rnnlab.cells.base import CarouselState, HiddenState, StandardCell
 from rnnlab.cells.elman import AdditiveIdentity, Elman
 from rnnlab.cells.greff import GateRecurrentState, GreffLSTM
 from rnnlab.cells.gru import GRU, GRUResetBefore
@@ -18,6 +23,7 @@ from rnnlab.cells.mgu import MGU
 from rnnlab.cells.minimal_rnn import MinimalRNN
 from rnnlab.cells.mut import MUT1, MUT2, MUT3
 from rnnlab.errors import UsageError
+from rnnlab.layer import Cell
 
 #: Every cell by the name that flags use; called with the number of units and settings by keyword.
 CELLS: dict[str, Callable[..., Cell]] = {
@@ -67,42 +73,105 @@ __all__ = [
     "Elman",
     "GRUResetBefore",
     "GateRecurrentState",
-    "GatedCell",
     "GreffLSTM",
     "HiddenState",
     "MinimalRNN",
     "PeepholeLSTM",
+    "StandardCell",
     "by_name",
 ]
 
 
 def by_name(name: str, hidden: int, **settings: Any) -> Cell:
-    """The cell called `name` in `CELLS` with `hidden` units.
+    """A cell by the name that flags use, with `hidden` units.
 
     Args:
-      name: one of `CELLS`.
+      name: one of `CELLS`, or `MODULE:NAME` of a cell of your own: a class, or a function, in a
+        module that Python finds, called like `NAME(hidden, **settings)`.
       hidden: number of units `H`.
       **settings: fields of the cell, such as `forget_bias` or `wh_init`.
 
     Raises:
       UsageError: an unknown name, a setting that the cell does not have, or a value it refuses.
     """
-    if name not in CELLS:
-        close = difflib.get_close_matches(str(name).lower(), CELLS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"cell={name!r}: unknown, {hint}choose one of {', '.join(CELLS)}")
-    known = settings_of(name)
+    factory = factory_by_name(name)
+    known = _settings(factory)
     for setting, value in settings.items():
         if setting not in known:
             raise UsageError(
                 f"{setting}={value!r}: cell {name!r} has no such setting, only {', '.join(known)}"
             )
-    return CELLS[name](hidden, **settings)
+    return factory(hidden, **settings)
 
 
 def settings_of(name: str) -> tuple[str, ...]:
     """What can be set of the cell called `name`, apart from its number of units."""
-    factory = CELLS[name]
+    return _settings(factory_by_name(name))
+
+
+def factory_by_name(name: str) -> Callable[..., Cell]:
+    """What makes the cell called `name` from its number of units."""
+    if ":" in str(name):
+        return _own(name)
+    if name not in CELLS:
+        close = difflib.get_close_matches(str(name).lower(), CELLS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise UsageError(
+            f"cell={name!r}: unknown, {hint}choose one of {', '.join(CELLS)}, or MODULE:NAME of "
+            "a cell of your own"
+        )
+    return CELLS[name]
+
+
+@cache
+def _own(name: str) -> Callable[..., Cell]:
+    """A user's cell, from `MODULE:NAME`; the working directory is searched as well."""
+    module_name, _, attribute = name.partition(":")
+    try:
+        with _working_directory_on_path():
+            module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"cell={name!r}: no module named {error.name!r}; run from the folder that holds it, or "
+            "install it"
+        ) from error
+    except Exception as error:
+        raise UsageError(
+            f"cell={name!r}: importing {module_name} failed ({type(error).__name__}: {error})"
+        ) from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        raise UsageError(f"cell={name!r}: {module_name} has no cell called {attribute!r}")
+    made = factory(1)
+    if not isinstance(made, Cell):
+        raise UsageError(
+            f"cell={name!r}: makes {type(made).__name__}, which lacks one of the methods init, "
+            "initial_state and step"
+        )
+    return factory
+
+
+@contextlib.contextmanager
+def _working_directory_on_path() -> Iterator[None]:
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def _settings(factory: Callable[..., Cell]) -> tuple[str, ...]:
+    """Fields of the cell that `factory` makes, but the units and what the factory sets itself."""
     fixed = factory.keywords if isinstance(factory, partial) else {}
-    fields = [field.name for field in dataclasses.fields(factory(1))]
-    return tuple(field for field in fields if field != "hidden" and field not in fixed)
+    made: Any = factory(1)
+    if not dataclasses.is_dataclass(made):
+        return ()
+    takes = inspect.signature(factory).parameters
+    open_ended = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in takes.values())
+    names = [field.name for field in dataclasses.fields(made) if field.init]
+    return tuple(
+        name
+        for name in names
+        if name != "hidden" and name not in fixed and (open_ended or name in takes)
+    )

@@ -9,7 +9,7 @@ import jax
 from jax.typing import DTypeLike
 
 from rnnlab import initializers
-from rnnlab.cells.base import Array
+from rnnlab.arrays import Array, Key
 from rnnlab.errors import UsageError
 
 
@@ -27,7 +27,7 @@ def check_chrono(value: Any) -> None:
         )
 
 
-def draw_chrono(key: Array, hidden: int, chrono: int, dtype: DTypeLike) -> Array:
+def draw_chrono(key: Key, hidden: int, chrono: int, dtype: DTypeLike) -> Array:
     """Chrono biases `[H]` for the key of a cell's `init`; see `initializers.chrono_bias`."""
     # Not 0 or 1, which are the keys of wx and wh: the weights are those drawn without chrono.
     return initializers.chrono_bias(jax.random.fold_in(key, 2), hidden, chrono, dtype)

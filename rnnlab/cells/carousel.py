@@ -7,12 +7,13 @@ import dataclasses
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, CarouselState, Cell, Params, set_block
+from rnnlab.arrays import Key, Params
+from rnnlab.cells.base import CarouselState, StandardCell, set_block
 from rnnlab.cells.biases import check_chrono, check_forget_bias, draw_chrono
 
 
 @dataclasses.dataclass(frozen=True)
-class CarouselCell(Cell):
+class CarouselCell(StandardCell):
     """A cell whose memory is a carousel `c` beside its output `h`."""
 
     def initial_state(
@@ -25,7 +26,7 @@ class CarouselCell(Cell):
 
 @dataclasses.dataclass(frozen=True)
 class ForgetGateCell(CarouselCell):
-    """A carousel with blocks `i` and `f` whose biases set how long it remembers.
+    """A carousel with gates `i` and `f` whose biases set how long it remembers.
 
     Attributes:
       forget_bias: initial value of the forget gate's part of `b`; one keeps memories for about
@@ -42,7 +43,7 @@ class ForgetGateCell(CarouselCell):
         check_forget_bias(self.forget_bias)
         check_chrono(self.chrono)
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx`, `wh` and `b`, the latter zero but for the memory."""
         params = super().init(key, features_in, dtype)
         if self.chrono is None:

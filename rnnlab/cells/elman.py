@@ -7,25 +7,17 @@ network with identity recurrence is the IRNN of Le, Jaitly and Hinton (2015).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import (
-    Array,
-    Cell,
-    GatedCell,
-    HiddenState,
-    Params,
-    activation_by_name,
-    check_positive,
-)
+from rnnlab.arrays import Input, Key, Output, Params
+from rnnlab.cells.base import HiddenState, StandardCell, activation_by_name, check_positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Elman(GatedCell):
+class Elman(StandardCell):
     """`h' = φ(x @ wx + h @ wh + b)`, `y = h'`.
 
     Attributes:
@@ -38,18 +30,15 @@ class Elman(GatedCell):
         super().__post_init__()
         activation_by_name(self.activation)
 
-    @property
-    def gates(self) -> dict[str, Callable[[Array], Array]]:
-        return {"h": activation_by_name(self.activation)}
-
-    def update(self, gates: tuple[Array, ...], state: HiddenState) -> tuple[HiddenState, Array]:
-        del state
-        (h,) = gates
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """`h' = φ(x @ wx + h @ wh + b)`."""
+        (z,) = self.affine(params, x, state.h)
+        h = activation_by_name(self.activation)(z)
         return HiddenState(h), h
 
 
 @dataclasses.dataclass(frozen=True)
-class AdditiveIdentity(Cell):
+class AdditiveIdentity(StandardCell):
     """`h' = h + φ(x @ wx + b)`, `y = h'`: the recurrence whose state Jacobian is the identity.
 
     It is the limit that residual networks and the LSTM's carousel approach: what is stored is
@@ -69,7 +58,7 @@ class AdditiveIdentity(Cell):
     def recurrent_blocks(self) -> tuple[str, ...]:
         return ()
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `{"wx": [D, H], "b": [H]}`."""
         check_positive("features_in", features_in)
         key_wx, _ = jax.random.split(key)
@@ -78,13 +67,8 @@ class AdditiveIdentity(Cell):
             "b": jnp.zeros((self.hidden,), dtype),
         }
 
-    def recur(self, params: Params, state: HiddenState) -> tuple[()]:
-        del params, state
-        return ()
-
-    def gate(
-        self, params: Params, u: tuple[Array], v: tuple[()], state: HiddenState
-    ) -> tuple[HiddenState, Array]:
-        del params, v
-        h = state.h + activation_by_name(self.activation)(u[0])
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """`h' = h + φ(x @ wx + b)`."""
+        (z,) = self.affine_input(params, x)
+        h = state.h + activation_by_name(self.activation)(z)
         return HiddenState(h), h

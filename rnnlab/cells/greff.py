@@ -7,14 +7,15 @@ search space odyssey", IEEE Transactions on Neural Networks and Learning Systems
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab import initializers
-from rnnlab.cells.base import Array, CarouselState, Initializer, Params, add, set_block, times
+from rnnlab.arrays import Array, Hidden, Input, Key, Output, Params
+from rnnlab.cells.base import CarouselState, Initializer, set_block, times
 from rnnlab.cells.biases import check_forget_bias
 from rnnlab.cells.carousel import CarouselCell
 from rnnlab.cells.lstm_peephole import draw_peepholes
@@ -37,11 +38,11 @@ VARIANTS = {
 class GateRecurrentState(NamedTuple):
     """State of the variant FGR: beside `h` and `c` the gates of the last step, `[..., H]` each."""
 
-    h: Array
-    c: Array
-    i: Array
-    f: Array
-    o: Array
+    h: Hidden
+    c: Hidden
+    i: Hidden
+    f: Hidden
+    o: Hidden
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +60,8 @@ class GreffLSTM(CarouselCell):
     c'`), coupled input and forget gate (CIFG, `f = 1 - i`), no peepholes (NP, `p = 0`), full gate
     recurrence (FGR: the gates also receive `(i, f, o) @ wg` of the step before).
 
-    Blocks stand in the order `i, f, g, o`, the rows of `p` in the order `i, f, o`; a gate that is
-    removed has none. In FGR `wg [3H, 3H]` holds nine matrices, from and to `i`, `f` and `o`, and
+    Gate blocks stand in the order `i, f, g, o`, the rows of `p` in the order `i, f, o`; a gate that
+    is removed has none. In FGR `wg [3H, 3H]` holds nine matrices, from and to `i`, `f` and `o`, and
     the gates join the state, zero before the first step.
 
     Attributes:
@@ -91,7 +92,7 @@ class GreffLSTM(CarouselCell):
         """The gates that have a row in `p`."""
         return () if self.variant == "NP" else tuple(name for name in self.blocks if name != "g")
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, kH]`, `wh [H, kH]`, `b [kH]`, `p [j, H]` for `j` peepholes, and `wg`."""
         params = super().init(key, features_in, dtype)
         if "f" in self.blocks:
@@ -118,20 +119,15 @@ class GreffLSTM(CarouselCell):
         i, f, o = (jnp.zeros_like(state.h) for _ in "ifo")
         return GateRecurrentState(*state, i=i, f=f, o=o)
 
-    def recur(self, params: Params, state: CarouselState | GateRecurrentState) -> tuple[Array, ...]:
-        """`v = h @ wh`; in FGR `(i, f, o) @ wg` is added to the gates."""
-        v = super().recur(params, state)
-        if not isinstance(state, GateRecurrentState):
-            return v
-        v_i, v_f, v_g, v_o = v
-        gates = jnp.concatenate([state.i, state.f, state.o], axis=-1)
-        w_i, w_f, w_o = times(gates, params["wg"], 3)
-        return v_i + w_i, v_f + w_f, v_g, v_o + w_o
-
-    def gate(
-        self, params: Params, u: Any, v: Any, state: CarouselState | GateRecurrentState
-    ) -> tuple[CarouselState | GateRecurrentState, Array]:
-        z = dict(zip(self.blocks, add(u, v), strict=True))
+    def step(
+        self, params: Params, x: Input, state: CarouselState | GateRecurrentState
+    ) -> tuple[CarouselState | GateRecurrentState, Output]:
+        """One step, as above."""
+        z = dict(zip(self.blocks, self.affine(params, x, state.h), strict=True))
+        if isinstance(state, GateRecurrentState):
+            gates = jnp.concatenate([state.i, state.f, state.o], axis=-1)
+            for name, w in zip("ifo", times(gates, params["wg"], 3), strict=True):
+                z[name] += w
         p = dict(zip(self.peepholes, params.get("p", ()), strict=True))
 
         def open_gate(name: str, c: Array) -> Array:

@@ -10,18 +10,18 @@ old state. Cho et al. and other texts that write `(1 - z) * h + z * n` swap `z` 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Cell, HiddenState, Params, set_block, times
+from rnnlab.arrays import Input, Key, Output, Params
+from rnnlab.cells.base import HiddenState, StandardCell, by_gate, set_block, times
 from rnnlab.cells.biases import check_chrono, draw_chrono
 
 
 @dataclasses.dataclass(frozen=True)
-class _UpdateGateCell(Cell):
+class _UpdateGateCell(StandardCell):
     """What both forms share: the gates, and the bias of the update gate."""
 
     chrono: int | None = None
@@ -34,7 +34,7 @@ class _UpdateGateCell(Cell):
     def blocks(self) -> tuple[str, ...]:
         return ("r", "z", "n")
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, 3H]`, `wh [H, 3H]` and `b [3H]`."""
         params = super().init(key, features_in, dtype)
         if self.chrono is None:
@@ -59,13 +59,14 @@ class GRU(_UpdateGateCell):
         `log U(1, T_max - 1)` instead of zero (Tallec and Ollivier 2018, section 2).
     """
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, 3H]`, `wh [H, 3H]`, `b [3H]` and `bh [H]`."""
         return super().init(key, features_in, dtype) | {"bh": jnp.zeros((self.hidden,), dtype)}
 
-    def gate(self, params: Params, u: Any, v: Any, state: HiddenState) -> tuple[HiddenState, Array]:
-        u_r, u_z, u_n = u
-        v_r, v_z, v_n = v
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """One step, as above."""
+        u_r, u_z, u_n = self.affine_input(params, x)
+        v_r, v_z, v_n = times(state.h, params["wh"], 3)
         r = jax.nn.sigmoid(u_r + v_r)
         z = jax.nn.sigmoid(u_z + v_z)
         n = jnp.tanh(u_n + r * (v_n + params["bh"]))
@@ -85,23 +86,12 @@ class GRUResetBefore(_UpdateGateCell):
       chrono: as in GRU.
     """
 
-    reset_first = True
-
-    def recur(self, params: Params, state: HiddenState) -> tuple[Array, ...]:
-        return times(state.h, params["wh"][:, : 2 * self.hidden], 2)
-
-    def operand(self, params: Params, u: Any, v: Any, state: HiddenState) -> Array:
-        del params
-        return jax.nn.sigmoid(u[0] + v[0]) * state.h
-
-    def recur_operand(self, params: Params, operand: Array) -> Array:
-        return operand @ params["wh"][:, 2 * self.hidden :]
-
-    def gate(self, params: Params, u: Any, v: Any, state: HiddenState) -> tuple[HiddenState, Array]:
-        del params
-        (_, v_z), v_n = v
-        _, u_z, u_n = u
-        z = jax.nn.sigmoid(u_z + v_z)
-        n = jnp.tanh(u_n + v_n)
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """One step, as above."""
+        w_r, w_z, w_n = by_gate(params["wh"], 3)
+        u_r, u_z, u_n = self.affine_input(params, x)
+        r = jax.nn.sigmoid(u_r + state.h @ w_r)
+        z = jax.nn.sigmoid(u_z + state.h @ w_z)
+        n = jnp.tanh(u_n + (r * state.h) @ w_n)
         h = (1 - z) * n + z * state.h
         return HiddenState(h), h

@@ -8,17 +8,17 @@ compute.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, CarouselState, GatedCell
+from rnnlab.arrays import Input, Output, Params
+from rnnlab.cells.base import CarouselState
 from rnnlab.cells.carousel import ForgetGateCell
 
 
 @dataclasses.dataclass(frozen=True)
-class LSTM(ForgetGateCell, GatedCell):
+class LSTM(ForgetGateCell):
     """The LSTM cell, gates in the order `i, f, g, o`.
 
         i, f, o = σ(x @ wx + h @ wh + b)     input, forget and output gate
@@ -34,11 +34,14 @@ class LSTM(ForgetGateCell, GatedCell):
     """
 
     @property
-    def gates(self) -> dict[str, Callable[[Array], Array]]:
-        return {"i": jax.nn.sigmoid, "f": jax.nn.sigmoid, "g": jnp.tanh, "o": jax.nn.sigmoid}
+    def blocks(self) -> tuple[str, ...]:
+        return ("i", "f", "g", "o")
 
-    def update(self, gates: tuple[Array, ...], state: CarouselState) -> tuple[CarouselState, Array]:
-        i, f, g, o = gates
+    def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:
+        """One step, as above."""
+        z_i, z_f, z_g, z_o = self.affine(params, x, state.h)
+        i, f, o = jax.nn.sigmoid(z_i), jax.nn.sigmoid(z_f), jax.nn.sigmoid(z_o)
+        g = jnp.tanh(z_g)
         c = f * state.c + i * g
         h = o * jnp.tanh(c)
         return CarouselState(h=h, c=c), h

@@ -8,18 +8,18 @@ cells, so that they differ by their gates alone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, CarouselState, GatedCell
+from rnnlab.arrays import Input, Output, Params
+from rnnlab.cells.base import CarouselState
 from rnnlab.cells.carousel import CarouselCell
 
 
 @dataclasses.dataclass(frozen=True)
-class ConstantErrorCarousel(CarouselCell, GatedCell):
-    """The carousel without any gate, one block `g`.
+class ConstantErrorCarousel(CarouselCell):
+    """The carousel without any gate, one gate block `g`.
 
         c' = c + tanh(x @ wx + h @ wh + b)
         h' = tanh(c'),  y = h'
@@ -28,18 +28,19 @@ class ConstantErrorCarousel(CarouselCell, GatedCell):
     """
 
     @property
-    def gates(self) -> dict[str, Callable[[Array], Array]]:
-        return {"g": jnp.tanh}
+    def blocks(self) -> tuple[str, ...]:
+        return ("g",)
 
-    def update(self, gates: tuple[Array, ...], state: CarouselState) -> tuple[CarouselState, Array]:
-        (g,) = gates
-        c = state.c + g
+    def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:
+        """One step, as above."""
+        (z_g,) = self.affine(params, x, state.h)
+        c = state.c + jnp.tanh(z_g)
         h = jnp.tanh(c)
         return CarouselState(h=h, c=c), h
 
 
 @dataclasses.dataclass(frozen=True)
-class LSTM1997(CarouselCell, GatedCell):
+class LSTM1997(CarouselCell):
     """The LSTM without a forget gate, gates in the order `i, g, o`.
 
         i, o = σ(x @ wx + h @ wh + b)        input and output gate
@@ -52,11 +53,13 @@ class LSTM1997(CarouselCell, GatedCell):
     """
 
     @property
-    def gates(self) -> dict[str, Callable[[Array], Array]]:
-        return {"i": jax.nn.sigmoid, "g": jnp.tanh, "o": jax.nn.sigmoid}
+    def blocks(self) -> tuple[str, ...]:
+        return ("i", "g", "o")
 
-    def update(self, gates: tuple[Array, ...], state: CarouselState) -> tuple[CarouselState, Array]:
-        i, g, o = gates
-        c = state.c + i * g
+    def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:
+        """One step, as above."""
+        z_i, z_g, z_o = self.affine(params, x, state.h)
+        i, o = jax.nn.sigmoid(z_i), jax.nn.sigmoid(z_o)
+        c = state.c + i * jnp.tanh(z_g)
         h = o * jnp.tanh(c)
         return CarouselState(h=h, c=c), h

@@ -8,13 +8,13 @@ supplement: the last of the three normalisations in its LSTM. The other two, of 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, CarouselState, Params, add
+from rnnlab.arrays import Array, Input, Key, Output, Params
+from rnnlab.cells.base import CarouselState
 from rnnlab.cells.carousel import ForgetGateCell
 
 
@@ -41,17 +41,16 @@ class CellNormLSTM(ForgetGateCell):
     def blocks(self) -> tuple[str, ...]:
         return ("i", "f", "g", "o")
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, 4H]`, `wh [H, 4H]`, `b [4H]`; `c_gain [H]` is one, `c_bias [H]` zero."""
         return super().init(key, features_in, dtype) | {
             "c_gain": jnp.ones((self.hidden,), dtype),
             "c_bias": jnp.zeros((self.hidden,), dtype),
         }
 
-    def gate(
-        self, params: Params, u: Any, v: Any, state: CarouselState
-    ) -> tuple[CarouselState, Array]:
-        z_i, z_f, z_g, z_o = add(u, v)
+    def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:
+        """One step, as above."""
+        z_i, z_f, z_g, z_o = self.affine(params, x, state.h)
         c = jax.nn.sigmoid(z_f) * state.c + jax.nn.sigmoid(z_i) * jnp.tanh(z_g)
         shown = params["c_gain"] * layer_norm(c) + params["c_bias"]
         h = jax.nn.sigmoid(z_o) * jnp.tanh(shown)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab import initializers
-from rnnlab.cells.base import Array, CarouselState, GatedCell, Initializer, Params, add, set_block
+from rnnlab.arrays import Array, Input, Key, Output, Params
+from rnnlab.cells.base import CarouselState, Initializer, set_block
 from rnnlab.cells.biases import check_forget_bias
 from rnnlab.cells.carousel import CarouselCell, ForgetGateCell
 
 
-def draw_peepholes(
-    key: Array, init: Initializer, count: int, hidden: int, dtype: DTypeLike
-) -> Array:
+def draw_peepholes(key: Key, init: Initializer, count: int, hidden: int, dtype: DTypeLike) -> Array:
     """Peephole weights `p [count, H]`, a row for each gate; one weight is a unit's whole fan-in."""
     # Not 0, 1 or 2, which are the keys of wx, wh and the chrono biases.
     keys = jax.random.split(jax.random.fold_in(key, 3), count)
@@ -51,16 +48,15 @@ class PeepholeLSTM(ForgetGateCell):
     def blocks(self) -> tuple[str, ...]:
         return ("i", "f", "g", "o")
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, 4H]`, `wh [H, 4H]`, `b [4H]` and `p [3, H]`."""
         p = draw_peepholes(key, self.p_init, 3, self.hidden, dtype)
         return super().init(key, features_in, dtype) | {"p": p}
 
-    def gate(
-        self, params: Params, u: Any, v: Any, state: CarouselState
-    ) -> tuple[CarouselState, Array]:
+    def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:
+        """One step, as above."""
         p_i, p_f, p_o = params["p"]
-        z_i, z_f, z_g, z_o = add(u, v)
+        z_i, z_f, z_g, z_o = self.affine(params, x, state.h)
         i = jax.nn.sigmoid(z_i + p_i * state.c)
         f = jax.nn.sigmoid(z_f + p_f * state.c)
         c = f * state.c + i * jnp.tanh(z_g)
@@ -69,7 +65,7 @@ class PeepholeLSTM(ForgetGateCell):
 
 
 @dataclasses.dataclass(frozen=True)
-class CoupledLSTM(CarouselCell, GatedCell):
+class CoupledLSTM(CarouselCell):
     """The LSTM that forgets exactly where it writes, `f = 1 - i`, gates in the order `i, g, o`.
 
         i, o = σ(x @ wx + h @ wh + b)
@@ -92,16 +88,18 @@ class CoupledLSTM(CarouselCell, GatedCell):
         check_forget_bias(self.forget_bias)
 
     @property
-    def gates(self) -> dict[str, Callable[[Array], Array]]:
-        return {"i": jax.nn.sigmoid, "g": jnp.tanh, "o": jax.nn.sigmoid}
+    def blocks(self) -> tuple[str, ...]:
+        return ("i", "g", "o")
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, 3H]`, `wh [H, 3H]` and `b [3H]`."""
         params = super().init(key, features_in, dtype)
         return params | {"b": set_block(self, params["b"], "i", -self.forget_bias)}
 
-    def update(self, gates: tuple[Array, ...], state: CarouselState) -> tuple[CarouselState, Array]:
-        i, g, o = gates
-        c = (1 - i) * state.c + i * g
+    def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:
+        """One step, as above."""
+        z_i, z_g, z_o = self.affine(params, x, state.h)
+        i, o = jax.nn.sigmoid(z_i), jax.nn.sigmoid(z_o)
+        c = (1 - i) * state.c + i * jnp.tanh(z_g)
         h = o * jnp.tanh(c)
         return CarouselState(h=h, c=c), h

@@ -7,16 +7,16 @@ networks", International Journal of Automation and Computing 13 (2016).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Cell, HiddenState, Params
+from rnnlab.arrays import Input, Output, Params
+from rnnlab.cells.base import HiddenState, StandardCell, by_gate
 
 
 @dataclasses.dataclass(frozen=True)
-class MGU(Cell):
+class MGU(StandardCell):
     """The MGU, gates in the order `f, n`.
 
         f = σ(x @ wx + h @ wh + b)
@@ -27,29 +27,15 @@ class MGU(Cell):
     of an LSTM and the update gate `z` of the GRU here, which keep it.
     """
 
-    reset_first = True
-
     @property
     def blocks(self) -> tuple[str, ...]:
         return ("f", "n")
 
-    def recur(self, params: Params, state: HiddenState) -> Array:
-        return state.h @ params["wh"][:, : self.hidden]
-
-    def operand(self, params: Params, u: Any, v: Array, state: HiddenState) -> Array:
-        del params
-        return jax.nn.sigmoid(u[0] + v) * state.h
-
-    def recur_operand(self, params: Params, operand: Array) -> Array:
-        return operand @ params["wh"][:, self.hidden :]
-
-    def gate(
-        self, params: Params, u: Any, v: tuple[Array, Array], state: HiddenState
-    ) -> tuple[HiddenState, Array]:
-        del params
-        v_f, v_n = v
-        u_f, u_n = u
-        f = jax.nn.sigmoid(u_f + v_f)
-        n = jnp.tanh(u_n + v_n)
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """One step, as above."""
+        w_f, w_n = by_gate(params["wh"], 2)
+        u_f, u_n = self.affine_input(params, x)
+        f = jax.nn.sigmoid(u_f + state.h @ w_f)
+        n = jnp.tanh(u_n + (f * state.h) @ w_n)
         h = (1 - f) * state.h + f * n
         return HiddenState(h), h

@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Cell, HiddenState, Params
+from rnnlab.arrays import Input, Key, Output, Params
+from rnnlab.cells.base import HiddenState, StandardCell
 
 
 @dataclasses.dataclass(frozen=True)
-class MinimalRNN(Cell):
+class MinimalRNN(StandardCell):
     """The minimalRNN, whose state moves towards an embedding `e` of the input.
 
         e = tanh(x @ wx + b)
@@ -36,24 +37,16 @@ class MinimalRNN(Cell):
     def recurrent_blocks(self) -> tuple[str, ...]:
         return ("k",)
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, H]`, `we [H, H]`, `wh [H, H]`; `b [H]` and `bh [H]` are zero."""
         # Not 0 or 1, which are the keys of wx and wh.
         we = self.wx_init(jax.random.fold_in(key, 2), (self.hidden, self.hidden), dtype)
         bh = jnp.zeros((self.hidden,), dtype)
         return super().init(key, features_in, dtype) | {"we": we, "bh": bh}
 
-    def project(self, params: Params, x: Array) -> tuple[Array, Array]:
-        """The embedding `e` and its part of the gate."""
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """One step, as above."""
         e = jnp.tanh(x @ params["wx"] + params["b"])
-        return e, e @ params["we"] + params["bh"]
-
-    def gate(
-        self, params: Params, u: tuple[Array, Array], v: tuple[Array], state: HiddenState
-    ) -> tuple[HiddenState, Array]:
-        del params
-        e, u_k = u
-        (v_k,) = v
-        k = jax.nn.sigmoid(u_k + v_k)
+        k = jax.nn.sigmoid(e @ params["we"] + params["bh"] + state.h @ params["wh"])
         h = k * state.h + (1 - k) * e
         return HiddenState(h), h

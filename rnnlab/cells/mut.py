@@ -11,30 +11,20 @@ goes through a learned matrix `wp [D, H]` first, which exists in that case only.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab import initializers
-from rnnlab.cells.base import (
-    Array,
-    Cell,
-    HiddenState,
-    Params,
-    add,
-    by_gate,
-    check_positive,
-    times,
-)
+from rnnlab.arrays import Array, Input, Key, Output, Params
+from rnnlab.cells.base import HiddenState, StandardCell, by_gate, check_positive
 
 
 @dataclasses.dataclass(frozen=True)
-class _Mutation(Cell):
-    """What the three share: `u` in the order `r, z, n`, and the update from it."""
-
-    reset_first = True
+class _Mutation(StandardCell):
+    """What the three share: parameters for the gates `r, z, n`, and the last line of the step."""
 
     #: Gates with columns in `wx`.
     input_blocks: ClassVar[tuple[str, ...]] = ("r", "z", "n")
@@ -45,7 +35,7 @@ class _Mutation(Cell):
     def blocks(self) -> tuple[str, ...]:
         return ("r", "z", "n")
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx`, `wh` for the gates that have them, `b [3H]`, and `wp [D, H]` if needed."""
         check_positive("features_in", features_in)
         key_wx, key_wh, key_wp = jax.random.split(key, 3)
@@ -61,33 +51,21 @@ class _Mutation(Cell):
             params["wp"] = self.wx_init(key_wp, (features_in, self.hidden), dtype)
         return params
 
-    def recur(self, params: Params, state: HiddenState) -> tuple[Array, ...]:
-        """`v = h @ wh` for the gates before the reset."""
-        before = len(self.recurrent_blocks) - 1
-        return times(state.h, params["wh"][:, : -self.hidden], before)
 
-    def operand(self, params: Params, u: Any, v: Any, state: HiddenState) -> Array:
-        """`r * h`."""
-        del params
-        return jax.nn.sigmoid(u[0] + v[0]) * state.h
-
-    def recur_operand(self, params: Params, operand: Array) -> Array:
-        """`(r * h) @ wh` for the candidate."""
-        return operand @ params["wh"][:, -self.hidden :]
-
-    def gate(self, params: Params, u: Any, v: Any, state: HiddenState) -> tuple[HiddenState, Array]:
-        """`h' = z * n + (1 - z) * h`."""
-        del params
-        v_rz, v_n = v
-        _, u_z, u_n = u
-        z = jax.nn.sigmoid(u_z + v_rz[1] if "z" in self.recurrent_blocks else u_z)
-        n = jnp.tanh(u_n + v_n)
-        h = z * n + (1 - z) * state.h
-        return HiddenState(h), h
+def _matrices(params: Params) -> tuple[tuple[Array, ...], tuple[Array, ...], tuple[Array, ...]]:
+    """The gate blocks of `wx`, `wh` and `b`."""
+    hidden = params["wh"].shape[0]
+    wx, wh, b = (params[name] for name in ("wx", "wh", "b"))
+    return tuple(by_gate(w, w.shape[-1] // hidden) for w in (wx, wh, b))  # pyright: ignore[reportReturnType]
 
 
-def _input_itself(params: Params, x: Array) -> Array:
+def _input_itself(params: Params, x: Input) -> Array:
     return x @ params["wp"] if "wp" in params else x
+
+
+def _mixed(z: Array, n: Array, h: Array) -> tuple[HiddenState, Output]:
+    h = z * n + (1 - z) * h
+    return HiddenState(h), h
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +86,14 @@ class MUT1(_Mutation):
     def recurrent_blocks(self) -> tuple[str, ...]:
         return ("r", "n")
 
-    def project(self, params: Params, x: Array) -> tuple[Array, ...]:
-        u_n = jnp.tanh(_input_itself(params, x))
-        return add((*times(x, params["wx"], 2), u_n), by_gate(params["b"], 3))
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """One step, as above."""
+        h = state.h
+        (wx_r, wx_z), (wh_r, wh_n), (b_r, b_z, b_n) = _matrices(params)
+        z = jax.nn.sigmoid(x @ wx_z + b_z)
+        r = jax.nn.sigmoid(x @ wx_r + b_r + h @ wh_r)
+        n = jnp.tanh(jnp.tanh(_input_itself(params, x)) + b_n + (r * h) @ wh_n)
+        return _mixed(z, n, h)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,9 +110,14 @@ class MUT2(_Mutation):
 
     input_blocks = ("z", "n")
 
-    def project(self, params: Params, x: Array) -> tuple[Array, ...]:
-        u_r = _input_itself(params, x)
-        return add((u_r, *times(x, params["wx"], 2)), by_gate(params["b"], 3))
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """One step, as above."""
+        h = state.h
+        (wx_z, wx_n), (wh_r, wh_z, wh_n), (b_r, b_z, b_n) = _matrices(params)
+        z = jax.nn.sigmoid(x @ wx_z + b_z + h @ wh_z)
+        r = jax.nn.sigmoid(_input_itself(params, x) + b_r + h @ wh_r)
+        n = jnp.tanh(x @ wx_n + b_n + (r * h) @ wh_n)
+        return _mixed(z, n, h)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +134,11 @@ class MUT3(_Mutation):
 
     takes_input = False
 
-    def recur(self, params: Params, state: HiddenState) -> tuple[Array, ...]:
-        w_r, w_z, _ = by_gate(params["wh"], 3)
-        return state.h @ w_r, jnp.tanh(state.h) @ w_z
+    def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
+        """One step, as above."""
+        h = state.h
+        (wx_r, wx_z, wx_n), (wh_r, wh_z, wh_n), (b_r, b_z, b_n) = _matrices(params)
+        z = jax.nn.sigmoid(x @ wx_z + b_z + jnp.tanh(h) @ wh_z)
+        r = jax.nn.sigmoid(x @ wx_r + b_r + h @ wh_r)
+        n = jnp.tanh(x @ wx_n + b_n + (r * h) @ wh_n)
+        return _mixed(z, n, h)

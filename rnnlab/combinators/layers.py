@@ -8,39 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.arrays import Array, Inputs, Key, Params, State
 from rnnlab.combinators.noise import Dropout
 from rnnlab.errors import UsageError
-
-
-class Run(Protocol):
-    """How `unroll` runs the layers of one call."""
-
-    def __call__(
-        self, cell: Any, params: Any, xs: Any, state: State, reverse: bool, key: Array | None
-    ) -> tuple[State, Array]:
-        """Unrolls a layer: returns its final state and outputs."""
-        ...
-
-    def takes_both(self, cell: Any, xs: Array) -> bool:
-        """Whether `both` suits the cell and the inputs."""
-        ...
-
-    def both(
-        self, cell: Any, params: Any, xs: Array, states: Any, reverse: bool, keys: Any
-    ) -> tuple[list[State], list[Array]]:
-        """Unrolls both directions of a cell in one scan: pairs of final states and outputs."""
-        ...
+from rnnlab.layer import Arrangement, Cell, Layer, Run, output_size, streams
 
 
 @dataclasses.dataclass(frozen=True)
-class Stack:
+class Stack(Arrangement):
     """Layers one after the other: the outputs of one are the inputs of the next.
 
     Parameters and states are tuples with one entry for each layer. `step` takes one step through
@@ -51,26 +32,36 @@ class Stack:
       layers: cells, combinators and `Dropout`, from the input to the output.
     """
 
-    layers: tuple[Any, ...]
+    layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        if not any(hasattr(layer, "features_out") for layer in self.layers):
+        if not self._sizes:
             raise UsageError(f"layers={self.layers!r}: must contain at least one cell")
+
+    @property
+    def layers_inside(self) -> tuple[Layer, ...]:
+        """The layers."""
+        return self.layers
 
     @property
     def features_out(self) -> int:
         """Number of features of the output, that of the last layer that has units."""
-        return [layer.features_out for layer in self.layers if not isinstance(layer, Dropout)][-1]
+        return self._sizes[-1]
+
+    @property
+    def _sizes(self) -> list[int]:
+        """Outputs of the layers that have units."""
+        return [size for layer in self.layers if (size := output_size(layer)) is not None]
 
     def init(
-        self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32
+        self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32
     ) -> tuple[Params, ...]:
         """Draws the parameters of each layer, each with a key of its own."""
         params = []
         for layer, layer_key in zip(self.layers, split_key(key, len(self.layers)), strict=True):
             params.append(layer.init(layer_key, features_in, dtype))
-            features_in = getattr(layer, "features_out", features_in)
+            features_in = output_size(layer) or features_in
         return tuple(params)
 
     def initial_state(
@@ -83,10 +74,10 @@ class Stack:
         self,
         run: Run,
         params: tuple[Params, ...],
-        xs: Array,
+        xs: Inputs,
         state: tuple[State, ...],
         reverse: bool,
-        key: Array | None,
+        key: Key | None,
     ) -> tuple[tuple[State, ...], Array]:
         """Unrolls layer after layer, each over the whole sequence."""
         finals = []
@@ -96,26 +87,15 @@ class Stack:
             finals.append(final)
         return tuple(finals), xs
 
-    def project(self, params: tuple[Params, ...], x: Array) -> Any:
-        """The projected input of the first layer."""
-        return self.layers[0].project(params[0], x)
-
-    @property
-    def step(self) -> Callable[[Any, Any, Any], tuple[State, Array]]:
-        """`step(params, u, state)` through all layers; absent where a layer has none."""
-        for layer in self.layers:
-            require_step(self, layer)
-        return self._step
-
-    def _step(
-        self, params: tuple[Params, ...], u: Any, state: tuple[State, ...]
+    def step(
+        self, params: tuple[Params, ...], x: Array, state: tuple[State, ...]
     ) -> tuple[tuple[State, ...], Array]:
-        first, y = self.layers[0].step(params[0], u, state[0])
-        states = [first]
-        for layer, p, s in zip(self.layers[1:], params[1:], state[1:], strict=True):
-            s, y = layer.step(p, layer.project(p, y), s)
+        """One step through all layers, for streaming; not where one is bidirectional."""
+        states = []
+        for layer, p, s in zip(self.layers, params, state, strict=True):
+            s, x = streaming(self, layer).step(p, x, s)
             states.append(s)
-        return tuple(states), y
+        return tuple(states), x
 
 
 class Directions(NamedTuple):
@@ -126,7 +106,7 @@ class Directions(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Bidirectional:
+class Bidirectional(Arrangement):
     """Two layers over the same inputs in opposite directions: `y = [forward, backward]`.
 
     Each sequence is read by itself, within its length and between its resets. The final state of
@@ -141,19 +121,29 @@ class Bidirectional:
       backward: cell or combinator that reads from the last step to the first.
     """
 
-    forward: Any
-    backward: Any
+    forward: Layer
+    backward: Layer
 
     def __post_init__(self) -> None:
         require_features("forward", self.forward)
         require_features("backward", self.backward)
 
     @property
+    def layers_inside(self) -> tuple[Layer, ...]:
+        """Both directions."""
+        return self.forward, self.backward
+
+    @property
     def features_out(self) -> int:
         """Number of features of the output, those of both directions."""
-        return self.forward.features_out + self.backward.features_out
+        return (output_size(self.forward) or 0) + (output_size(self.backward) or 0)
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    @property
+    def streams(self) -> bool:
+        """False: the outputs of a step depend on steps to come."""
+        return False
+
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `{"forward": ..., "backward": ...}`, each with a key of its own."""
         key_forward, key_backward = split_key(key, 2)
         return {
@@ -174,16 +164,16 @@ class Bidirectional:
         self,
         run: Run,
         params: Params,
-        xs: Array,
+        xs: Inputs,
         state: Directions,
         reverse: bool,
-        key: Array | None,
+        key: Key | None,
     ) -> tuple[Directions, Array]:
         """Unrolls both directions and joins their outputs `[T, *batch, Hf + Hb]`."""
         keys = split_key(key, 2)
-        if self.forward == self.backward and run.takes_both(self.forward, xs):
+        if self.forward == self.backward and not isinstance(self.forward, Arrangement):
             pair = params["forward"], params["backward"]
-            finals, outputs = run.both(self.forward, pair, xs, state, reverse, keys)
+            finals, outputs = run.pair(self.forward, pair, xs, tuple(state), reverse, keys)
             return Directions(*finals), jnp.concatenate(outputs, axis=-1)
         ahead, ys = run(self.forward, params["forward"], xs, state.forward, reverse, keys[0])
         back, zs = run(self.backward, params["backward"], xs, state.backward, not reverse, keys[1])
@@ -191,7 +181,7 @@ class Bidirectional:
 
 
 @dataclasses.dataclass(frozen=True)
-class Residual:
+class Residual(Arrangement):
     """A layer bridged by a shortcut: `y = layer(x) + x`, for as many outputs as inputs.
 
     Parameters and states are those of the layer. The sum stands outside the scan.
@@ -203,32 +193,22 @@ class Residual:
       layer: cell or combinator with as many outputs as inputs.
     """
 
-    layer: Any
+    layer: Layer
 
     def __post_init__(self) -> None:
         require_features("layer", self.layer)
 
     @property
-    def hidden(self) -> int:
-        """Number of units of the layer, where it is a cell."""
-        return self.layer.hidden
+    def layers_inside(self) -> tuple[Layer, ...]:
+        """The layer."""
+        return (self.layer,)
 
     @property
-    def blocks(self) -> tuple[str, ...]:
-        """Names of the blocks of gates of the layer, where it is a cell."""
-        return self.layer.blocks
-
-    @property
-    def recurrent_blocks(self) -> tuple[str, ...]:
-        """Names of the blocks of `wh` of the layer, where it is a cell."""
-        return self.layer.recurrent_blocks
-
-    @property
-    def features_out(self) -> int:
+    def features_out(self) -> int | None:
         """Number of features of the output, which is that of the input."""
-        return self.layer.features_out
+        return output_size(self.layer)
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Any:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Any:
         """Draws the layer's parameters. Raises UsageError where the sizes differ."""
         if features_in != self.features_out:
             raise UsageError(
@@ -244,25 +224,15 @@ class Residual:
         return self.layer.initial_state(batch_shape, dtype)
 
     def compose(
-        self, run: Run, params: Any, xs: Array, state: State, reverse: bool, key: Array | None
+        self, run: Run, params: Any, xs: Inputs, state: State, reverse: bool, key: Key | None
     ) -> tuple[State, Array]:
         """Unrolls the layer and adds the inputs to its outputs."""
         state, ys = run(self.layer, params, xs, state, reverse, key)
         return state, ys + xs
 
-    def project(self, params: Any, x: Array) -> tuple[Any, Array]:
-        """The projected input of the layer, and the input itself."""
-        return self.layer.project(params, x), x
-
-    @property
-    def step(self) -> Callable[[Any, Any, Any], tuple[State, Array]]:
-        """`step(params, u, state)` of the layer plus the input; absent where the layer has none."""
-        require_step(self, self.layer)
-        return self._step
-
-    def _step(self, params: Any, u: tuple[Any, Array], state: State) -> tuple[State, Array]:
-        projected, x = u
-        state, y = self.layer.step(params, projected, state)
+    def step(self, params: Any, x: Array, state: State) -> tuple[State, Array]:
+        """One step of the layer, plus the input; not where the layer is bidirectional."""
+        state, y = streaming(self, self.layer).step(params, x, state)
         return state, y + x
 
 
@@ -285,18 +255,26 @@ def bidirectional(layer: Any) -> Bidirectional:
     return Bidirectional(layer, layer)
 
 
-def split_key(key: Array | None, count: int) -> Any:
+def split_key(key: Key | None, count: int) -> Any:
     """`count` keys, or as many times None where there is no noise to draw."""
     return [None] * count if key is None else jax.random.split(key, count)
 
 
 def require_features(name: str, layer: Any) -> None:
     """Raises UsageError unless `layer` has outputs of its own, unlike `Dropout`."""
-    if not hasattr(layer, "features_out"):
+    if not isinstance(layer, Arrangement | Cell) or output_size(layer) is None:
         raise UsageError(f"{name}={layer!r}: must be a cell or a combinator of cells")
 
 
-def require_step(owner: Any, layer: Any) -> None:
-    """Raises AttributeError, which `hasattr` understands, unless `layer` has `step`."""
-    if not hasattr(layer, "step"):
-        raise AttributeError(f"{type(owner).__name__}: {type(layer).__name__} has no `step`")
+def streaming(owner: Arrangement, layer: Layer) -> Cell:
+    """`layer` as something that has a step.
+
+    Raises:
+      UsageError: it reads the sequence in both directions.
+    """
+    if not streams(layer) or not isinstance(layer, Cell):
+        raise UsageError(
+            f"{type(owner).__name__}: {type(layer).__name__} reads the sequence in both directions "
+            "and has no single step; use unroll"
+        )
+    return layer

@@ -7,7 +7,6 @@ by `1 - rate`, zoneout evaluates with the mean.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -15,13 +14,14 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Params, State
+from rnnlab.arrays import Array, Inputs, Key, Outputs, Params, State
 from rnnlab.combinators.wrapper import CellWrapper, Noisy
 from rnnlab.errors import UsageError
+from rnnlab.layer import Arrangement, Layer, Run
 
 
 @dataclasses.dataclass(frozen=True)
-class Dropout:
+class Dropout(Arrangement):
     """A layer without state that zeroes its inputs at random, every step and feature by itself.
 
     Between recurrent layers it leaves the recurrence alone: W. Zaremba, I. Sutskever and
@@ -36,7 +36,7 @@ class Dropout:
     def __post_init__(self) -> None:
         check_rate("rate", self.rate)
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """No parameters."""
         del key, features_in, dtype
         return {}
@@ -48,30 +48,35 @@ class Dropout:
         del batch_shape, dtype
         return ()
 
+    @property
+    def layers_inside(self) -> tuple[Layer, ...]:
+        """None."""
+        return ()
+
+    @property
+    def features_out(self) -> None:
+        """As many as there are inputs."""
+        return None
+
     def compose(
         self,
-        run: Any,
+        run: Run,
         params: Params,
-        xs: Array,
+        xs: Inputs,
         state: tuple[()],
         reverse: bool,
-        key: Array | None,
-    ) -> tuple[tuple[()], Array]:
+        key: Key | None,
+    ) -> tuple[tuple[()], Outputs]:
         """`xs` with the noise of `key`."""
         del run, params, reverse
         if key is None:
             return state, xs
         return state, xs * dropout_mask(key, self.rate, xs.shape, xs.dtype)
 
-    def project(self, params: Params, x: Array) -> Array:
-        """`x` as it is."""
+    def step(self, params: Params, x: Array, state: tuple[()]) -> tuple[tuple[()], Array]:
+        """`x` as it is: one step for streaming evaluates."""
         del params
-        return x
-
-    def step(self, params: Params, u: Array, state: tuple[()]) -> tuple[tuple[()], Array]:
-        """`u` as it is: one step for streaming evaluates."""
-        del params
-        return state, u
+        return state, x
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +92,7 @@ class VariationalDropout(CellWrapper):
     neural networks" (2016), section 4.2, equation 8 (one mask for all gates).
 
     Attributes:
-      cell: a cell with the split.
+      cell: a cell whose parameters are a dict and whose state has an `h`.
       input_rate: rate for `x`, in [0, 1).
       state_rate: rate for `h`, in [0, 1).
     """
@@ -103,28 +108,25 @@ class VariationalDropout(CellWrapper):
     @property
     def per_row(self) -> tuple[str, ...]:
         """The cell's, and the mask of `h`."""
-        return (*self.cell.per_row, "h_mask")
+        return (*super().per_row, "h_mask")
 
-    def randomise(self, key: Array, params: Params, xs: Array) -> tuple[Params, Any]:
+    def randomise(self, key: Key, params: Params, xs: Inputs) -> tuple[Params, Any]:
         """Multiplies `xs [T, *batch, D]` by its mask and puts that of `h` among the parameters."""
         key_x, key_h, key_cell = jax.random.split(key, 3)
         x_mask = dropout_mask(key_x, self.input_rate, xs.shape[1:], xs.dtype)
         shape = (*xs.shape[1:-1], self.hidden)
         h_mask = dropout_mask(key_h, self.state_rate, shape, xs.dtype)
-        params, noisy = self.cell.randomise(key_cell, params, xs * x_mask)
+        params, noisy = super().randomise(key_cell, params, xs * x_mask)
         return params | {"h_mask": h_mask}, noisy
 
-    def recur(self, params: Params, state: State) -> Any:
-        """The cell's product with the masked `h`."""
-        return self.cell.recur(params, _masked(params, state))
-
-    def operand(self, params: Params, u: Any, v: Any, state: State) -> Array:
-        """What enters the cell's second product, from the masked `h`."""
-        return self.cell.operand(params, u, v, _masked(params, state))
-
-
-def _masked(params: Params, state: State) -> State:
-    return state._replace(h=state.h * params["h_mask"]) if "h_mask" in params else state
+    def step(self, params: Params, x: Any, state: State) -> tuple[State, Array]:
+        """The cell's step, whose products take the masked `h`."""
+        if "h_mask" not in params:
+            return self.cell.step(params, x, state)
+        inside = {name: value for name, value in params.items() if name != "h_mask"}
+        masked = state._replace(h=state.h * params["h_mask"])
+        step = self.traced(inside, x, state)
+        return step.with_products(lambda place, product: product, inside, x, state, masked)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Zoneout(CellWrapper):
     activations" (2017), section 3.3.
 
     Attributes:
-      cell: a cell with the split.
+      cell: a cell whose state is a NamedTuple with an `h`, its output.
       rate: probability that a unit of `h` keeps its value, in [0, 1).
       cell_rate: the same for `c`; None takes `rate`.
     """
@@ -161,10 +163,10 @@ class Zoneout(CellWrapper):
         parts = self.initial_state()._fields
         return {name: rate for name, rate in rates.items() if name in parts}
 
-    def randomise(self, key: Array, params: Params, xs: Array) -> tuple[Params, Any]:
+    def randomise(self, key: Key, params: Params, xs: Inputs) -> tuple[Params, Any]:
         """Draws `d [T, *batch, H]` for each part of the state."""
         key_cell, *keys = jax.random.split(key, 1 + len(self.rates))
-        params, noisy = self.cell.randomise(key_cell, params, xs)
+        params, noisy = super().randomise(key_cell, params, xs)
         shape = (*xs.shape[:-1], self.hidden)
         noise = {
             name: jax.random.bernoulli(part_key, rate, shape).astype(xs.dtype)
@@ -172,20 +174,10 @@ class Zoneout(CellWrapper):
         }
         return params, Noisy(noisy, noise)
 
-    def project(self, params: Params, x: Any) -> Any:
-        """The cell's `u`, and the noise."""
-        if isinstance(x, Noisy):
-            return Noisy(self.cell.project(params, x.value), x.noise)
-        return self.cell.project(params, x)
-
-    def operand(self, params: Params, u: Any, v: Any, state: State) -> Array:
-        """What enters the cell's second product."""
-        return self.cell.operand(params, self._split(u)[0], v, state)
-
-    def gate(self, params: Params, u: Any, v: Any, state: State) -> tuple[State, Array]:
+    def step(self, params: Params, x: Any, state: State) -> tuple[State, Array]:
         """The mixture of the old state and that which the cell makes."""
-        u, keep = self._split(u)
-        after, _ = self.cell.gate(params, u, v, state)
+        x, keep = (x.value, x.noise) if isinstance(x, Noisy) else (x, self.rates)
+        after, _ = self.cell.step(params, x, state)
         parts = {
             name: d * getattr(state, name) + (1 - d) * getattr(after, name)
             for name, d in keep.items()
@@ -193,12 +185,8 @@ class Zoneout(CellWrapper):
         after = after._replace(**parts)
         return after, after.h
 
-    def _split(self, u: Any) -> tuple[Any, Mapping[str, Any]]:
-        """The cell's `u` and how much of each part of the state is kept."""
-        return (u.value, u.noise) if isinstance(u, Noisy) else (u, self.rates)
 
-
-def dropout_mask(key: Array, rate: float, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+def dropout_mask(key: Key, rate: float, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """0 with probability `rate`, else `1 / (1 - rate)`."""
     keep = jax.random.bernoulli(key, 1 - rate, shape)
     return keep.astype(dtype) / (1 - rate)

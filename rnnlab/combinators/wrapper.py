@@ -3,52 +3,60 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.arrays import Array, Inputs, Key, Params, State
+from rnnlab.cells.base import StandardCell
 from rnnlab.errors import UsageError
+from rnnlab.layer import Arrangement, Cell, NoisyCell
+from rnnlab.tracing import TracedStep
 
 
 class Noisy(NamedTuple):
-    """Inputs `xs`, or later their projection `u`, and the noise that goes beside them.
+    """Inputs of a cell, and the noise that goes beside them.
 
-    The noise is an array of floats with time first: it is scanned, turned around and cut into
-    chunks like the inputs, and a derivative with respect to it exists.
+    The noise is an array of floats with time first: it is scanned, reversed and cut into parts
+    like the inputs, and a derivative with respect to it exists.
     """
 
     value: Any
     noise: Any
 
 
-def on_value(function: Callable[[Any], Any], u: Any) -> Any:
-    """Applies `function` to the projection inside any layers of noise."""
-    if isinstance(u, Noisy):
-        return Noisy(on_value(function, u.value), u.noise)
-    return function(u)
-
-
 @dataclasses.dataclass(frozen=True)
-class CellWrapper:
-    """A cell that does what `cell` does; the base of wrappers that keep the split.
+class CellWrapper(NoisyCell):
+    """A cell that does what `cell` does; a wrapper overrides what it changes, `step` at least.
 
     Parameters are those of `cell`, to whose dict a wrapper may add entries.
 
     Attributes:
-      cell: a cell with the split `project / recur / gate`, or a wrapper of one.
+      cell: a cell, or a wrapper of one.
     """
 
     cell: Any
 
     def __post_init__(self) -> None:
-        if not getattr(self.cell, "is_split", False):
+        if isinstance(self.cell, Arrangement) or not isinstance(self.cell, Cell):
             raise UsageError(
-                f"cell={self.cell!r}: {type(self).__name__} needs a cell with the split "
-                "project / recur / gate; wrap the cells inside a stack, not the stack"
+                f"cell={self.cell!r}: {type(self).__name__} needs a single cell; wrap the cells "
+                "inside a stack, not the stack"
             )
+
+    @property
+    def standard(self) -> StandardCell:
+        """The cell inside all wrappers, where it is one that names its units and gates.
+
+        Raises:
+          AttributeError: a cell that does not.
+        """
+        inside = self.cell.standard if isinstance(self.cell, CellWrapper) else self.cell
+        if not isinstance(inside, StandardCell):
+            raise AttributeError(f"{type(inside).__name__} names no gates")
+        return inside
 
     @property
     def hidden(self) -> int:
@@ -62,30 +70,20 @@ class CellWrapper:
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """Names of the cell's blocks of gates."""
-        return self.cell.blocks
+        """Names of the cell's gate blocks."""
+        return self.standard.blocks
 
     @property
     def recurrent_blocks(self) -> tuple[str, ...]:
-        """Names of the blocks of the cell's `wh`."""
-        return self.cell.recurrent_blocks
-
-    @property
-    def reset_first(self) -> bool:
-        """Whether the cell has a second product."""
-        return self.cell.reset_first
+        """Names of the gate blocks of the cell's `wh`."""
+        return self.standard.recurrent_blocks
 
     @property
     def per_row(self) -> tuple[str, ...]:
         """Names of the cell's parameters that have a value for each row."""
-        return self.cell.per_row
+        return self.cell.per_row if isinstance(self.cell, NoisyCell) else ()
 
-    @property
-    def is_split(self) -> bool:
-        """Whether `step` is the composition of `recur` and `gate`: always."""
-        return True
-
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws the cell's parameters."""
         return self.cell.init(key, features_in, dtype)
 
@@ -95,34 +93,20 @@ class CellWrapper:
         """The cell's initial state."""
         return self.cell.initial_state(batch_shape, dtype)
 
-    def randomise(self, key: Array, params: Params, xs: Array) -> tuple[Params, Any]:
+    def randomise(self, key: Key, params: Params, xs: Inputs) -> tuple[Params, Any]:
         """Draws the cell's noise for `xs [T, *batch, D]`."""
-        return self.cell.randomise(key, params, xs)
+        if isinstance(self.cell, NoisyCell):
+            return self.cell.randomise(key, params, xs)
+        return params, xs
 
-    def project(self, params: Params, x: Any) -> Any:
-        """The cell's `u`."""
-        return self.cell.project(params, x)
+    def step(self, params: Params, x: Any, state: State) -> tuple[State, Array]:
+        """The cell's step."""
+        return self.cell.step(params, x, state)
 
-    def recur(self, params: Params, state: State) -> Any:
-        """The cell's `v`."""
-        return self.cell.recur(params, state)
+    def traced(self, params: Params, x: Any, state: State) -> TracedStep:
+        """The cell's step taken apart, for arguments like these."""
+        return TracedStep(self.cell, *jax.tree.map(_shape, (params, x, state)))
 
-    def operand(self, params: Params, u: Any, v: Any, state: State) -> Array:
-        """What enters the cell's second product."""
-        return self.cell.operand(params, u, v, state)
 
-    def recur_operand(self, params: Params, operand: Array) -> Array:
-        """The cell's second product."""
-        return self.cell.recur_operand(params, operand)
-
-    def gate(self, params: Params, u: Any, v: Any, state: State) -> tuple[State, Array]:
-        """The cell's elementwise part."""
-        return self.cell.gate(params, u, v, state)
-
-    def products(self, params: Params, u: Any, state: State) -> Any:
-        """What `gate` receives as `v`, composed of the methods above."""
-        return Cell.products(self, params, u, state)  # pyright: ignore[reportArgumentType]
-
-    def step(self, params: Params, u: Any, state: State) -> tuple[State, Array]:
-        """One step from `u`, composed of the methods above."""
-        return Cell.step(self, params, u, state)  # pyright: ignore[reportArgumentType]
+def _shape(a: Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(a.shape, a.dtype)

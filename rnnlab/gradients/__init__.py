@@ -19,18 +19,25 @@ from rnnlab.gradients.adjoint import AdjointProfile, adjoint_profile
 from rnnlab.gradients.jacobian import StateJacobian, one_step_jacobian, state_jacobian
 from rnnlab.gradients.lyapunov import LyapunovExponents, lyapunov_exponents
 from rnnlab.gradients.parameters import ParameterGradients, parameter_gradients
-from rnnlab.gradients.recurrent import RecurrentMatrix, recurrent_matrices
+from rnnlab.gradients.recurrent import (
+    RecurrentLeaves,
+    RecurrentMatrix,
+    recurrent_leaves,
+    recurrent_matrices,
+)
 
 __all__ = [
     "AdjointProfile",
     "LyapunovExponents",
     "ParameterGradients",
+    "RecurrentLeaves",
     "RecurrentMatrix",
     "StateJacobian",
     "adjoint_profile",
     "lyapunov_exponents",
     "one_step_jacobian",
     "parameter_gradients",
+    "recurrent_leaves",
     "recurrent_matrices",
     "state_jacobian",
     "theory",

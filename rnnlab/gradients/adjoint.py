@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, State
+from rnnlab.arrays import Array, State
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step import Step, check, check_finite, take_apart, trajectory
+from rnnlab.gradients.step import Step, check, check_finite, prepare, take_apart, trajectory
 
 Loss = str | Array
 
@@ -95,10 +95,9 @@ def _profile(
     names: tuple[str, ...],
 ) -> AdjointProfile:
     with jax.default_matmul_precision("highest"):
-        us = cell.project(params, xs)
-        befores = trajectory(cell, params, us, state)
-        first = jax.tree.map(lambda a: a[0], us)
-        step = take_apart(lambda u, s: cell.step(params, u, s), first, state)
+        prepared = prepare(cell, params, xs, state)
+        us, befores = prepared.us, trajectory(prepared, state)
+        step = take_apart(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
 
         def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, list[Scaled]]:
             time, u, before = inputs
@@ -124,7 +123,7 @@ def resolve_loss(
     cell: Any, params: Any, xs: Array, state: State, loss: Loss, key: Array | None
 ) -> tuple[str, Array]:
     """The kind of the loss ("last", "every", "given") and its weights, for `cotangent`."""
-    y = jax.eval_shape(lambda p, x, s: cell.step(p, cell.project(p, x), s)[1], params, xs[0], state)
+    y = jax.eval_shape(lambda p, x, s: cell.step(p, x, s)[1], params, xs[0], state)
     if isinstance(loss, str):
         if loss not in ("last", "every"):
             raise UsageError(

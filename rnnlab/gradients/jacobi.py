@@ -20,7 +20,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array
+from rnnlab.arrays import Array
 from rnnlab.gradients import scaled
 from rnnlab.gradients.scaled import Scaled
 

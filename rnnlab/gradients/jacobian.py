@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.cells.base import Array, State, check_positive
+from rnnlab.arrays import Array, State
+from rnnlab.cells.base import check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import jacobi, scaled
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step import Step, check, take_apart
+from rnnlab.gradients.step import Step, check, prepare, take_apart
 from rnnlab.gradients.tangents import (
     Tangents,
     initial_tangents,
@@ -134,9 +135,9 @@ def _measure(
     every: int,
 ) -> StateJacobian:
     with jax.default_matmul_precision("highest"):
-        us = cell.project(params, xs)
-        first = jax.tree.map(lambda a: a[0], us)
-        step = take_apart(lambda u, s: cell.step(params, u, s), first, state)
+        prepared = prepare(cell, params, xs, state)
+        us = prepared.us
+        step = take_apart(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
         rows_of = state_parts.find(state, of, "of")
         columns_of = state_parts.find(state, wrt, "wrt")
         leaves = _closure(step, state, {*rows_of, *columns_of})
@@ -216,9 +217,8 @@ def one_step_jacobian(cell: Any, params: Any, x: Array, state: State) -> Array:
       UsageError: shapes or dtypes that do not fit, NaN or inf.
     """
     state = check(cell, params, x[None], state)
-    u = cell.project(params, x)
     leaves = tuple(range(len(jax.tree.leaves(state))))
-    after, push = jax.linearize(lambda s: cell.step(params, u, s)[0], state)
+    after, push = jax.linearize(lambda s: cell.step(params, x, s)[0], state)
     size = sum(state_parts.widths(state))
     batch_shape = jax.tree.leaves(state)[0].shape[:-1]
     basis = jnp.broadcast_to(jnp.eye(size, dtype=x.dtype), (*batch_shape, size, size))

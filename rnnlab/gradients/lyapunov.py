@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.cells.base import Array, State, check_positive
+from rnnlab.arrays import Array, State
+from rnnlab.cells.base import check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
 from rnnlab.gradients.jacobian import check_times
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step import check
+from rnnlab.gradients.step import check, prepare
 from rnnlab.gradients.tangents import initial_tangents, propagate, random_basis
 
 
@@ -100,9 +101,10 @@ def _log_growth(
         batch_shape = jax.tree.leaves(state)[0].shape[:-1]
         basis = random_basis(sum(state_parts.widths(state)), xs.dtype)[:, :count]
         basis = jnp.broadcast_to(basis, (*batch_shape, *basis.shape))
+        prepared = prepare(cell, params, xs, state)
         tangents = propagate(
-            lambda u, s: cell.step(params, u, s)[0],
-            cell.project(params, xs),
+            lambda u, s: prepared.advance(u, s)[0],
+            prepared.us,
             state,
             initial_tangents(basis),
             leaves,

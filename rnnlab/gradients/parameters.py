@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, State
+from rnnlab.arrays import Array, State
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
 from rnnlab.gradients.adjoint import (
@@ -30,7 +30,7 @@ from rnnlab.gradients.adjoint import (
     zero_adjoint,
 )
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step import Step, check, take_apart, trajectory
+from rnnlab.gradients.step import Step, check, prepare, take_apart, trajectory
 
 
 class ParameterGradients(NamedTuple):
@@ -72,9 +72,9 @@ def _gradients(
     cell: Any, params: Any, xs: Array, state: State, weights: Array, kind: str
 ) -> ParameterGradients:
     with jax.default_matmul_precision("highest"):
-        befores = trajectory(cell, params, cell.project(params, xs), state)
+        befores = trajectory(prepare(cell, params, xs, state), state)
         step = take_apart(
-            lambda inputs, s: cell.step(inputs[0], cell.project(*inputs), s),
+            lambda inputs, s: cell.step(*inputs, s),
             (params, xs[0]),
             state,
         )

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, State
+from rnnlab.arrays import Array, State
 from rnnlab.errors import UsageError
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+
 from rnnlab import initializers
-from rnnlab.cells.base import Array, Params
+from rnnlab.arrays import Array, Params
+from rnnlab.cells.base import StandardCell
 from rnnlab.combinators import Bidirectional, Residual, Stack
+from rnnlab.combinators.wrapper import CellWrapper
 from rnnlab.errors import UsageError
 from rnnlab.gradients.step import check_finite
+from rnnlab.layer import Cell
+from rnnlab.tracing import TracedStep
 
 
 class RecurrentMatrix(NamedTuple):
@@ -23,6 +32,64 @@ class RecurrentMatrix(NamedTuple):
     spectral_radius: Array
     sigma_max: Array
     singular_values: Array
+
+
+class RecurrentLeaves(NamedTuple):
+    """Where the recurrent matrices stand in the parameters of a cell.
+
+    Attributes:
+      places: of the leaves `[H, kH]`, k square gate blocks each, in the order of the tree.
+      gates: a name for each gate block of all these leaves.
+    """
+
+    places: tuple[int, ...]
+    gates: tuple[str, ...]
+
+    def get(self, params: Params) -> tuple[Array, ...]:
+        """The leaves."""
+        leaves = jax.tree.leaves(params)
+        return tuple(leaves[place] for place in self.places)
+
+    def replace(self, params: Params, values: Sequence[Array]) -> Params:
+        """The parameters with other leaves there."""
+        leaves, tree = jax.tree.flatten(params)
+        for place, value in zip(self.places, values, strict=True):
+            leaves[place] = value
+        return jax.tree.unflatten(tree, leaves)
+
+
+@lru_cache(maxsize=256)
+def recurrent_leaves(cell: Cell) -> RecurrentLeaves:
+    """Finds the recurrent matrices of a cell.
+
+    For the cells here that is `wh`, with the names of its gates. For any other cell they are the
+    parameters of which the weights of its products with the state are made, as far as they are
+    square blocks side by side; gate blocks are named after the parameter.
+    """
+    params = jax.eval_shape(lambda: cell.init(jax.random.key(0), 1, jnp.float32))
+    paths = [
+        jax.tree_util.keystr(path, simple=True, separator=".")
+        for path, _ in jax.tree_util.tree_leaves_with_path(params)
+    ]
+    inside = cell.standard if isinstance(cell, CellWrapper) else cell
+    if isinstance(inside, StandardCell):
+        if "wh" not in paths:
+            return RecurrentLeaves((), ())
+        return RecurrentLeaves((paths.index("wh"),), inside.recurrent_blocks)
+    state = jax.eval_shape(lambda: cell.initial_state((), jnp.float32))
+    step = TracedStep(cell, params, jax.ShapeDtypeStruct((1,), jnp.float32), state)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(params)]
+    square = [i for i in step.recurrent_leaves() if _are_square_blocks(shapes[i])]
+    gates = []
+    for place in square:
+        count = shapes[place][1] // shapes[place][0]
+        more = [f"{paths[place]}.{gate}" for gate in range(count)]
+        gates += [paths[place]] if count == 1 else more
+    return RecurrentLeaves(tuple(square), tuple(gates))
+
+
+def _are_square_blocks(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and shape[0] > 0 and shape[1] > 0 and shape[1] % shape[0] == 0
 
 
 def recurrent_matrices(cell: Any, params: Any) -> dict[str, RecurrentMatrix]:
@@ -59,18 +126,19 @@ def _measure(cell: Any, params: Any, prefix: str) -> dict[str, RecurrentMatrix]:
     return found
 
 
-def _measure_cell(cell: Any, params: Params, prefix: str) -> dict[str, RecurrentMatrix]:
-    if "wh" not in params:
-        return {}
-    blocks = initializers.gate_blocks(params["wh"])
-    names = cell.recurrent_blocks
-    if blocks.shape[-3] != len(names):
+def _measure_cell(cell: Cell, params: Params, prefix: str) -> dict[str, RecurrentMatrix]:
+    found = recurrent_leaves(cell)
+    blocks = [initializers.gate_blocks(leaf) for leaf in found.get(params)]
+    if sum(leaf.shape[-3] for leaf in blocks) != len(found.gates):
         raise UsageError(
-            f"params['wh'] has {blocks.shape[-3]} blocks: {type(cell).__name__} needs one for each "
-            f"of {', '.join(names)}"
+            f"params have {sum(leaf.shape[-3] for leaf in blocks)} recurrent gate blocks: "
+            f"{type(cell).__name__} needs one for each of {', '.join(found.gates)}"
         )
-    radius, sigma = initializers.spectral_radius(blocks), initializers.singular_values(blocks)
+    if not blocks:
+        return {}
+    every = jnp.concatenate(blocks, axis=-3)
+    radius, sigma = initializers.spectral_radius(every), initializers.singular_values(every)
     return {
         prefix + name: RecurrentMatrix(radius[..., i], sigma[..., i, 0], sigma[..., i, :])
-        for i, name in enumerate(names)
+        for i, name in enumerate(found.gates)
     }

@@ -17,8 +17,10 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
 
-from rnnlab.cells.base import Array, State
+from rnnlab.arrays import Array, Inputs, Params, State
 from rnnlab.errors import UsageError
+from rnnlab.layer import Cell, Layer, streams
+from rnnlab.tracing import TracedStep, project_all, trace
 from rnnlab.unroll import check_inputs, check_state
 
 
@@ -38,9 +40,9 @@ class Step(NamedTuple):
     reads: tuple[frozenset[int], ...]
 
 
-def check(cell: Any, params: Any, xs: Array, state: State | None) -> State:
+def check(cell: Layer, params: Params, xs: Inputs, state: State | None) -> State:
     """Raises UsageError for what cannot be measured; returns the state before the first step."""
-    if not hasattr(cell, "step"):
+    if not streams(cell):
         raise UsageError(
             f"cell={type(cell).__name__}: reads the sequence in both directions, so that it has no "
             "state of one time; measure each direction by itself, the backward one on xs[::-1]"
@@ -75,13 +77,33 @@ def check_finite(name: str, tree: Any) -> None:
         )
 
 
-def trajectory(cell: Any, params: Any, us: Any, state: State) -> State:
-    """The states before each step, `s_0 … s_{T-1}` `[T, *batch, H]`, from the projected inputs."""
+class Prepared(NamedTuple):
+    """A cell and its inputs, with all that depends on the inputs alone computed.
+
+    Attributes:
+      us: the projected inputs of all steps, leaves `[T, ...]`.
+      advance: `(u, s) -> (s', y)`, the step from the projected input.
+    """
+
+    us: tuple[Array, ...]
+    advance: Callable[[Any, State], tuple[State, Array]]
+
+
+def prepare(cell: Cell, params: Params, xs: Inputs, state: State) -> Prepared:
+    """Projects the inputs `xs [T, *batch, D]` in one product for all steps."""
+    traced: TracedStep = trace(cell, params, xs, state)
+    return Prepared(
+        project_all(traced, params, xs), lambda u, state: traced.advance(params, u, state)
+    )
+
+
+def trajectory(prepared: Prepared, state: State) -> State:
+    """The states before each step, `s_0 … s_{T-1}` `[T, *batch, H]`."""
 
     def body(state: State, u: Any) -> tuple[State, State]:
-        return cell.step(params, u, state)[0], state
+        return prepared.advance(u, state)[0], state
 
-    return jax.lax.scan(body, state, us)[1]
+    return jax.lax.scan(body, state, prepared.us)[1]
 
 
 def take_apart(

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlab.cells import GRU, Elman
-from rnnlab.cells.base import Cell
+from rnnlab.cells.base import StandardCell
 from rnnlab.errors import UsageError
 
 Weights = dict[str, Any]
@@ -29,7 +29,7 @@ def namespace(array: Any) -> ModuleType:
 
 def describe(cell: Any) -> str:
     """A cell in words: its kind, size, and its gates in their order or its activation."""
-    if not isinstance(cell, Cell):
+    if not isinstance(cell, StandardCell):
         return type(cell).__name__
     detail = f"gates {', '.join(cell.blocks)}" if len(cell.blocks) > 1 else ""
     detail = cell.activation if isinstance(cell, Elman) else detail
@@ -43,13 +43,13 @@ def check_cell(peer: str, cell: Any, twins: Mapping[type, str]) -> None:
         raise UsageError(f"cell={describe(cell)}: has no equal in {peer}, only {known}")
 
 
-def check_twin(peer: str, cell: Cell, found: str, wanted: str) -> None:
+def check_twin(peer: str, cell: StandardCell, found: str, wanted: str) -> None:
     """Raises UsageError unless the peer's module is of the kind that equals `cell`."""
     if found != wanted:
         raise UsageError(f"weights are of {peer}'s {found}: {describe(cell)} equals {wanted}")
 
 
-def check_activation(peer: str, cell: Cell, allowed: Iterable[str]) -> None:
+def check_activation(peer: str, cell: StandardCell, allowed: Iterable[str]) -> None:
     """Raises UsageError where the peer has fixed activations and the cell has another."""
     if isinstance(cell, Elman) and cell.activation not in (allowed := tuple(allowed)):
         raise UsageError(f"activation={cell.activation!r}: {peer} has {' and '.join(allowed)} only")
@@ -85,7 +85,9 @@ def _as_array(name: str, value: Any) -> Any:
     return np.asarray(value)
 
 
-def check_names(owner: str, cell: Cell, given: Iterable[str], needed: Iterable[str]) -> None:
+def check_names(
+    owner: str, cell: StandardCell, given: Iterable[str], needed: Iterable[str]
+) -> None:
     """Raises UsageError unless the weights are those that are needed, no more and no less."""
     given, needed = list(given), list(needed)
     missing = [name for name in needed if name not in given]
@@ -98,7 +100,7 @@ def check_names(owner: str, cell: Cell, given: Iterable[str], needed: Iterable[s
         )
 
 
-def check_shape(name: str, array: Any, cell: Cell, shape: tuple[int | None, ...]) -> None:
+def check_shape(name: str, array: Any, cell: StandardCell, shape: tuple[int | None, ...]) -> None:
     """Raises UsageError unless the array has that shape; None stands for the free size `D`."""
     fits = len(array.shape) == len(shape) and all(
         want in (None, got) for want, got in zip(shape, array.shape, strict=True)
@@ -110,7 +112,7 @@ def check_shape(name: str, array: Any, cell: Cell, shape: tuple[int | None, ...]
         )
 
 
-def check_params(cell: Cell, params: Any, features_in: int | None = None) -> Weights:
+def check_params(cell: StandardCell, params: Any, features_in: int | None = None) -> Weights:
     """The parameters of one cell as arrays; UsageError unless they have its names and shapes."""
     if not isinstance(params, Mapping):
         raise UsageError(f"params is {type(params).__name__}: {describe(cell)} needs a dict")

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rnnlab.arrays import Params
 from rnnlab.cells import GRU, LSTM
-from rnnlab.cells.base import Cell, Params
+from rnnlab.cells.base import StandardCell
 from rnnlab.interop.checks import (
     as_arrays,
     check_cell,
@@ -25,7 +26,7 @@ PEER = "Equinox"
 TWINS = {LSTM: "LSTMCell", GRU: "GRUCell, reset after the product"}
 
 
-def from_equinox(cell: Cell, module: Any) -> Params:
+def from_equinox(cell: StandardCell, module: Any) -> Params:
     """The parameters of `cell` from an Equinox cell; `use_bias=False` gives zeros.
 
     Args:
@@ -36,7 +37,7 @@ def from_equinox(cell: Cell, module: Any) -> Params:
       UsageError: a cell that Equinox does not have; a module of another kind or size.
     """
     check_cell(PEER, cell, TWINS)
-    check_twin(PEER, cell, type(module).__name__, f"{type(cell).__name__}Cell")
+    check_twin(PEER, cell, type(module).__name__, f"{type(cell).__name__}StandardCell")
     shapes = _shapes(cell)
     found = {name: getattr(module, name) for name in shapes}
     arrays = as_arrays(PEER, {name: a for name, a in found.items() if a is not None})
@@ -49,7 +50,7 @@ def from_equinox(cell: Cell, module: Any) -> Params:
     return params | {"bh": arrays["bias_n"]} if isinstance(cell, GRU) else params
 
 
-def to_equinox(cell: Cell, params: Params) -> Any:
+def to_equinox(cell: StandardCell, params: Params) -> Any:
     """The `equinox.nn.LSTMCell` or `GRUCell` that equals `cell`. Needs Equinox.
 
     Raises:
@@ -70,7 +71,7 @@ def to_equinox(cell: Cell, params: Params) -> Any:
     )
 
 
-def _shapes(cell: Cell) -> dict[str, Any]:
+def _shapes(cell: StandardCell) -> dict[str, Any]:
     width = len(cell.blocks) * cell.hidden
     shapes = {"weight_ih": (width, None), "weight_hh": (width, cell.hidden), "bias": (width,)}
     return shapes | {"bias_n": (cell.hidden,)} if isinstance(cell, GRU) else shapes

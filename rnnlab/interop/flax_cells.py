@@ -1,7 +1,7 @@
 """Cells of Flax as cells of rnnlab, run by `unroll`.
 
-Their step is one function, not split into `project / recur / gate`, so that wrappers of a single
-cell refuse them. All strategies but `cudnn` run them; `hoisted` finds the products in the step.
+They have the three methods of a cell and nothing more, which is enough: the engine finds the
+products in their step by tracing it. All strategies but `cudnn` run them.
 """
 
 from __future__ import annotations
@@ -14,26 +14,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rnnlab.cells.base import Array, Cell, Initializer, Params, State
+from rnnlab.arrays import Array, Input, Key, Params, State
 from rnnlab.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
-class _FlaxCell(Cell):
-    """What both have in common: the number of units is the module's, and so are the draws."""
-
-    hidden: int = dataclasses.field(init=False)
-    wx_init: Initializer = dataclasses.field(init=False, repr=False, compare=False)
-    wh_init: Initializer = dataclasses.field(init=False, repr=False, compare=False)
-
-    def project(self, params: Params, x: Array) -> Array:
-        """`x` as it is, as the module multiplies it inside the step."""
-        del params
-        return x
-
-
-@dataclasses.dataclass(frozen=True)
-class LinenCell(_FlaxCell):
+class LinenCell:
     """A cell of Flax Linen. Parameters are what stands under `"params"`, states the carry.
 
     Attributes:
@@ -47,10 +33,13 @@ class LinenCell(_FlaxCell):
             raise UsageError(
                 f"module={self.module!r}: must be a cell of Flax Linen with `features`"
             )
-        object.__setattr__(self, "hidden", self.module.features)
-        super().__post_init__()
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    @property
+    def hidden(self) -> int:
+        """Number of units of the module."""
+        return self.module.features
+
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws the module's parameters."""
         carry = self.initial_state((), dtype)
         variables = self.module.init(key, carry, jnp.zeros((features_in,), dtype))
@@ -63,13 +52,13 @@ class LinenCell(_FlaxCell):
         shape = (*batch_shape, self.hidden)
         return _cast(self.module.initialize_carry(jax.random.key(0), shape), dtype)
 
-    def step(self, params: Params, u: Array, state: State) -> tuple[State, Array]:
-        """Applies the module to the input `u`."""
-        return self.module.apply({"params": params}, state, u)
+    def step(self, params: Params, x: Input, state: State) -> tuple[State, Array]:
+        """Applies the module to the input `x`."""
+        return self.module.apply({"params": params}, state, x)
 
 
 @dataclasses.dataclass(frozen=True)
-class NNXCell(_FlaxCell):
+class NNXCell:
     """A cell of Flax NNX. Parameters are its `nnx.Param`s as a dict, states the carry.
 
     Those of a module at hand are `nnx.to_pure_dict(nnx.state(module, nnx.Param))`.
@@ -87,10 +76,13 @@ class NNXCell(_FlaxCell):
             raise UsageError(
                 f"make={self.make!r}: must make a cell of Flax NNX with `hidden_features`"
             )
-        object.__setattr__(self, "hidden", module.hidden_features)
-        super().__post_init__()
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    @property
+    def hidden(self) -> int:
+        """Number of units of the module."""
+        return self._abstract(1).hidden_features
+
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws the module's parameters."""
         from flax import nnx
 
@@ -106,13 +98,13 @@ class NNXCell(_FlaxCell):
         shape = (*batch_shape, self.hidden)
         return _cast(self._abstract(1).initialize_carry(shape, nnx.Rngs(0)), dtype)
 
-    def step(self, params: Params, u: Array, state: State) -> tuple[State, Array]:
-        """Calls the module on the input `u`."""
+    def step(self, params: Params, x: Input, state: State) -> tuple[State, Array]:
+        """Calls the module on the input `x`."""
         from flax import nnx
 
-        module = self._abstract(u.shape[-1])
+        module = self._abstract(x.shape[-1])
         nnx.update(module, params)
-        return module(state, u)
+        return module(state, x)
 
     def _abstract(self, features_in: int) -> Any:
         """A module without numbers, to be given the parameters."""

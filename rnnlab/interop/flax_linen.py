@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rnnlab.arrays import Params
 from rnnlab.cells import GRU, LSTM, Elman
-from rnnlab.cells.base import Cell, Params
+from rnnlab.cells.base import StandardCell
 from rnnlab.interop.checks import (
     Weights,
     as_arrays,
@@ -35,7 +36,7 @@ TWINS = {
 }
 
 
-def from_linen(cell: Cell, variables: Mapping[str, Any]) -> Params:
+def from_linen(cell: StandardCell, variables: Mapping[str, Any]) -> Params:
     """The parameters of `cell` from what `init` of the Linen cell returned.
 
     Args:
@@ -58,7 +59,7 @@ def from_linen(cell: Cell, variables: Mapping[str, Any]) -> Params:
     }
 
 
-def to_linen(cell: Cell, params: Params) -> dict[str, Any]:
+def to_linen(cell: StandardCell, params: Params) -> dict[str, Any]:
     """The weights of the Linen cell that equals `cell`, what stands under `"params"`.
 
     With them: `module.apply({"params": to_linen(cell, params)}, carry, x)`
@@ -74,7 +75,7 @@ def to_linen(cell: Cell, params: Params) -> dict[str, Any]:
     return nest(flat)
 
 
-def _names(cell: Cell) -> dict[str, list[str]]:
+def _names(cell: StandardCell) -> dict[str, list[str]]:
     """For each of our parameters the names of its blocks in Linen."""
     if isinstance(cell, Elman):
         return {"wx": ["i/kernel"], "wh": ["h/kernel"], "b": ["i/bias"]}

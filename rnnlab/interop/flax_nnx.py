@@ -15,8 +15,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from rnnlab.arrays import Params
 from rnnlab.cells import GRU, LSTM, Elman
-from rnnlab.cells.base import Cell, Params, activation_by_name
+from rnnlab.cells.base import StandardCell, activation_by_name
 from rnnlab.errors import UsageError
 from rnnlab.interop.checks import (
     Weights,
@@ -40,7 +41,7 @@ TWINS = {
 }
 
 
-def from_nnx(cell: Cell, weights: Any) -> Params:
+def from_nnx(cell: StandardCell, weights: Any) -> Params:
     """The parameters of `cell` from an NNX cell, its `nnx.state`, or that as a dict.
 
     Args:
@@ -73,7 +74,7 @@ def from_nnx(cell: Cell, weights: Any) -> Params:
     return params
 
 
-def to_nnx(cell: Cell, params: Params, *, optimized: bool = True) -> dict[str, Any]:
+def to_nnx(cell: StandardCell, params: Params, *, optimized: bool = True) -> dict[str, Any]:
     """The parameters of the NNX cell that equals `cell`, as a dict.
 
     With them: `nnx.update(module, to_nnx(cell, params))`
@@ -100,7 +101,7 @@ def to_nnx(cell: Cell, params: Params, *, optimized: bool = True) -> dict[str, A
     return nest(flat)
 
 
-def _names(cell: Cell, optimized: bool) -> dict[str, list[str]]:
+def _names(cell: StandardCell, optimized: bool) -> dict[str, list[str]]:
     """For each of our parameters the names of its blocks in NNX."""
     if not isinstance(cell, LSTM):
         return {"wx": ["dense_i/kernel"], "wh": ["dense_h/kernel"], "b": ["dense_i/bias"]}
@@ -118,7 +119,7 @@ def _value(leaf: Any) -> Any:
     return leaf.get_value() if hasattr(leaf, "get_value") else leaf
 
 
-def _check_functions(cell: Cell, module: Any) -> None:
+def _check_functions(cell: StandardCell, module: Any) -> None:
     """Raises UsageError unless the module computes with the activations of `cell`."""
     if getattr(module, "residual", False):
         raise UsageError(f"weights are of a residual {type(module).__name__}: no {describe(cell)}")
@@ -127,7 +128,9 @@ def _check_functions(cell: Cell, module: Any) -> None:
     _check_function(cell, module, "activation_fn", activation_by_name(name))
 
 
-def _check_function(cell: Cell, module: Any, name: str, wanted: Callable[[Any], Any]) -> None:
+def _check_function(
+    cell: StandardCell, module: Any, name: str, wanted: Callable[[Any], Any]
+) -> None:
     """Compares at a few points; the same function goes by many names."""
     points = jnp.linspace(-2, 2, 6, dtype=jnp.float32)
     found = getattr(module, name, wanted)

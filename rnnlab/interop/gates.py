@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnlab.cells import GRU
-from rnnlab.cells.base import Cell
+from rnnlab.cells.base import StandardCell
 from rnnlab.interop.checks import Weights, namespace
 
 
@@ -22,7 +22,7 @@ def split(array: Any, gates: Sequence[str]) -> dict[str, Any]:
     return dict(zip(gates, parts, strict=True))
 
 
-def join_biases(cell: Cell, b_ih: Any, b_hh: Any) -> Weights:
+def join_biases(cell: StandardCell, b_ih: Any, b_hh: Any) -> Weights:
     """One bias from two, `b = b_ih + b_hh`, gates in the cell's order.
 
     In the GRU the candidate's recurrent bias stands inside the reset and stays by itself, as `bh`.
@@ -35,7 +35,7 @@ def join_biases(cell: Cell, b_ih: Any, b_hh: Any) -> Weights:
     return {"b": b_ih + outside, "bh": inside}
 
 
-def second_bias(cell: Cell, params: Weights) -> Any:
+def second_bias(cell: StandardCell, params: Weights) -> Any:
     """The bias `b_hh` beside `b_ih = b`: zero, but for the GRU's `bh`."""
     zeros = namespace(params["b"]).zeros_like(params["b"])
     if not isinstance(cell, GRU):

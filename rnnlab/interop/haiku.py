@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rnnlab.arrays import Params
 from rnnlab.cells import LSTM, Elman, GRUResetBefore
-from rnnlab.cells.base import Cell, Params
+from rnnlab.cells.base import StandardCell
 from rnnlab.errors import UsageError
 from rnnlab.interop.checks import (
     Weights,
@@ -44,7 +45,7 @@ LSTM_ORDER = ("i", "g", "f", "o")
 GRU_ORDER = ("z", "r", "n")
 
 
-def from_haiku(cell: Cell, weights: Mapping[str, Any], name: str | None = None) -> Params:
+def from_haiku(cell: StandardCell, weights: Mapping[str, Any], name: str | None = None) -> Params:
     """The parameters of `cell` from those of a transformed Haiku function.
 
     Args:
@@ -77,7 +78,9 @@ def from_haiku(cell: Cell, weights: Mapping[str, Any], name: str | None = None) 
     }
 
 
-def to_haiku(cell: Cell, params: Params, name: str | None = None) -> dict[str, dict[str, Any]]:
+def to_haiku(
+    cell: StandardCell, params: Params, name: str | None = None
+) -> dict[str, dict[str, Any]]:
     """The parameters of the Haiku module that equals `cell`, as `apply` takes them.
 
     The bias of the LSTM's forget gate is rounded by the subtraction of 1; all else is exact.
@@ -111,12 +114,12 @@ def to_haiku(cell: Cell, params: Params, name: str | None = None) -> dict[str, d
     }
 
 
-def _check(cell: Cell) -> None:
+def _check(cell: StandardCell) -> None:
     check_cell(PEER, cell, TWINS)
     check_activation(PEER, cell, ("relu",))
 
 
-def _inside(cell: Cell, weights: Mapping[str, Any], name: str) -> Weights:
+def _inside(cell: StandardCell, weights: Mapping[str, Any], name: str) -> Weights:
     """The arrays of the module of that name, without the name."""
     inside = {
         path.removeprefix(f"{name}/"): leaf
@@ -131,7 +134,7 @@ def _inside(cell: Cell, weights: Mapping[str, Any], name: str) -> Weights:
     return as_arrays(f"{PEER} {name}", inside)
 
 
-def _shapes(cell: Cell) -> dict[str, tuple[int | None, ...]]:
+def _shapes(cell: StandardCell) -> dict[str, tuple[int | None, ...]]:
     hidden, width = cell.hidden, len(cell.blocks) * cell.hidden
     if isinstance(cell, Elman):
         return {

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rnnlab.arrays import Params
 from rnnlab.cells import GRU, LSTM, Elman, GRUResetBefore
-from rnnlab.cells.base import Cell, Params
+from rnnlab.cells.base import StandardCell
 from rnnlab.errors import UsageError
 from rnnlab.interop.checks import (
     as_arrays,
@@ -39,7 +40,7 @@ TWINS = {
 GRU_ORDER = ("z", "r", "n")
 
 
-def from_keras(cell: Cell, weights: Any) -> Params:
+def from_keras(cell: StandardCell, weights: Any) -> Params:
     """The parameters of `cell` from a Keras layer or its `get_weights()`.
 
     Args:
@@ -67,7 +68,7 @@ def from_keras(cell: Cell, weights: Any) -> Params:
     return {"wx": wx, "wh": wh} | (join_biases(cell, *b) if isinstance(cell, GRU) else {"b": b})
 
 
-def to_keras(cell: Cell, params: Params) -> list[Any]:
+def to_keras(cell: StandardCell, params: Params) -> list[Any]:
     """The weights of the Keras layer that equals `cell`, as a list.
 
     With them, once the layer is built: `layer.set_weights(to_keras(cell, params))`
@@ -83,11 +84,11 @@ def to_keras(cell: Cell, params: Params) -> list[Any]:
     return [reorder(array, cell.blocks, _order(cell)) for array in (p["wx"], p["wh"], b)]
 
 
-def _order(cell: Cell) -> tuple[str, ...]:
+def _order(cell: StandardCell) -> tuple[str, ...]:
     return GRU_ORDER if isinstance(cell, GRU | GRUResetBefore) else cell.blocks
 
 
-def _at_most_three(cell: Cell, weights: Any) -> Sequence[Any]:
+def _at_most_three(cell: StandardCell, weights: Any) -> Sequence[Any]:
     if not isinstance(weights, Sequence) or not 2 <= len(weights) <= 3:
         found = type(weights).__name__
         found += f" of {len(weights)}" if isinstance(weights, Sequence) else ""
@@ -98,7 +99,7 @@ def _at_most_three(cell: Cell, weights: Any) -> Sequence[Any]:
     return weights
 
 
-def _check_layer(cell: Cell, layer: Any) -> None:
+def _check_layer(cell: StandardCell, layer: Any) -> None:
     """Compares what the arrays do not show: kind of layer, activations and the place of reset."""
     kind = {Elman: "SimpleRNN", LSTM: "LSTM"}.get(type(cell), "GRU")
     check_twin(PEER, cell, type(layer).__name__, kind)

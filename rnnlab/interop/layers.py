@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rnnlab.cells.base import Cell, Params
+from rnnlab.arrays import Params
+from rnnlab.cells.base import StandardCell
 from rnnlab.combinators import Bidirectional, Dropout, Stack
 from rnnlab.errors import UsageError
 from rnnlab.interop.checks import Weights, check_cell, check_params, describe
@@ -24,7 +25,7 @@ class Pile(NamedTuple):
       directions: 1, or 2 where every layer is bidirectional.
     """
 
-    cell: Cell
+    cell: StandardCell
     depth: int
     directions: int
 

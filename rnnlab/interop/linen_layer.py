@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import ArrayLike, DTypeLike
 
-from rnnlab.cells.base import Array, State
+from rnnlab.arrays import Array, State
 from rnnlab.interop.sequence import run_sequence
 from rnnlab.strategies import Strategy
 
@@ -80,7 +80,7 @@ class LinenStep(nn.RNNCellBase):
     def __call__(self, carry: State, inputs: Array) -> tuple[State, Array]:
         """One step: the new carry and the output."""
         params = self.param("weights", self.cell.init, inputs.shape[-1], self.param_dtype)
-        return self.cell.step(params, self.cell.project(params, inputs), carry)
+        return self.cell.step(params, inputs, carry)
 
     @nn.nowrap
     def initialize_carry(self, rng: Array, input_shape: tuple[int, ...]) -> State:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 
-from rnnlab.cells.base import Array, State
+from rnnlab.arrays import Array, State
 from rnnlab.interop.sequence import run_sequence
 from rnnlab.strategies import Strategy
 
@@ -118,7 +118,7 @@ class NNXStep(_Weights, nnx.RNNCellBase):
     def __call__(self, carry: State, inputs: Array) -> tuple[State, Array]:
         """One step: the new carry and the output."""
         params = self.params
-        return self.cell.step(params, self.cell.project(params, inputs), carry)
+        return self.cell.step(params, inputs, carry)
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rnnlab.arrays import Params
 from rnnlab.cells import GRU, LSTM, Elman
-from rnnlab.cells.base import Params
 from rnnlab.interop.checks import (
     Weights,
     as_arrays,

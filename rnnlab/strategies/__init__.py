@@ -1,19 +1,29 @@
 """Ways to run a cell over a sequence; all give the outputs and gradients of `autodiff`.
 
-(`Truncated` gives its outputs, and by design another gradient.) A strategy is a plain function, or
-a frozen dataclass that is called like one; `unroll` takes either, or one of the names below, of
-which `supported` tells those that run a layer on the device at hand.
+(`Truncated` gives its outputs, and by design another gradient.) A strategy is a frozen dataclass
+that is called, and says itself which cells it runs; `unroll` takes one, a function like one, or one
+of the names in `STRATEGIES`, of which `supported` tells those that run a layer on the default
+device.
 """
 
 from rnnlab.errors import UsageError
+from rnnlab.layer import Layer, cells_of
 from rnnlab.strategies.auto import auto
 from rnnlab.strategies.autodiff import autodiff
-from rnnlab.strategies.control import Control, Strategy
+from rnnlab.strategies.base import (
+    BaseStrategy,
+    Runner,
+    Strategy,
+    StrategyWarning,
+    as_strategy,
+    default_device,
+    on_cuda,
+)
+from rnnlab.strategies.control import Control
 from rnnlab.strategies.cudnn import CuDNN, cudnn
 from rnnlab.strategies.hoisted import hoisted
 from rnnlab.strategies.rematerialised import Rematerialised, rematerialised
 from rnnlab.strategies.split import Split, split
-from rnnlab.strategies.support import supported
 from rnnlab.strategies.truncated import Truncated
 
 #: Strategies that need no setting, by the name that flags use.
@@ -28,30 +38,61 @@ STRATEGIES: dict[str, Strategy] = {
 
 __all__ = [
     "STRATEGIES",
+    "BaseStrategy",
     "Control",
     "CuDNN",
     "Rematerialised",
     "Split",
     "Strategy",
+    "StrategyWarning",
     "Truncated",
     "auto",
     "autodiff",
+    "automatic",
     "by_name",
     "cudnn",
+    "default_device",
     "hoisted",
+    "on_cuda",
     "rematerialised",
     "split",
     "supported",
 ]
 
 
-def by_name(strategy: str | Strategy) -> Strategy:
-    """The strategy called by that name; anything callable is returned as it is."""
+def by_name(strategy: str | Strategy | Runner) -> Strategy:
+    """The strategy called by that name; a strategy or a function like one as it is.
+
+    Raises:
+      UsageError: an unknown name.
+    """
     if callable(strategy):
-        return strategy
+        return as_strategy(strategy)
     if not isinstance(strategy, str) or strategy not in STRATEGIES:
         raise UsageError(
-            f"strategy={strategy!r}: unknown, choose one of {', '.join(STRATEGIES)}, "
-            "or pass Truncated(steps), Rematerialised(chunk) or Split(inner, devices)"
+            f"strategy={strategy!r}: unknown, choose one of {', '.join(STRATEGIES)}, or pass "
+            "Truncated(steps), Rematerialised(time_block) or Split(inner, devices)"
         )
     return STRATEGIES[strategy]
+
+
+def automatic() -> tuple[str, ...]:
+    """Names of the strategies among which `auto` chooses."""
+    return tuple(
+        name
+        for name, strategy in STRATEGIES.items()
+        if isinstance(strategy, BaseStrategy) and strategy.automatic
+    )
+
+
+def supported(layer: Layer) -> tuple[str, ...]:
+    """Names of the strategies that run a cell, or all cells of a combinator, on this device.
+
+    `cudnn` may still refuse a dtype or resets, which belong to a call and not to the layer.
+    """
+    cells = cells_of(layer)
+    return tuple(
+        name
+        for name, strategy in STRATEGIES.items()
+        if all(strategy.refuses(cell) is None for cell in cells)
+    )

@@ -12,6 +12,7 @@ of the three sizes; a backend that is not in the table takes `autodiff`.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 from collections.abc import Iterable
 from functools import cache, partial
@@ -20,16 +21,14 @@ from typing import Any, NamedTuple
 
 import jax
 
-from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.arrays import Inputs, Outputs, Params, State
+from rnnlab.layer import Cell
 from rnnlab.strategies.autodiff import autodiff
-from rnnlab.strategies.control import Control, Strategy
-from rnnlab.strategies.cudnn import cudnn
-from rnnlab.strategies.hoisted import hoisted
-from rnnlab.strategies.support import default_device, supported
+from rnnlab.strategies.base import BaseStrategy, Strategy, default_device
+from rnnlab.strategies.control import Control
+from rnnlab.tracing import trace
 
 TABLE = "auto.tsv"
-#: The strategies among which it chooses: those that run one program on one device.
-CHOICES: dict[str, Strategy] = {"autodiff": autodiff, "hoisted": hoisted, "cudnn": cudnn}
 
 
 class Entry(NamedTuple):
@@ -43,28 +42,40 @@ class Entry(NamedTuple):
     gradient: str
 
 
-def auto(
-    cell: Cell, params: Params, xs: Any, state: State, control: Control
-) -> tuple[State, Array]:
-    """Runs the fastest strategy known. Where that is not `autodiff`, reverse mode only."""
+@dataclasses.dataclass(frozen=True)
+class Auto(BaseStrategy):
+    """Runs the fastest strategy known for a layer of its size.
+
+    Where that is not `autodiff`, it has reverse mode only.
+    """
+
+    def __call__(
+        self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
+    ) -> tuple[State, Outputs]:
+        """Looks the layer up, and runs it."""
+        leaf = jax.tree.leaves(state)[0]
+        gates, rows, hidden = _size(cell, params, xs, state)
+        entry = nearest(table(), default_device().platform, gates, rows, hidden)
+        if entry is None:
+            return autodiff(cell, params, xs, state, control)
+        forward, gradient = (
+            _chosen(name, cell, leaf.dtype, control) for name in (entry.forward, entry.gradient)
+        )
+        if forward is gradient:
+            return forward(cell, params, xs, state, control)
+        results: Any = _either(cell, forward, gradient, params, xs, state, control)
+        return results
+
+
+def _size(cell: Cell, params: Params, xs: Inputs, state: State) -> tuple[int, int, int]:
+    """Gates, rows of the batch and units of a layer.
+
+    Gates count as products with the state of the width of `h`, whatever the cell calls them.
+    """
     leaf = jax.tree.leaves(state)[0]
-    entry = nearest(
-        table(),
-        default_device().platform,
-        len(cell.blocks),
-        math.prod(leaf.shape[:-1]),
-        cell.hidden,
-    )
-    if entry is None:
-        return autodiff(cell, params, xs, state, control)
-    forward, gradient = (
-        CHOICES[name if _accepts(name, cell, leaf.dtype, control) else "hoisted"]
-        for name in (entry.forward, entry.gradient)
-    )
-    if forward is gradient:
-        return forward(cell, params, xs, state, control)
-    results: Any = _either(cell, forward, gradient, params, xs, state, control)
-    return results
+    hidden = leaf.shape[-1]
+    widths = [product.out.aval.shape[-1] for product in trace(cell, params, xs, state).inner]
+    return max(round(sum(widths) / hidden), 1), math.prod(leaf.shape[:-1]), hidden
 
 
 @cache
@@ -101,11 +112,17 @@ def nearest(
     return min((each for each in entries if each.backend == backend), key=distance, default=None)
 
 
-def _accepts(name: str, cell: Cell, dtype: Any, control: Control) -> bool:
-    """Whether a strategy takes this call; cuDNN knows one cell, one dtype and no resets."""
-    if name != "cudnn":
-        return True
-    return name in supported(cell) and dtype == jax.numpy.float32 and control.fresh is None
+def _chosen(name: str, cell: Cell, dtype: Any, control: Control) -> Strategy:
+    """The strategy of that name, or `hoisted` where it does not take this call.
+
+    cuDNN knows one cell, one dtype and no resets.
+    """
+    from rnnlab.strategies import STRATEGIES  # which has this strategy in its list
+
+    chosen = STRATEGIES[name]
+    plain = dtype == jax.numpy.float32 and control.fresh is None
+    takes = chosen.refuses(cell) is None and (name != "cudnn" or plain)
+    return chosen if takes else STRATEGIES["hoisted"]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
@@ -117,7 +134,7 @@ def _either(
     xs: Any,
     state: State,
     control: Control,
-) -> tuple[State, Array]:
+) -> tuple[State, Outputs]:
     """Runs `forward` for the outputs alone, `gradient` where a gradient follows."""
     del gradient
     return forward(cell, params, xs, state, control)
@@ -134,14 +151,14 @@ def _either_forward(
 ) -> Any:
     del forward
 
-    def run(params: Params, xs: Any, state: State) -> tuple[State, Array]:
+    def run(params: Params, xs: Any, state: State) -> tuple[State, Outputs]:
         return gradient(cell, params, xs, state, control)
 
     return jax.vjp(run, params, xs, state)
 
 
 def _either_backward(
-    cell: Cell, forward: Strategy, gradient: Strategy, pull: Any, cotangents: tuple[State, Array]
+    cell: Cell, forward: Strategy, gradient: Strategy, pull: Any, cotangents: tuple[State, Outputs]
 ) -> Any:
     del cell, forward, gradient
     d_params, d_xs, d_state = pull(cotangents)
@@ -149,3 +166,7 @@ def _either_backward(
 
 
 _either.defvjp(_either_forward, _either_backward)
+
+
+#: The fastest strategy known.
+auto = Auto()

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import jax
 
-from rnnlab.cells.base import Array, Cell, Params, State
-from rnnlab.strategies.control import Control, controlled_step
+from rnnlab.arrays import Inputs, Outputs, Params, State
+from rnnlab.layer import Cell
+from rnnlab.strategies.base import BaseStrategy
+from rnnlab.strategies.control import Control, enter, leave
+from rnnlab.tracing import project_all, trace
 
 
-def autodiff(
-    cell: Cell, params: Params, xs: Any, state: State, control: Control
-) -> tuple[State, Array]:
+@dataclasses.dataclass(frozen=True)
+class Autodiff(BaseStrategy):
     """Projects all inputs in one product, then scans. Forward and reverse mode, any order."""
 
-    def body(state: State, inputs: tuple[Any, Control]) -> tuple[State, Array]:
-        u, now = inputs
-        return controlled_step(cell, params, u, state, now)
+    automatic: ClassVar[bool] = True
 
-    return jax.lax.scan(body, state, (cell.project(params, xs), control))
+    def __call__(
+        self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
+    ) -> tuple[State, Outputs]:
+        """Runs the scan; what depends on `xs` alone, as tracing the step finds, stands before."""
+        step = trace(cell, params, xs, state)
+
+        def body(state: State, inputs: tuple[Any, Control]) -> tuple[State, Outputs]:
+            u, now = inputs
+            before = enter(cell, state, now)
+            after, y = step.advance(params, u, before)
+            return leave(before, after, y, now)
+
+        return jax.lax.scan(body, state, (project_all(step, params, xs), control))
+
+
+#: The plain scan.
+autodiff = Autodiff()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.arrays import Array, Flags, Output, State
+from rnnlab.layer import Cell
 
 
 class Control(NamedTuple):
@@ -18,18 +19,8 @@ class Control(NamedTuple):
       fresh: a new sequence starts at this step, from the cell's initial state.
     """
 
-    valid: Array | None = None
-    fresh: Array | None = None
-
-
-class Strategy(Protocol):
-    """Runs a cell over `xs [T, *batch, D]`; returns the final state and `ys [T, *batch, H]`."""
-
-    def __call__(
-        self, cell: Cell, params: Params, xs: Any, state: State, control: Control
-    ) -> tuple[State, Array]:
-        """Returns the state after the last step and the outputs of all steps."""
-        ...
+    valid: Flags | None = None
+    fresh: Flags | None = None
 
 
 def select(flag: Array | None, yes: Any, no: Any) -> Any:
@@ -57,15 +48,6 @@ def enter(cell: Cell, state: State, control: Control) -> State:
     return select(control.fresh, cell.initial_state(batch_shape, dtype), state)
 
 
-def leave(before: State, after: State, y: Array, control: Control) -> tuple[State, Array]:
+def leave(before: State, after: State, y: Output, control: Control) -> tuple[State, Output]:
     """What a step hands on: past the end of its sequence the old state and a zero output."""
     return select(control.valid, after, before), select(control.valid, y, jnp.zeros_like(y))
-
-
-def controlled_step(
-    cell: Cell, params: Params, u: Any, state: State, control: Control
-) -> tuple[State, Array]:
-    """`cell.step` under the flags of one step in time."""
-    before = enter(cell, state, control)
-    after, y = cell.step(params, u, before)
-    return leave(before, after, y, control)

@@ -11,16 +11,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.cells.base import Array, CarouselState, Cell, Params, State
+from rnnlab.arrays import Array, Inputs, Outputs, Params, State
+from rnnlab.cells.base import CarouselState
 from rnnlab.cells.lstm import LSTM
+from rnnlab.errors import UsageError
+from rnnlab.layer import Cell
+from rnnlab.strategies.base import BaseStrategy, default_device, on_cuda
 from rnnlab.strategies.control import Control, select, zeros_like
-from rnnlab.strategies.support import default_device, on_cuda, refusal
 
 #: Takes `x [B, T, D]`, `h, c [1, B, H]`, weights, lengths `[B]` in 1..T, `D`, `H`, the number of
 #: layers, the rate of dropout, whether bidirectional, and the precision; returns `y [B, T, H]` and
@@ -29,7 +32,7 @@ Kernel = Callable[..., tuple[Array, Array, Array]]
 
 
 @dataclasses.dataclass(frozen=True)
-class CuDNN:
+class CuDNN(BaseStrategy):
     """Runs an `LSTM` in float32 on a GPU with CUDA, with lengths but without resets.
 
     Reverse mode only, and no `vmap`: cuDNN's call has neither a forward derivative nor a rule for
@@ -40,10 +43,11 @@ class CuDNN:
     """
 
     kernel: Kernel | None = None
+    automatic: ClassVar[bool] = True
 
     def __call__(
-        self, cell: Cell, params: Params, xs: Any, state: State, control: Control
-    ) -> tuple[State, Array]:
+        self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
+    ) -> tuple[State, Outputs]:
         """Runs the layer in one call. Raises UsageError for what cuDNN does not compute here."""
         self._check(cell, xs, control)
         steps, *batch_shape, features = xs.shape
@@ -75,19 +79,26 @@ class CuDNN:
 
         return rnn.lstm
 
-    def _check(self, cell: Cell, xs: Any, control: Control) -> None:
-        """Raises UsageError unless cuDNN computes this cell, in this dtype, on this device."""
+    def refuses(self, cell: Cell) -> str | None:
+        """Every cell but `LSTM`, and every device but a GPU with CUDA."""
         if type(cell) is not LSTM:
-            reason = f"cell={type(cell).__name__} is not LSTM, the one cell that it runs"
-        elif xs.dtype != jnp.float32:
+            return f"cell={type(cell).__name__} is not LSTM, the one cell that it runs"
+        if self.kernel is None and not on_cuda():
+            return f"the device is {default_device()}, it needs a GPU with CUDA"
+        return None
+
+    def _check(self, cell: Cell, xs: Inputs, control: Control) -> None:
+        """Raises UsageError unless cuDNN computes this cell, in this dtype, on this device."""
+        reason = self.refuses(cell)
+        if reason is None and xs.dtype != jnp.float32:
             reason = f"xs is {xs.dtype}, it computes in float32 only"
-        elif control.fresh is not None:
+        if reason is None and control.fresh is not None:
             reason = "resets are given, it cannot start a sequence within a row"
-        elif self.kernel is None and not on_cuda():
-            reason = f"the device is {default_device()}, it needs a GPU with CUDA"
-        else:
-            return
-        raise refusal("cudnn", reason, cell)
+        if reason is not None:
+            from rnnlab.strategies import supported  # which has this strategy in its list
+
+            others = ", ".join(name for name in supported(cell) if name != "cudnn")
+            raise UsageError(f"strategy='cudnn': {reason}; use one of {others}")
 
 
 def weights_in_order(ordered: Sequence[Params]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Memory that grows as √T: only the states between chunks are kept, the rest is computed again.
+"""Memory that grows as √T: only states between blocks of time are kept, all else is recomputed.
 
 Source: A. Gruslys et al., "Memory-efficient backpropagation through time" (2016); T. Chen et al.,
 "Training deep nets with sublinear memory cost" (2016).
@@ -12,51 +12,58 @@ from typing import Any
 
 import jax
 
-from rnnlab.cells.base import Array, Cell, Params, State, check_positive
+from rnnlab.arrays import Inputs, Outputs, Params, State
+from rnnlab.cells.base import check_positive
+from rnnlab.layer import Cell
 from rnnlab.strategies.autodiff import autodiff
-from rnnlab.strategies.chunks import scan_chunks
-from rnnlab.strategies.control import Control, Strategy
+from rnnlab.strategies.base import BaseStrategy, Strategy
+from rnnlab.strategies.control import Control
+from rnnlab.strategies.time_blocks import scan_time_blocks
 
 
 @dataclasses.dataclass(frozen=True)
-class Rematerialised:
-    """Keeps `T / chunk` states and, during the backward pass, the residuals of one chunk.
+class Rematerialised(BaseStrategy):
+    """Keeps `T / time_block` states and, during the backward pass, the residuals of one block.
 
     Attributes:
-      chunk: steps in a chunk; None takes about `√T`, which needs the least memory.
-      inner: the strategy within a chunk.
+      time_block: steps in a block; None takes about `√T`, which needs the least memory.
+      inner: the strategy within a block.
     """
 
-    chunk: int | None = None
+    time_block: int | None = None
     inner: Strategy = autodiff
 
     def __post_init__(self) -> None:
-        if self.chunk is not None:
-            check_positive("chunk", self.chunk)
+        if self.time_block is not None:
+            check_positive("time_block", self.time_block)
+
+    def refuses(self, cell: Cell) -> str | None:
+        """What `inner` refuses."""
+        return self.inner.refuses(cell)
 
     def __call__(
-        self, cell: Cell, params: Params, xs: Any, state: State, control: Control
-    ) -> tuple[State, Array]:
-        """Scans over the chunks; each is run again when its gradient is taken."""
+        self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
+    ) -> tuple[State, Outputs]:
+        """Scans over the blocks; each is run again when its gradient is taken."""
         steps = jax.tree.leaves(xs)[0].shape[0]
-        size = self.chunk or chunk_near_root(steps)
+        size = self.time_block or size_near_root(steps)
 
         @jax.checkpoint
-        def run(state: State, inputs: tuple[Any, Control]) -> tuple[State, Array]:
+        def run(state: State, inputs: tuple[Any, Control]) -> tuple[State, Outputs]:
             xs, control = inputs
             return self.inner(cell, params, xs, state, control)
 
-        return scan_chunks(lambda s, chunk, first: run(s, chunk), state, (xs, control), size)
+        return scan_time_blocks(lambda s, block, first: run(s, block), state, (xs, control), size)
 
 
-def chunk_near_root(steps: int) -> int:
+def size_near_root(steps: int) -> int:
     """The first divisor of `steps` in `⌈√T⌉ .. 2⌈√T⌉ - 1`, else `⌈√T⌉`.
 
-    Chunks that leave no rest are views of the inputs; a rest costs a copy of inputs and outputs.
+    Blocks that leave no rest are views of the inputs; a rest costs a copy of inputs and outputs.
     """
     root = 1 + math.isqrt(max(steps - 1, 0))
     return next((size for size in range(root, 2 * root) if steps % size == 0), root)
 
 
-#: Chunks of about `√T` steps, plain autodiff within them.
+#: Blocks of about `√T` steps, plain autodiff within them.
 rematerialised = Rematerialised()

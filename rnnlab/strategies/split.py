@@ -17,9 +17,11 @@ import numpy as np
 from jax.core import Tracer
 from jax.sharding import Mesh, PartitionSpec
 
-from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.arrays import Inputs, Outputs, Params, State
 from rnnlab.errors import UsageError
-from rnnlab.strategies.control import Control, Strategy
+from rnnlab.layer import Cell, NoisyCell
+from rnnlab.strategies.base import BaseStrategy, Strategy
+from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted import hoisted
 
 AXIS = "rows"
@@ -27,7 +29,7 @@ WHOLE, ROWS, STEPS_ROWS = PartitionSpec(), PartitionSpec(AXIS), PartitionSpec(No
 
 
 @dataclasses.dataclass(frozen=True)
-class Split:
+class Split(BaseStrategy):
     """Gives each device an equal share of the rows of the batch, and all the parameters.
 
     The rows are those of all batch axes together. Where their number is no multiple of the number
@@ -58,9 +60,13 @@ class Split:
                 f"devices={self.devices!r}: must be distinct devices, such as jax.local_devices()"
             )
 
+    def refuses(self, cell: Cell) -> str | None:
+        """What `inner` refuses."""
+        return self.inner.refuses(cell)
+
     def __call__(
-        self, cell: Cell, params: Params, xs: Any, state: State, control: Control
-    ) -> tuple[State, Array]:
+        self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
+    ) -> tuple[State, Outputs]:
         """Runs the rows in shares. Raises UsageError inside a mesh, and for arrays elsewhere."""
         batch_shape = jax.tree.leaves(state)[0].shape[:-1]
         rows = math.prod(batch_shape)
@@ -70,10 +76,13 @@ class Split:
         _check_mesh()
         _check_places({"params": params, "xs": xs, "state": state}, devices)
 
-        def run(params: Params, xs: Any, state: State, control: Control) -> tuple[State, Array]:
+        def run(
+            params: Params, xs: Inputs, state: State, control: Control
+        ) -> tuple[State, Outputs]:
             return self.inner(cell, params, xs, state, control)
 
-        by_row = {name: ROWS if name in cell.per_row else WHOLE for name in params}
+        per_row = cell.per_row if isinstance(cell, NoisyCell) else ()
+        by_row = {name: ROWS if name in per_row else WHOLE for name in params} if per_row else WHOLE
         # Replication is not checked (check_vma), so that an inner strategy need not know of axes.
         spread = jax.shard_map(
             run,
@@ -82,10 +91,9 @@ class Split:
             out_specs=(ROWS, STEPS_ROWS),
             check_vma=False,
         )
-        params = {
-            name: _merge(value, 0, batch_shape) if name in cell.per_row else value
-            for name, value in params.items()
-        }
+        for name in per_row:
+            if name in params:
+                params = params | {name: _merge(params[name], 0, batch_shape)}
         xs, control = _merge((xs, control), 1, batch_shape)
         final, ys = jax.jit(spread)(params, xs, _merge(state, 0, batch_shape), control)
         return _divide(final, 0, batch_shape), _divide(ys, 1, batch_shape)

@@ -12,14 +12,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Cell, Params, State, check_positive
+from rnnlab.arrays import Inputs, Outputs, Params, State
+from rnnlab.cells.base import check_positive
+from rnnlab.layer import Cell
 from rnnlab.strategies.autodiff import autodiff
-from rnnlab.strategies.chunks import scan_chunks
-from rnnlab.strategies.control import Control, Strategy
+from rnnlab.strategies.base import BaseStrategy, Strategy
+from rnnlab.strategies.control import Control
+from rnnlab.strategies.time_blocks import scan_time_blocks
 
 
 @dataclasses.dataclass(frozen=True)
-class Truncated:
+class Truncated(BaseStrategy):
     """Cuts the gradient every `steps` steps; values are those of the full unroll.
 
     A loss at step `t` (counted from one) reaches back to the start of its window, that is
@@ -36,14 +39,18 @@ class Truncated:
     def __post_init__(self) -> None:
         check_positive("steps", self.steps)
 
+    def refuses(self, cell: Cell) -> str | None:
+        """What `inner` refuses."""
+        return self.inner.refuses(cell)
+
     def __call__(
-        self, cell: Cell, params: Params, xs: Any, state: State, control: Control
-    ) -> tuple[State, Array]:
+        self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
+    ) -> tuple[State, Outputs]:
         """Scans over the windows, with no gradient through the state that enters one."""
 
-        def run(state: State, inputs: tuple[Any, Control], first: Any) -> tuple[State, Array]:
+        def run(state: State, inputs: tuple[Any, Control], first: Any) -> tuple[State, Outputs]:
             xs, control = inputs
             state = jax.tree.map(lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state)
             return self.inner(cell, params, xs, state, control)
 
-        return scan_chunks(run, state, (xs, control), self.steps)
+        return scan_time_blocks(run, state, (xs, control), self.steps)

@@ -19,11 +19,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnlab import cells
-from rnnlab.cells.base import Array, Cell, Params
+from rnnlab.arrays import Array, Params
+from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
+from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
 from rnnlab.sweep.draws import Corpora, Draws, draw, features_in
 from rnnlab.sweep.grid import Grid, Program
 from rnnlab.sweep.kernel import BLOCK, gradient_norms
+from rnnlab.tracing import trace
 
 #: Name of the axis over which points are spread.
 AXIS = "points"
@@ -115,10 +118,11 @@ def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
     def shapes(key: Array) -> Any:
         params = cell.init(key, features, dtype)
         xs = jnp.zeros((steps, batch, features), dtype)
-        us = cell.project(params, xs[:1])
-        state = cell.initial_state((1, batch), dtype)
-        weights = [params["wh"]] if "wh" in params else []
-        products = cell.products(params, us, state)
+        state = cell.initial_state((batch,), dtype)
+        traced = trace(cell, params, xs, state)
+        us = traced.project(params, xs[0])
+        weights = recurrent_leaves(cell).get(params)
+        products = traced.products(params, us, state)
         every_step = (xs, cell.initial_state((steps, batch), dtype))
         return every_step, (state, weights), products, (us, products, state)
 
@@ -182,12 +186,12 @@ def _start_compiling(grid: Grid, chunk: Chunk, corpora: Corpora) -> Future[Any]:
     def drawn() -> tuple[Params, Array, Array]:
         params = cell.init(jax.random.key(0), features, dtype)
         xs = jnp.zeros((steps[-1], grid.batch, features), dtype)
-        one = (params, xs, jnp.zeros((grid.batch, cell.features_out), dtype))
+        one = (params, xs, jnp.zeros((grid.batch, output_size(cell)), dtype))
         return jax.tree.map(lambda a: jnp.stack([a] * len(chunk.seeds)), one)
 
     shared = jax.eval_shape(drawn)
     points = _padded(chunk, mesh.size)
-    gates = len(cell.recurrent_blocks)
+    gates = len(recurrent_leaves(cell).gates)
     per_point = (
         jax.ShapeDtypeStruct((points,), np.int32),
         jax.ShapeDtypeStruct((points, gates), dtype),
@@ -243,6 +247,17 @@ def _rounds(points: int, devices: int) -> int:
     return -(-points // (devices * side_by_side))
 
 
+def _rescaled(leaves: RecurrentLeaves, params: Params, factors: Array) -> Params:
+    """The parameters with each recurrent gate block multiplied by its factor, `[k]` in all."""
+    scaled, first = [], 0
+    for leaf in leaves.get(params):
+        hidden, width = leaf.shape
+        gates = factors[first : first + width // hidden]
+        scaled.append(leaf * jnp.repeat(gates, hidden, total_repeat_length=width))
+        first += width // hidden
+    return leaves.replace(params, scaled)
+
+
 @partial(quick.jit, static_argnums=(0, 1, 2))
 def _measure(
     cell: Cell,
@@ -258,10 +273,7 @@ def _measure(
         shared: tuple[Params, Array, Array], seed: Array, factors: Array, input_scale: Array
     ) -> dict[str, Array]:
         params, xs, readout = jax.tree.map(lambda a: a[seed], shared)
-        if "wh" in params:
-            width = params["wh"].shape[-1]
-            columns = jnp.repeat(factors, cell.hidden, total_repeat_length=width)
-            params = params | {"wh": params["wh"] * columns}
+        params = _rescaled(recurrent_leaves(cell), params, factors)
         return gradient_norms(cell, params, xs * input_scale, readout, lengths)
 
     def points(per_point: tuple[Array, Array, Array], shared: tuple[Params, Array, Array]) -> Any:

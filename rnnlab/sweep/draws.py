@@ -6,6 +6,7 @@ to them, so that points that differ in nothing else share their random numbers.
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -14,9 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlab import cells, initializers
-from rnnlab.cells.base import Array, Cell, Params
+from rnnlab.arrays import Array, Params
+from rnnlab.cells.base import StandardCell
 from rnnlab.data.text import Vocabulary, load_text, one_hot_windows
 from rnnlab.errors import UsageError
+from rnnlab.gradients.recurrent import recurrent_leaves
+from rnnlab.initializers import Initializer
+from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
 from rnnlab.sweep.grid import Grid, Program
 
@@ -93,7 +98,8 @@ def draw(grid: Grid, program: Program, seeds: np.ndarray, corpora: Corpora) -> D
       UsageError: a matrix of spectral radius 0 is to be rescaled.
     """
     dtype = jnp.dtype(grid.dtype)
-    cell = cells.by_name(program.cell, program.hidden, wh_init=initializers.by_name(program.init))
+    init = initializers.by_name(program.init)
+    cell = cells.by_name(program.cell, program.hidden)
     features = features_in(grid, program, corpora)
     shape = (grid.steps[-1], grid.batch, features)
     # One seed after the other: mapped over the seeds, the QR decompositions of several gates would
@@ -102,9 +108,11 @@ def draw(grid: Grid, program: Program, seeds: np.ndarray, corpora: Corpora) -> D
     drawn = []
     for seed in seeds:
         given = _given_inputs(program.inputs, shape, dtype, seed, corpora)
-        drawn.append(jax.tree.map(np.asarray, _draw(cell, shape, dtype, np.uint32(seed), given)))
+        drawn.append(
+            jax.tree.map(np.asarray, _draw(cell, init, shape, dtype, np.uint32(seed), given))
+        )
     params, xs, readout, input_std = jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
-    radius, sigma_max = _measure(params, len(seeds))
+    radius, sigma_max = _measure(recurrent_leaves(cell).get(params), len(seeds))
     if grid.scale == "radius" and np.any(radius == 0):
         raise UsageError(
             f"init={program.init!r}: drew a recurrent matrix of spectral radius 0, which cannot be "
@@ -132,24 +140,46 @@ def _given_inputs(
     return one_hot_windows(text, _keys(seed)[1], steps, batch, vocabulary, dtype)
 
 
-@partial(quick.jit, static_argnums=(0, 1, 2))
+@partial(quick.jit, static_argnums=(0, 1, 2, 3))
 def _draw(
-    cell: Cell, shape: tuple[int, int, int], dtype: np.dtype, seed: Array, given: Array | None
+    cell: Cell,
+    init: Initializer,
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    seed: Array,
+    given: Array | None,
 ) -> tuple[Params, Array, Array, Array]:
     """Parameters, inputs `[T, B, D]`, readout `[B, H]` and `input_std` of a seed."""
     key_params, key_inputs, key_readout = _keys(seed)
-    params = cell.init(key_params, shape[-1], dtype)
+    params = _params(cell, init, key_params, shape[-1], dtype)
     xs = jax.random.normal(key_inputs, shape, dtype) if given is None else given
-    readout = jax.random.normal(key_readout, (shape[1], cell.features_out), dtype)
+    readout = jax.random.normal(key_readout, (shape[1], output_size(cell) or 0), dtype)
     readout /= jnp.linalg.norm(readout, axis=-1, keepdims=True)
-    return params, xs, readout, _input_std(params["wx"], xs)
+    wx = params.get("wx") if isinstance(params, dict) else None
+    input_std = jnp.full((), jnp.nan, dtype) if wx is None else _input_std(wx, xs)
+    return params, xs, readout, input_std
 
 
-def _measure(params: Params, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+def _params(cell: Cell, init: Initializer, key: Array, features: int, dtype: np.dtype) -> Params:
+    """Parameters whose recurrent matrices are drawn by `init`, gate by gate."""
+    if isinstance(cell, StandardCell):
+        return dataclasses.replace(cell, wh_init=init).init(key, features, dtype)
+    params = cell.init(key, features, dtype)
+    leaves = recurrent_leaves(cell)
+    drawn = [
+        initializers.Blocks(init)(jax.random.fold_in(key, place), leaf.shape, leaf.dtype)
+        for place, leaf in enumerate(leaves.get(params))
+    ]
+    return leaves.replace(params, drawn)
+
+
+def _measure(weights: tuple[Array, ...], seeds: int) -> tuple[np.ndarray, np.ndarray]:
     """Spectral radius and σ_max of each gate's recurrent matrix, `[S, k]`, in float64."""
-    if "wh" not in params:
+    if not weights:
         return np.zeros((seeds, 0)), np.zeros((seeds, 0))
-    blocks = np.asarray(initializers.gate_blocks(params["wh"]), np.float64)
+    blocks = np.concatenate(
+        [np.asarray(initializers.gate_blocks(leaf), np.float64) for leaf in weights], axis=-3
+    )
     radius = np.abs(np.linalg.eigvals(blocks)).max(-1)
     return radius, np.linalg.norm(blocks, 2, axis=(-2, -1))
 

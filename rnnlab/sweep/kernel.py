@@ -22,7 +22,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.arrays import Array, Params, State
+from rnnlab.gradients.parts import leaf_names
+from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.gradients.scaled import (
     ZERO_EXPONENT,
     Scaled,
@@ -32,7 +34,9 @@ from rnnlab.gradients.scaled import (
     normalise,
     shift,
 )
+from rnnlab.layer import Cell
 from rnnlab.sweep.in_place import read, read_one, write_one
+from rnnlab.tracing import TracedStep, project_all, trace
 
 #: Steps between two renormalisations; one step may scale a float32 adjoint by 1e-9 to 1e9.
 STEPS_BETWEEN = 4
@@ -52,7 +56,7 @@ def gradient_norms(
     """`log10` gradient norms of `L_T = mean_b <readout_b, y_{T,b}>` for every `T` in `lengths`.
 
     Args:
-      cell: a cell with the split into project, recur and gate.
+      cell: a cell.
       params: its parameters.
       xs: inputs `[T, B, D]`, at least as long as the longest length.
       readout: unit vectors `[B, H]`, one for each sequence.
@@ -60,27 +64,28 @@ def gradient_norms(
 
     Returns:
       `state` and one entry for each part of the state (`h`, `c`): `log10 ‖∂(B L_T)/∂s_0‖` of one
-      sequence, averaged over the batch, `[len(lengths)]`; `wh`: `log10 ‖∂L_T/∂wh‖`, if the cell
-      has recurrent weights.
+      sequence, averaged over the batch, `[len(lengths)]`; `wh`: `log10 ‖∂L_T/∂wh‖` of all recurrent
+      weights, if the cell has any.
     """
     blocks = -(-lengths[-1] // BLOCK)
     xs = xs[: lengths[-1]]
     xs = jnp.pad(xs, ((0, blocks * BLOCK - lengths[-1]), (0, 0), (0, 0)))
     start = cell.initial_state(xs.shape[1:2], xs.dtype)
-    befores = _forward(cell, params, xs, start, lengths[-1])
+    step = trace(cell, params, xs, start)
+    befores = _forward(step, params, xs, start, lengths[-1])
 
-    weights = _Transposed.of(params)
+    weights = _Transposed.of(params, recurrent_leaves(cell))
     carry = _Adjoints.none(weights, start)
     for low, high, count in _segments(lengths):
         carry = carry.widen(count)
         ends = jnp.array(lengths[len(lengths) - count :][::-1], jnp.int32)
-        backward = partial(_backward_block, cell, weights, (xs, befores), readout, ends, high)
-        room = _room(cell, params, xs, start, count)
+        backward = partial(_backward_block, step, weights, (xs, befores), readout, ends, high)
+        room = _room(step, params, xs, start, count)
         carry, _ = jax.lax.fori_loop(0, high - low, backward, (carry, room))
     return carry.log10_norms(batch=xs.shape[1])
 
 
-def _forward(cell: Cell, params: Params, xs: Array, start: State, steps: int) -> State:
+def _forward(traced: TracedStep, params: Params, xs: Array, start: State, steps: int) -> State:
     """The states before each step, leaves `[T, B, H]`.
 
     The state stands still after `steps`, where the padding begins: what it might overflow to there
@@ -88,12 +93,12 @@ def _forward(cell: Cell, params: Params, xs: Array, start: State, steps: int) ->
     """
 
     def block(index: Array, carry: Any) -> Any:
-        us = cell.project(params, read(xs, index * BLOCK, BLOCK))
+        us = project_all(traced, params, read(xs, index * BLOCK, BLOCK))
 
         def step(k: Array, carry: Any) -> Any:
             state, befores = carry
             t = index * BLOCK + k
-            after, _ = cell.step(params, read_one(us, k), state)
+            after, _ = traced.advance(params, read_one(us, k), state)
             after = jax.tree.map(lambda a, b: jnp.where(t < steps, a, b), after, state)
             return after, write_one(befores, state, t)
 
@@ -105,20 +110,20 @@ def _forward(cell: Cell, params: Params, xs: Array, start: State, steps: int) ->
 
 
 class _Transposed(NamedTuple):
-    """Parameters with `wh` stored by columns, which is how the backward pass reads it."""
+    """Parameters with the recurrent matrices stored by columns, as the backward pass reads them."""
 
     rest: Params
     columns: tuple[Array, ...]
+    leaves: RecurrentLeaves
 
     @classmethod
-    def of(cls, params: Params) -> _Transposed:
-        rest = {name: value for name, value in params.items() if name != "wh"}
-        return cls(rest, (params["wh"].T,) if "wh" in params else ())
+    def of(cls, params: Params, leaves: RecurrentLeaves) -> _Transposed:
+        return cls(params, tuple(leaf.T for leaf in leaves.get(params)), leaves)
 
     @property
     def params(self) -> Params:
         """As the cell takes them."""
-        return self.rest | ({"wh": self.columns[0].T} if self.columns else {})
+        return self.leaves.replace(self.rest, [column.T for column in self.columns])
 
 
 def _segments(lengths: tuple[int, ...]) -> list[tuple[int, int, int]]:
@@ -151,8 +156,8 @@ def _segments(lengths: tuple[int, ...]) -> list[tuple[int, int, int]]:
 class _Adjoints(NamedTuple):
     """Adjoints of the active lengths and the gradients of the weights, each with its exponent.
 
-    `state` leaves `[n, B, H]` times `2 ** exponent[n, B]`; `wh [n, kH, H]`, if there are recurrent
-    weights, times `2 ** wh_exponent[n]`. The longest length comes first.
+    `state` leaves `[n, B, H]` times `2 ** exponent[n, B]`; `wh`, a leaf `[n, kH, H]` for each
+    recurrent weight, times `2 ** wh_exponent[n]`. The longest length comes first.
     """
 
     state: Any
@@ -161,10 +166,10 @@ class _Adjoints(NamedTuple):
     wh_exponent: Array
 
     @classmethod
-    def none(cls, params: _Transposed, start: State) -> _Adjoints:
+    def none(cls, weights: _Transposed, start: State) -> _Adjoints:
         """Of no length yet."""
         state, wh = jax.tree.map(
-            lambda a: jnp.zeros((0, *a.shape), a.dtype), (start, params.columns)
+            lambda a: jnp.zeros((0, *a.shape), a.dtype), (start, weights.columns)
         )
         batch = jax.tree.leaves(start)[0].shape[0]
         return cls(state, jnp.zeros((0, batch), jnp.int32), wh, jnp.zeros((0,), jnp.int32))
@@ -185,28 +190,29 @@ class _Adjoints(NamedTuple):
 
     def log10_norms(self, batch: int) -> dict[str, Array]:
         """The results of `gradient_norms`, in the order of ascending lengths."""
-        parts = self.state._asdict()
-        norms = {name: norm(Scaled(part, self.exponent)) for name, part in parts.items()}
+        parts = zip(leaf_names(self.state), jax.tree.leaves(self.state), strict=True)
+        norms = {name: norm(Scaled(part, self.exponent)) for name, part in parts}
         norms = {"state": hypot(*norms.values())} | norms
         result = {name: jnp.mean(log10(value), axis=-1)[::-1] for name, value in norms.items()}
-        for wh in self.wh:
-            total = log10(norm(Scaled(wh, self.wh_exponent)))[::-1]
+        if self.wh:
+            norms_wh = [norm(Scaled(wh, self.wh_exponent)) for wh in self.wh]
+            total = log10(hypot(*norms_wh))[::-1]
             result["wh"] = total - jnp.log10(jnp.asarray(batch, total.dtype))
         return result
 
 
-def _room(cell: Cell, params: Params, xs: Array, start: State, count: int) -> Any:
+def _room(traced: TracedStep, params: Params, xs: Array, start: State, count: int) -> Any:
     """Where the adjoints of the products of a block are put, `[count, BLOCK, B, ·]`.
 
     Every block overwrites all of it, so that it need not be cleared.
     """
-    us = jax.eval_shape(lambda: cell.project(params, xs[0]))
-    products = jax.eval_shape(lambda us: cell.products(params, us, start), us)
+    us = jax.eval_shape(lambda: traced.project(params, xs[0]))
+    products = jax.eval_shape(lambda us: traced.products(params, us, start), us)
     return jax.tree.map(lambda a: jnp.zeros((count, BLOCK, *a.shape), a.dtype), products)
 
 
 def _backward_block(
-    cell: Cell,
+    traced: TracedStep,
     weights: _Transposed,
     path: tuple[Array, State],
     readout: Array,
@@ -220,8 +226,8 @@ def _backward_block(
     index = high - 1 - index
     params = weights.params
     xs, befores = read(path, index * BLOCK, BLOCK)
-    us = cell.project(params, xs)
-    vs = cell.products(params, us, befores)
+    us = project_all(traced, params, xs)
+    vs = jax.vmap(traced.products, in_axes=(None, 0, 0))(params, us, befores)
     groups = BLOCK // STEPS_BETWEEN
 
     def step(k: Array, carry: Any) -> Any:
@@ -230,7 +236,7 @@ def _backward_block(
         exponent = jnp.where(ends[:, None], 0, exponent)
         dy = jnp.where(ends[:, None, None], readout, jnp.zeros_like(readout))
         u, v, before = read_one((us, vs, befores), k)
-        state, d_product = _backward_step(cell, weights.params, u, v, before, state, dy)
+        state, d_product = _backward_step(traced, weights.params, u, v, before, state, dy)
         return state, exponent, write_one(d_products, d_product, k, axis=1)
 
     def group(g: Array, carry: Any) -> Any:
@@ -251,50 +257,51 @@ def _backward_block(
     top = jnp.maximum(adjoints.wh_exponent, jnp.max(exponents, axis=(1, 2)))
     relative = jnp.repeat(exponents - top[:, None, None], STEPS_BETWEEN, axis=1)
 
-    def add(n: Array, total: Array) -> Array:
+    def add(n: Array, totals: tuple[Array, ...]) -> tuple[Array, ...]:
         d_product, each, old = read_one((d_products, relative, adjoints.wh_exponent - top), n)
-        new = _weight_gradient(cell, weights.params, us, vs, befores, shift(d_product, each))
-        return write_one(total, shift(read_one(total, n), old) + new.T, n)
+        new = _weight_gradient(traced, weights, us, vs, befores, shift(d_product, each))
+        sums = (shift(read_one(a, n), old) + b.T for a, b in zip(totals, new, strict=True))
+        return tuple(write_one(a, total, n) for a, total in zip(totals, sums, strict=True))
 
-    wh = (jax.lax.fori_loop(0, len(lengths), add, adjoints.wh[0]),)
+    wh = jax.lax.fori_loop(0, len(lengths), add, adjoints.wh)
     return _Adjoints(state, exponent, wh, top), d_products
 
 
 def _backward_step(
-    cell: Cell, params: Params, u: Any, v: Any, before: State, d_after: Any, dy: Array
+    traced: TracedStep, params: Params, u: Any, v: Any, before: State, d_after: Any, dy: Array
 ) -> tuple[Any, Any]:
     """The adjoints before a step, leaves `[n, B, H]`, and those of its recurrent products."""
-    _, pull = jax.vjp(lambda v, s: cell.gate(params, u, v, s), v, before)
+    _, pull = jax.vjp(lambda v, s: traced.rest(params, u, v, s), v, before)
     d_products, d_before = jax.vmap(pull)((d_after, dy))
-    d_v = d_products
-    if cell.reset_first:
-        d_v, d_w = d_products
-        operand, pull_operand = jax.vjp(lambda v, s: cell.operand(params, u, v, s), v[0], before)
-        _, pull_product = jax.vjp(lambda a: cell.recur_operand(params, a), operand)
-        more_v, more_before = jax.vmap(lambda d: pull_operand(pull_product(d)[0]))(d_w)
-        d_v, d_before = jax.tree.map(jnp.add, (d_v, d_before), (more_v, more_before))
-        d_products = (d_v, d_w)
-    if not jax.tree.leaves(d_v):  # no recurrent product: the additive identity
-        return d_before, d_products
-    _, pull_recur = jax.vjp(lambda s: cell.recur(params, s), before)
-    (through,) = jax.vmap(pull_recur)(d_v)
-    return jax.tree.map(jnp.add, d_before, through), d_products
+    weights = traced.weights(params)
+    for group in reversed(traced.products_by_vector()):
+        d_vector = sum(d_products[place] @ weights[place].T for place in group)
+        _, pull_vector = jax.vjp(
+            lambda v, s, first=group[0]: traced.vector(first, params, u, v, s), v, before
+        )
+        more = jax.vmap(pull_vector)(d_vector)
+        d_products, d_before = jax.tree.map(jnp.add, (d_products, d_before), more)
+    return d_before, d_products
 
 
 def _weight_gradient(
-    cell: Cell, params: Params, us: Any, vs: Any, befores: State, d_products: Any
-) -> Array:
-    """`∂L/∂wh [H, kH]` of a block, from the adjoints `[BLOCK, B, ·]` of its products."""
-    us, vs, befores, d_products = jax.tree.map(  # rows of one product
-        lambda a: a.reshape(-1, a.shape[-1]), (us, vs, befores, d_products)
+    traced: TracedStep, weights: _Transposed, us: Any, vs: Any, befores: State, d_products: Any
+) -> tuple[Array, ...]:
+    """`∂L/∂wh` of each recurrent weight, from the adjoints `[BLOCK, B, ·]` of the products."""
+    params = weights.params
+
+    def vectors(u: Any, v: Any, before: State) -> list[Array]:
+        return [traced.vector(place, params, u, v, before) for place in range(len(v))]
+
+    def rows(a: Array) -> Array:
+        return a.reshape(-1, a.shape[-1])
+
+    d_weights = tuple(
+        rows(vector).T @ rows(d_product)
+        for vector, d_product in zip(jax.vmap(vectors)(us, vs, befores), d_products, strict=True)
     )
-
-    def products(wh: Array) -> Any:
-        changed = params | {"wh": wh}
-        v = cell.recur(changed, befores)
-        if not cell.reset_first:
-            return v
-        operand = cell.operand(params, us, vs[0], befores)
-        return v, cell.recur_operand(changed, operand)
-
-    return jax.vjp(products, params["wh"])[1](d_products)[0]
+    leaves = weights.leaves
+    _, pull = jax.vjp(
+        lambda values: traced.weights(leaves.replace(params, values)), leaves.get(params)
+    )
+    return pull(d_weights)[0]

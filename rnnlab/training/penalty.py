@@ -7,23 +7,35 @@ networks" (2013), equations 9 and 10.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.arrays import Array, Inputs, Params, State
 from rnnlab.errors import UsageError
+from rnnlab.layer import Arrangement, Cell
 from rnnlab.strategies.control import Control, enter, leave, select
+from rnnlab.tracing import TracedStep, project_all, trace
 
 
 def check(cell: Any) -> None:
     """Raises UsageError for what the regulariser is not defined for."""
-    if not (isinstance(cell, Cell) and cell.is_split and not cell.reset_first):
+    if isinstance(cell, Arrangement) or not isinstance(cell, Cell) or not _multiplies_once(cell):
         raise UsageError(
-            f"penalty: not for {type(cell).__name__}; it needs a single cell whose only product "
-            "with the state is `recur`"
+            f"penalty: not for {type(cell).__name__}; it needs a single cell in whose step no "
+            "product with the state follows another"
         )
+
+
+@lru_cache(maxsize=256)
+def _multiplies_once(cell: Cell) -> bool:
+    """Whether the vector of every product with the state is made without another product."""
+    params = jax.eval_shape(lambda: cell.init(jax.random.key(0), 1, jnp.float32))
+    state = jax.eval_shape(lambda: cell.initial_state((), jnp.float32))
+    step = TracedStep(cell, params, jax.ShapeDtypeStruct((1,), jnp.float32), state)
+    return not step.opaque and not step.products_follow()
 
 
 class Forward(NamedTuple):
@@ -37,8 +49,8 @@ class Forward(NamedTuple):
         pulls: maps adjoints of the state that a step left to those of its `u`, `v` and `before`.
     """
 
-    us: Any
-    vs: Any
+    us: tuple[Array, ...]
+    vs: tuple[Array, ...]
     befores: State
     ys: Array
     pulls: Any
@@ -47,7 +59,7 @@ class Forward(NamedTuple):
 def gradient_norm_penalty(
     cell: Cell,
     params: Params,
-    xs: Array,
+    xs: Inputs,
     state: State,
     d_ys: Array,
     control: Control = Control(),  # noqa: B008
@@ -62,7 +74,7 @@ def gradient_norm_penalty(
     A step past the end of its sequence, or whose adjoint is zero, contributes nothing.
 
     Args:
-        cell: a single cell with the split, whose output is the `h` of its state.
+        cell: a single cell, whose output is the `h` of its state.
         params: its parameters.
         xs: inputs `[T, B, D]`.
         state: the state before the first step.
@@ -74,15 +86,16 @@ def gradient_norm_penalty(
     """
     check(cell)
     frozen: Params = jax.lax.stop_gradient(params)
-    ran = _forward(cell, frozen, jax.lax.stop_gradient(xs), state, control)
-    sent = _backward(cell, frozen, ran, jax.lax.stop_gradient(d_ys), control)
-    return _omega(cell, params, ran, sent, control)
+    step = trace(cell, params, xs, state)
+    ran = _forward(cell, step, frozen, jax.lax.stop_gradient(xs), state, control)
+    sent = _backward(cell, step, frozen, ran, jax.lax.stop_gradient(d_ys), control)
+    return _omega(step, params, ran, sent, control)
 
 
 def penalised(
     cell: Cell,
     params: Params,
-    xs: Array,
+    xs: Inputs,
     state: State,
     error: Callable[[Any, Array], Array],
     readout: Any,
@@ -113,11 +126,12 @@ def penalised(
     """
     check(cell)
     frozen, frozen_readout, xs = jax.lax.stop_gradient((params, readout, xs))
-    ran = _forward(cell, frozen, xs, state, control)
+    step = trace(cell, params, xs, state)
+    ran = _forward(cell, step, frozen, xs, state, control)
     plain, (d_readout, d_ys) = jax.value_and_grad(error, argnums=(0, 1))(frozen_readout, ran.ys)
-    sent = _backward(cell, frozen, ran, d_ys, control)
-    d_params = _parameters(cell, frozen, xs, ran, sent, control)
-    omega, d_omega = jax.value_and_grad(lambda params: _omega(cell, params, ran, sent, control))(
+    sent = _backward(cell, step, frozen, ran, d_ys, control)
+    d_params = _parameters(step, frozen, xs, ran, sent, control)
+    omega, d_omega = jax.value_and_grad(lambda params: _omega(step, params, ran, sent, control))(
         frozen
     )
     d_params = jax.tree.map(lambda a, b: a + weight * b, d_params, d_omega)
@@ -145,62 +159,66 @@ def _with_gradient_backward(gradient: Any, cotangent: Array) -> tuple[Any, Array
 _with_gradient.defvjp(_with_gradient_forward, _with_gradient_backward)
 
 
-def _step(
-    cell: Cell, params: Params, u: Any, v: Any, before: State, now: Control
-) -> tuple[State, Array]:
-    """The elementwise rest of a step that enters with `before`."""
-    after, y = cell.gate(params, u, v, before)
-    return leave(before, after, y, now)
-
-
-def _forward(cell: Cell, params: Params, xs: Array, state: State, control: Control) -> Forward:
-    us = cell.project(params, xs)
+def _forward(
+    cell: Cell, step: TracedStep, params: Params, xs: Inputs, state: State, control: Control
+) -> Forward:
+    us = project_all(step, params, xs)
 
     def body(state: State, inputs: Any) -> tuple[State, Any]:
         u, now = inputs
         before = enter(cell, state, now)
-        v = cell.recur(params, before)
-        after, pull, y = jax.vjp(
-            lambda u, v, s: _step(cell, params, u, v, s, now), u, v, before, has_aux=True
-        )
+        v = step.products(params, u, before)
+
+        def rest(u: Any, v: Any, before: State) -> tuple[State, Array]:
+            after, y = step.rest(params, u, v, before)
+            return leave(before, after, y, now)
+
+        after, pull, y = jax.vjp(rest, u, v, before, has_aux=True)
         return after, (v, before, y, pull)
 
     _, (vs, befores, ys, pulls) = jax.lax.scan(body, state, (us, control))
     return Forward(us, vs, befores, ys, pulls)
 
 
-def _backward(cell: Cell, params: Params, ran: Forward, d_ys: Array, control: Control) -> State:
+def _backward(
+    cell: Cell, step: TracedStep, params: Params, ran: Forward, d_ys: Array, control: Control
+) -> State:
     """The adjoint `∂E/∂s_{k+1}` of the state that each step left."""
 
     def body(d_after: State, inputs: Any) -> tuple[State, State]:
-        pull, before, d_y, now = inputs
+        pull, u, before, d_y, now = inputs
         sent = d_after._replace(h=d_after.h + d_y)  # the output is h
         _, d_v, direct = pull(sent)
-        arrived = jax.tree.map(jnp.add, direct, _through(cell, params, before, d_v))
+        arrived = jax.tree.map(jnp.add, direct, _through(step, params, u, before, d_v))
         _, pull_enter = jax.vjp(lambda s: enter(cell, s, now), before)
         (d_before,) = pull_enter(arrived)
         return d_before, sent
 
     d_ys = select(control.valid, d_ys, jnp.zeros_like(d_ys))  # there the output is no state
     zeros = jax.tree.map(lambda a: jnp.zeros_like(a[0]), ran.befores)
-    return jax.lax.scan(body, zeros, (ran.pulls, ran.befores, d_ys, control), reverse=True)[1]
+    inputs = (ran.pulls, ran.us, ran.befores, d_ys, control)
+    return jax.lax.scan(body, zeros, inputs, reverse=True)[1]
 
 
-def _through(cell: Cell, params: Params, befores: State, d_vs: Any) -> State:
-    """The part of `∂E/∂s_k` that passed through the product with the state, which is linear."""
-    _, pull = jax.vjp(lambda s: cell.recur(params, s), befores)
-    (d_befores,) = pull(d_vs)
-    return d_befores
+def _through(step: TracedStep, params: Params, u: Any, before: State, d_v: Any) -> State:
+    """The part of `∂E/∂s_k` that passed through the products with the state of one step."""
+    _, pull = jax.vjp(lambda s: step.products(params, u, s), before)
+    (d_before,) = pull(d_v)
+    return d_before
 
 
 def _parameters(
-    cell: Cell, params: Params, xs: Array, ran: Forward, sent: State, control: Control
+    step: TracedStep, params: Params, xs: Inputs, ran: Forward, sent: State, control: Control
 ) -> Params:
     """`∂E/∂params`, from all steps at once."""
 
     def parts(params: Params) -> Any:
-        rest = _step(cell, params, ran.us, ran.vs, ran.befores, control)[0]
-        return cell.project(params, xs), cell.recur(params, ran.befores), rest
+        def one(u: Any, v: Any, before: State, now: Control) -> Any:
+            after, y = step.rest(params, u, v, before)
+            return step.products(params, u, before), leave(before, after, y, now)[0]
+
+        vs, rest = jax.vmap(one)(ran.us, ran.vs, ran.befores, control)
+        return project_all(step, params, xs), vs, rest
 
     d_us, d_vs, _ = jax.vmap(_pull)(ran.pulls, sent)
     _, pull = jax.vjp(parts, params)
@@ -212,7 +230,7 @@ def _pull(pull: Any, sent: State) -> Any:
     return pull(sent)
 
 
-def _omega(cell: Cell, params: Params, ran: Forward, sent: State, control: Control) -> Array:
+def _omega(step: TracedStep, params: Params, ran: Forward, sent: State, control: Control) -> Array:
     """Ω as a function of the recurrent matrix.
 
     Each adjoint is divided by its largest element, since only its direction counts, and a small one
@@ -223,7 +241,8 @@ def _omega(cell: Cell, params: Params, ran: Forward, sent: State, control: Contr
     scale = jnp.where(largest > 0, largest, 1)
     sent = jax.tree.map(lambda a: a / scale, sent)
     _, d_vs, direct = jax.vmap(_pull)(ran.pulls, sent)
-    arrived = jax.tree.map(jnp.add, direct, _through(cell, params, ran.befores, d_vs))
+    through = jax.vmap(partial(_through, step, params))(ran.us, ran.befores, d_vs)
+    arrived = jax.tree.map(jnp.add, direct, through)
     sizes_sent = _square(sent)
     counts = sizes_sent > 0 if control.valid is None else (sizes_sent > 0) & control.valid
     share = _square(arrived) / jnp.where(counts, sizes_sent, 1)

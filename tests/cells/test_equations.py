@@ -49,7 +49,7 @@ def test_step_follows_the_equations(name, batch_shape, features_in):
     cell = make(name)
     params, state = make_params(cell, features_in), make_state(cell, batch_shape)
     x = np.random.default_rng(2).normal(size=(*batch_shape, features_in))
-    after, y = cell.step(params, cell.project(params, jnp.asarray(x)), state)
+    after, y = cell.step(params, jnp.asarray(x), state)
 
     numbers = {key: np.asarray(value) for key, value in params.items()}
     for row in np.ndindex(*batch_shape):
@@ -80,7 +80,7 @@ def test_gradient_of_some_steps_is_its_finite_difference(name):
     def loss(at):
         state, ys = at["state"], []
         for x in at["xs"]:
-            state, y = cell.step(at["params"], cell.project(at["params"], x), state)
+            state, y = cell.step(at["params"], x, state)
             ys.append(y)
         return loss_of(state, jnp.stack(ys))
 
@@ -110,7 +110,7 @@ def test_dtype_is_kept(name, dtype):
     params, state = make_params(cell, dtype=dtype), make_state(cell, (), dtype)
     assert {leaf.dtype for leaf in params.values()} == {dtype}
     x = jnp.asarray(np.random.default_rng(4).normal(size=D), dtype)
-    after, y = cell.step(params, cell.project(params, x), state)
+    after, y = cell.step(params, x, state)
     assert {leaf.dtype for leaf in (*after, y)} == {dtype}
 
     wide = jax.tree.map(lambda a: np.asarray(a, np.float64), (params, x, state._asdict()))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlab.cells import GRU, LSTM, Elman, GRUResetBefore, HiddenState
-from rnnlab.cells.base import Cell
+from rnnlab.cells.base import StandardCell
 from rnnlab.combinators import Residual, Stack
 from rnnlab.unroll import unroll
 from tests import quick
@@ -24,20 +24,17 @@ CELLS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Matrices(Cell):
+class Matrices(StandardCell):
     """`h' = h @ x`: the input of a step is its matrix, flattened, for any product of Jacobians."""
 
     def init(self, key, features_in, dtype=jnp.float32):
         del key, features_in, dtype
         return {}
 
-    def project(self, params, x):
+    def step(self, params, x, state):
         del params
-        return x.reshape(*x.shape[:-1], self.hidden, self.hidden)
-
-    def step(self, params, u, state):
-        del params
-        h = jnp.einsum("...i,...ij->...j", state.h, u)
+        matrix = x.reshape(*x.shape[:-1], self.hidden, self.hidden)
+        h = jnp.einsum("...i,...ij->...j", state.h, matrix)
         return HiddenState(h), h
 
 

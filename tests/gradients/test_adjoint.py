@@ -8,7 +8,7 @@ import pytest
 
 from rnnlab import initializers
 from rnnlab.cells import LSTM, AdditiveIdentity, CarouselState, Elman
-from rnnlab.cells.base import Cell
+from rnnlab.cells.base import StandardCell
 from rnnlab.combinators import Stack, bidirectional
 from rnnlab.errors import UsageError
 from rnnlab.gradients import adjoint_profile
@@ -39,7 +39,7 @@ def perturbed_gradients(cell, params, xs, state, cotangents):
         s = jax.tree.map(lambda a, d: a + d[0], state, offsets)
         total = jnp.zeros((), xs.dtype)
         for t in range(xs.shape[0]):
-            after, y = cell.step(params, cell.project(params, xs[t]), s)
+            after, y = cell.step(params, xs[t], s)
             s = jax.tree.map(lambda a, d, t=t: a + d[t + 1], after, offsets)
             y = y - jax.tree.leaves(after)[head] + jax.tree.leaves(s)[head]
             total += jnp.sum(y * cotangents[t])
@@ -137,9 +137,9 @@ class Counted(Elman):
 
     traces: ClassVar[list[int]] = []
 
-    def step(self, params, u, state):
+    def step(self, params, x, state):
         self.traces.append(1)
-        return super().step(params, u, state)
+        return super().step(params, x, state)
 
 
 def test_equal_cells_compile_once():
@@ -152,16 +152,15 @@ def test_equal_cells_compile_once():
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading(Cell):
+class Reading(StandardCell):
     """Holds `c` for ever, and its output reads it past the new state: `y = h' + c`."""
 
     def initial_state(self, batch_shape=(), dtype=jnp.float32):
         zeros = jnp.zeros((*batch_shape, self.hidden), dtype)
         return CarouselState(h=zeros, c=zeros)
 
-    def gate(self, params, u, v, state):
-        del params
-        h = jnp.tanh(u[0] + v[0])
+    def step(self, params, x, state):
+        h = jnp.tanh(*self.affine(params, x, state.h))
         return CarouselState(h=h, c=state.c), h + 2 * state.c
 
 

@@ -51,5 +51,7 @@ def test_usage_errors():
     params = cell.init(jax.random.key(0), 2, jnp.float64)
     with pytest.raises(UsageError, match=r"params\['wh'\] holds nan at \[0, 0\]"):
         recurrent_matrices(cell, params | {"wh": params["wh"].at[0, 0].set(jnp.nan)})
-    with pytest.raises(UsageError, match=r"params\['wh'\] has 1 blocks: LSTM needs one for each"):
+    with pytest.raises(
+        UsageError, match=r"params have 1 recurrent gate blocks: LSTM needs one for each"
+    ):
         recurrent_matrices(LSTM(3), params)

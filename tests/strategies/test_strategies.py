@@ -15,7 +15,7 @@ import rnnlab.cells as cells
 from rnnlab.combinators import Bidirectional, Stack, stack
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Rematerialised, Truncated, auto, autodiff, hoisted, split
-from rnnlab.strategies.rematerialised import chunk_near_root
+from rnnlab.strategies.rematerialised import size_near_root
 from rnnlab.unroll import unroll
 from tests import quick
 from tests.cells import reference
@@ -27,7 +27,7 @@ STRATEGIES = {
     "hoisted": hoisted,
     "rematerialised": Rematerialised(),
     "truncated": Truncated(T),
-    "rematerialised-hoisted": Rematerialised(chunk=4, inner=hoisted),
+    "rematerialised-hoisted": Rematerialised(time_block=4, inner=hoisted),
 }
 #: Those that choose among them, and that run one of them on several devices.
 ALL = STRATEGIES | {"auto": auto, "split": split}
@@ -241,7 +241,7 @@ def test_truncated_gradient_is_that_of_a_loop_that_stops_it(steps):
         for t in range(T):
             if t % steps == 0 and t > 0:
                 state = jax.lax.stop_gradient(state)
-            state, y = cell.step(params, cell.project(params, xs[t]), state)
+            state, y = cell.step(params, xs[t], state)
             ys.append(y)
         result = (state, jnp.stack(ys))
         return weigh(result), result
@@ -289,17 +289,17 @@ def test_hoisted_refuses_forward_mode():
 
 
 @dataclasses.dataclass(frozen=True)
-class NoSplit(cells.Elman):
-    def step(self, params, u, state):
-        h = jnp.tanh(u[0] + state.h @ params["wh"])
+class OwnStep(cells.Elman):
+    def step(self, params, x, state):
+        h = jnp.tanh(x @ params["wx"] + state.h @ params["wh"] + params["b"])
         return cells.HiddenState(h), h
 
 
 @pytest.mark.parametrize("strategy_name", ["hoisted", "rematerialised"])
 def test_a_cell_that_overrides_its_step_runs_in_every_strategy(strategy_name):
-    args = draw_arguments(NoSplit(H))
+    args = draw_arguments(OwnStep(H))
     want = compiled(cells.Elman(H), autodiff)(*args, {})
-    assert_close(compiled(NoSplit(H), STRATEGIES[strategy_name])(*args, {}), want)
+    assert_close(compiled(OwnStep(H), STRATEGIES[strategy_name])(*args, {}), want)
 
 
 @pytest.mark.parametrize("strategy_name", ["autodiff", "hoisted", "rematerialised"])
@@ -382,8 +382,8 @@ def test_a_gradient_over_100_000_steps_fits_200_mib(cell):
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 36, 37, 100_000])
-def test_chunks_lie_near_the_root(steps):
-    size = chunk_near_root(steps)
+def test_time_blocks_lie_near_the_root(steps):
+    size = size_near_root(steps)
     assert np.sqrt(steps) <= size <= max(1, 2 * np.sqrt(steps) + 1)
     assert steps in (3, 37) or steps % size == 0
 

@@ -11,7 +11,8 @@ import pytest
 
 from rnnlab import cells
 from rnnlab.strategies import auto as strategy
-from rnnlab.strategies.auto import CHOICES, Entry, nearest, read, table
+from rnnlab.strategies import automatic
+from rnnlab.strategies.auto import Entry, nearest, read, table
 from rnnlab.unroll import unroll
 from tests import quick
 
@@ -21,7 +22,9 @@ auto = importlib.import_module("rnnlab.strategies.auto")  # the name in the pack
 def test_every_entry_of_the_table_names_strategies_that_exist():
     entries = table()
     assert entries and len({entry[:4] for entry in entries}) == len(entries)
-    assert {name for entry in entries for name in (entry.forward, entry.gradient)} <= set(CHOICES)
+    assert {name for entry in entries for name in (entry.forward, entry.gradient)} <= set(
+        automatic()
+    )
 
 
 def test_the_nearest_entry_of_the_backend_counts():

@@ -14,7 +14,7 @@ from rnnlab.errors import UsageError
 from rnnlab.strategies import Split, hoisted
 from rnnlab.unroll import unroll
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run_on_three_devices(*options):
@@ -22,7 +22,12 @@ def run_on_three_devices(*options):
     flags = "--xla_force_host_platform_device_count=3"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    command += ["-o", "addopts=--import-mode=importlib", *options, "tests/split_on_devices.py"]
+    command += [
+        "-o",
+        "addopts=--import-mode=importlib",
+        *options,
+        "tests/strategies/split_on_devices.py",
+    ]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200
     )

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array
+from rnnlab.arrays import Array
 
 
 def dot(a: Array, b: Array, dtype: Any) -> Array:

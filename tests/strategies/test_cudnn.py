@@ -14,10 +14,10 @@ import rnnlab.cells as cells
 from rnnlab.combinators import LayerNorm, Stack, VariationalDropout, bidirectional
 from rnnlab.errors import UsageError
 from rnnlab.strategies import CuDNN, autodiff, cudnn, supported
-from rnnlab.strategies.support import on_cuda
+from rnnlab.strategies.base import on_cuda
 from rnnlab.unroll import unroll
 from tests import quick
-from tests.test_strategies import assert_close, draw, reference_run, weigh
+from tests.strategies.test_strategies import assert_close, draw, reference_run, weigh
 
 T, D, H = 6, 4, 5
 LSTM = cells.LSTM(H)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rnnlab import cells
-from rnnlab.strategies.columns import Columns
 from rnnlab.strategies.hoisted import block_size
-from rnnlab.strategies.step_columns import StepColumns
+from rnnlab.strategies.hoisted.columns import Columns
+from rnnlab.strategies.hoisted.step_columns import StepColumns
 
 N, H, D = 3, 4, 5
 

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Cell, Params, State
-from rnnlab.strategies.columns import Columns
-from rnnlab.strategies.products import dot
-from rnnlab.strategies.sums import find_sums
+from rnnlab.arrays import Array, Params, State
+from rnnlab.layer import Cell
+from rnnlab.strategies.hoisted.columns import Columns
+from rnnlab.strategies.hoisted.products import dot
+from rnnlab.strategies.hoisted.sums import find_sums
+from rnnlab.tracing import TracedStep
 
 
 class Weights(NamedTuple):
@@ -35,13 +37,17 @@ class Adjoints(NamedTuple):
     sums: list[Array]
 
 
+class SideEffects(Exception):
+    """A step cannot be taken apart, since it does more than compute, such as `jax.debug.print`."""
+
+
 class StepColumns:
-    """The traced projection and step of a cell.
+    """The traced step of a cell, in two parts.
 
     Attributes:
       dtype: of everything that is computed here; float32 for 16-bit floats.
-      projection: `project` as columns.
-      step: `step` as columns.
+      projection: what depends on the input alone, as columns.
+      step: the rest of the step, as columns.
       sums: what the forward pass keeps of the products.
       kept: places of the leaves of `u` that are in no sum, and kept themselves.
       output: place of the leaf of the state that is the output of the step; None where none is.
@@ -63,11 +69,16 @@ class StepColumns:
         each = jax.tree.map(partial(self._like, 1), (own, state))
         x = jax.tree.map(partial(self._like, 2), xs)
 
+        traced = TracedStep(cell, _together(shapes, each[0]), x, each[1])
+
+        if traced.opaque:
+            raise SideEffects
+
         def project(shared: Params, own: Params, x: Any) -> Any:
-            return cell.project(shared | own, x)
+            return traced.project(_together(shared, own), x)
 
         def step(shared: Params, own: Params, u: Any, state: State) -> Any:
-            return cell.step(shared | own, u, state)
+            return traced.advance(_together(shared, own), u, state)
 
         self.projection = Columns(project, shapes, each[0], x)
         u = jax.eval_shape(project, shapes, each[0], x)
@@ -179,3 +190,8 @@ class StepColumns:
             self._state.index(product.x) if product.x in self._state else None
             for product in self.step.products
         ]
+
+
+def _together(shared: Params, own: Params) -> Params:
+    """The parameters as the cell takes them."""
+    return shared | own if own else shared

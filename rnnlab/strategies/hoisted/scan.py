@@ -1,4 +1,4 @@
-"""The scan over blocks of steps, forwards and backwards, for `hoisted`."""
+"""The scan over blocks of time, forwards and backwards, for `hoisted`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import Array, Cell, Params, State
+from rnnlab.arrays import Array, Params, State
+from rnnlab.layer import Cell
 from rnnlab.strategies.control import Control
-from rnnlab.strategies.products import dot, product
-from rnnlab.strategies.step_columns import Adjoints, StepColumns, Weights
+from rnnlab.strategies.hoisted.products import dot, product
+from rnnlab.strategies.hoisted.step_columns import Adjoints, StepColumns, Weights
 
 
 class AllWeights(NamedTuple):
@@ -33,7 +34,7 @@ class Kept(NamedTuple):
     sums: list[Array]
 
 
-class Blocks:
+class TimeBlocks:
     """The scan over blocks in both directions; arrays stand in columns, `[n, N]`, within them."""
 
     def __init__(

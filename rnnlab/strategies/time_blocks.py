@@ -1,4 +1,4 @@
-"""A scan over chunks of time, for the strategies that treat the steps of a chunk as one."""
+"""A scan over blocks of time, for the strategies that treat the steps of a block as one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnlab.cells.base import State
+from rnnlab.arrays import State
 
 
-def scan_chunks(
+def scan_time_blocks(
     run: Callable[[State, Any, Any], tuple[State, Any]], state: State, inputs: Any, size: int
 ) -> tuple[State, Any]:
-    """Scans `run(state, chunk, first)` over chunks of `size` steps, the last one as it comes.
+    """Scans `run(state, time_block, first)` over blocks of `size` steps, the last one as it comes.
 
     Args:
-      run: maps a state, a chunk of the inputs `[<= size, ...]` and whether it is the first chunk
+      run: maps a state, a block of the inputs `[<= size, ...]` and whether it is the first block
         to the next state and the outputs `[<= size, ...]`.
       state: the state before the first step.
       inputs: tree of `[T, ...]`.
-      size: steps in a chunk.
+      size: steps in a block.
 
     Returns:
       The final state and the outputs `[T, ...]`.
@@ -32,7 +32,7 @@ def scan_chunks(
         return run(state, inputs, True)
     whole = jax.tree.map(lambda a: a[: count * size].reshape(count, size, *a.shape[1:]), inputs)
     state, outputs = jax.lax.scan(
-        lambda s, chunk: run(s, *chunk), state, (whole, jnp.arange(count) == 0)
+        lambda s, block: run(s, *block), state, (whole, jnp.arange(count) == 0)
     )
     outputs = jax.tree.map(lambda a: a.reshape(count * size, *a.shape[2:]), outputs)
     if count * size < steps:

@@ -22,6 +22,7 @@ from rnnlab.combinators import (
     stack,
 )
 from rnnlab.errors import UsageError
+from rnnlab.layer import streams
 from rnnlab.strategies import Rematerialised, Truncated, autodiff, hoisted
 from rnnlab.unroll import step, unroll
 from tests import quick
@@ -125,16 +126,22 @@ def test_layers_draw_their_parameters_with_keys_of_their_own():
 def test_the_joint_state_of_a_stack_has_a_jacobian():
     layers = stack(cells.LSTM, (3, 2))
     params, xs, state = arguments(layers)
-    jacobian = jax.jacfwd(lambda s: layers.step(params, layers.project(params, xs[0]), s)[0])(state)
+    jacobian = jax.jacfwd(lambda s: layers.step(params, xs[0], s)[0])(state)
     assert not jacobian[0].h[1].h.any()  # the lower layer does not see the upper one
     assert jacobian[1].h[0].c.any()  # the upper one sees the carousel of the lower
 
 
 def test_only_what_reads_one_way_has_a_step():
     assert not hasattr(bidirectional(cells.GRU(2)), "step")
-    assert not hasattr(Stack((cells.GRU(4), bidirectional(cells.GRU(2)))), "step")
-    assert not hasattr(Residual(bidirectional(cells.GRU(2))), "step")
-    assert hasattr(Residual(Stack((Dropout(0.5), cells.GRU(4)))), "step")
+    for layer in (
+        Stack((cells.GRU(4), bidirectional(cells.GRU(2)))),
+        Residual(bidirectional(cells.GRU(4))),
+    ):
+        assert not streams(layer)
+        params, xs, state = arguments(layer, features=8 if isinstance(layer, Residual) else D)
+        with pytest.raises(UsageError, match="Bidirectional reads the sequence in both directions"):
+            layer.step(params, xs[0], state)
+    assert streams(Residual(Stack((Dropout(0.5), cells.GRU(4)))))
 
 
 # Layer normalisation.
@@ -168,7 +175,7 @@ def test_layer_norm_reaches_both_products_of_a_cell_that_resets_first():
     params, xs, state = arguments(cell)
     p = {name: value for name, value in params.items() if name != "gain_v"}
     p = {name: np.asarray(value) for name, value in p.items()}
-    first, second = params["gain_v"]
+    *first, second = params["gain_v"]
 
     def gru(time, row, x, s):
         del time, row
@@ -359,7 +366,7 @@ def test_every_cell_can_be_wrapped(name):
     cell = cells.by_name(name, H)
     layer = Zoneout(LayerNorm(VariationalDropout(cell, 0.2, 0.2)), 0.2)
     assert (layer.hidden, layer.blocks, layer.features_out) == (H, cell.blocks, H)
-    assert layer.recurrent_blocks == cell.recurrent_blocks == Residual(layer).recurrent_blocks
+    assert layer.recurrent_blocks == cell.recurrent_blocks
     params = jax.eval_shape(lambda key: layer.init(key, D), KEY)
     gains = jax.tree.leaves((params["gain_u"], params["gain_v"]))
     assert {leaf.shape for leaf in gains} == {(H,)}
@@ -421,9 +428,9 @@ def test_arrangements_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize("wrap", [LayerNorm, lambda c: Zoneout(c, 0.1)])
-def test_wrappers_want_a_cell_with_the_split(wrap):
+def test_wrappers_want_a_single_cell(wrap):
     for layer in (stack(cells.GRU, (2,)), bidirectional(cells.GRU(2)), Dropout(0.1), "lstm"):
-        with pytest.raises(UsageError, match="needs a cell with the split"):
+        with pytest.raises(UsageError, match="needs a single cell"):
             wrap(layer)
     with pytest.raises(UsageError, match="has a LayerNorm already"):
         LayerNorm(Zoneout(LayerNorm(cells.GRU(2)), 0.1)).init(KEY, 3)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from jax.extend.core import Literal, Var
 
-from rnnlab.strategies.columns import Columns, shape_of
+from rnnlab.strategies.hoisted.columns import Columns, shape_of
 
 
 class Sum(NamedTuple):

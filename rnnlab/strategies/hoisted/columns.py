@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Literal, Var
 
-from rnnlab.cells.base import Array
+from rnnlab.arrays import Array
+from rnnlab.tracing import bind, read
 
 #: Operations that may be applied to columns as they are, once their operands have equal shapes.
 # fmt: off
@@ -101,7 +102,7 @@ class Columns:
         env = dict(self._literals)
         env.update(zip(self._params, jax.tree.leaves(params), strict=True))
         for eqn in self._fixed_eqns:
-            results = _bind(eqn, [_read(env, var) for var in eqn.invars])
+            results = bind(eqn, [read(env, var) for var in eqn.invars])
             env.update(zip(eqn.outvars, results, strict=True))
         weights = [
             jnp.concatenate([jnp.moveaxis(env[w], axis, 0) for w, axis in product.weights], 1).T
@@ -133,15 +134,15 @@ class Columns:
             product = self.product_of(eqn)
             if product is None:
                 if all(isinstance(v, Literal) or v in env for v in eqn.invars):
-                    results = self._columns(eqn, [_read(env, v) for v in eqn.invars], size)
+                    results = self._columns(eqn, [read(env, v) for v in eqn.invars], size)
                     env.update(zip(eqn.outvars, results, strict=True))
             elif multiply is not None:
                 results = multiply(self.products.index(product), env[product.x])
                 env.update(zip(product.outs, by_rows(results, product.rows), strict=True))
         return [
-            _read(env, var)
+            read(env, var)
             if self.is_moving(var)
-            else jnp.broadcast_to(_read(env, var)[..., None], (*shape_of(var), size))
+            else jnp.broadcast_to(read(env, var)[..., None], (*shape_of(var), size))
             for var in wanted
         ]
 
@@ -156,9 +157,9 @@ class Columns:
                 jnp.broadcast_to(value if moves else value[..., None], (*shape, size))
                 for value, moves in zip(values, moving, strict=True)
             ]
-            return _bind(eqn, whole)
+            return bind(eqn, whole)
         axes = [-1 if moves else None for moves in moving]
-        return jax.vmap(lambda *a: _bind(eqn, a), in_axes=axes, out_axes=-1)(*values)
+        return jax.vmap(lambda *a: bind(eqn, a), in_axes=axes, out_axes=-1)(*values)
 
     def _find_products(self) -> list[Product]:
         by_vector: dict[Var, list[Any]] = {}
@@ -194,14 +195,3 @@ def by_rows(a: Array, rows: Sequence[int]) -> Sequence[Array]:
 def shape_of(var: Any) -> tuple[int, ...]:
     """The shape of a variable or literal."""
     return var.aval.shape
-
-
-def _read(env: dict[Any, Any], var: Any) -> Any:
-    if isinstance(var, Literal):
-        return jnp.asarray(var.val, getattr(var.aval, "dtype", None))
-    return env[var]
-
-
-def _bind(eqn: Any, values: Sequence[Any]) -> Any:
-    results = eqn.primitive.bind(*values, **eqn.primitive.get_bind_params(eqn.params))
-    return results if eqn.primitive.multiple_results else [results]
