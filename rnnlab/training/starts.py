@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 
 from rnnlab import cells, initializers, strategies
-from rnnlab.cells.base import Cell
 from rnnlab.errors import UsageError
+from rnnlab.layer import Cell
 from rnnlab.run import checks
 
 #: Cells with an initialisation of their own, made from the hidden units H and the length T. Every
