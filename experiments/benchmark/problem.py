@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.benchmark.flops import product_flops
 from experiments.benchmark.notation import Shape, parse_layer
 from experiments.benchmark.timing import compile_jax
-from rnnlab.combinators import Bidirectional, Stack
 from rnnlab.unroll import unroll
 
 FORWARD, GRADIENT, GRADIENT_INPUTS = "forward", "gradient", "gradient and inputs"
@@ -84,14 +84,12 @@ class Problem:
         return drawn.astype(jnp.dtype(self.dtype))
 
     def flops(self, pass_: str) -> float:
-        """Multiplications and additions of the matrix products of a pass."""
-        shape = self.shape
-        inward, recurrent, first = _weights(self.layer, shape.features)
-        per_step = 2 * shape.batch * shape.time
+        """Multiplications and additions of the matrix products of a pass in plain autodiff."""
+        apply, args = outputs_of(self.layer, "autodiff"), (self.params, self.xs)
         if pass_ == FORWARD:
-            return per_step * (inward + recurrent)
-        without_inputs = first if pass_ == GRADIENT else 0
-        return per_step * (3 * (inward + recurrent) - without_inputs)
+            return product_flops(apply, *args)
+        argnums = 0 if pass_ == GRADIENT else (0, 1)
+        return product_flops(jax.grad(loss_of(apply), argnums), *args, self.readout)
 
     @functools.cached_property
     def reference(self) -> tuple[Any, Any, Any]:
@@ -116,19 +114,3 @@ def outputs_of(layer: Any, strategy: str) -> Apply:
 def loss_of(apply: Apply) -> Callable[[Any, Any, Any], Any]:
     """The loss as a function of weights, inputs and readout."""
     return lambda weights, xs, readout: jnp.sum(apply(weights, xs) * readout)
-
-
-def _weights(layer: Any, features: int) -> tuple[int, int, int]:
-    """Entries of all `wx`, of all `wh`, and of those `wx` that read the inputs themselves."""
-    if isinstance(layer, Stack):
-        counts = []
-        for each in layer.layers:
-            counts.append(_weights(each, features))
-            features = each.features_out
-        inward, recurrent, first = zip(*counts, strict=True)
-        return sum(inward), sum(recurrent), first[0]
-    if isinstance(layer, Bidirectional):
-        ahead, back = (_weights(each, features) for each in (layer.forward, layer.backward))
-        return ahead[0] + back[0], ahead[1] + back[1], ahead[2] + back[2]
-    width, hidden = len(layer.blocks) * layer.hidden, layer.hidden
-    return features * width, len(layer.recurrent_blocks) * hidden * hidden, features * width
