@@ -202,7 +202,9 @@ def check_penalty(reader: Reader) -> None:
     cell = reader.cell
     while isinstance(cell, CellWrapper):
         if isinstance(cell, VariationalDropout | Zoneout):
-            raise UsageError(f"penalty: ignores the noise of {type(cell).__name__}; use one of them")
+            raise UsageError(
+                f"penalty: ignores the noise of {type(cell).__name__}; use one of them"
+            )
         cell = cell.cell
     penalty.check(reader.cell)
 
