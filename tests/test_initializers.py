@@ -11,8 +11,8 @@ from scipy import stats
 from rnnlab.errors import UsageError
 from rnnlab.initializers import (
     INITIALIZERS,
-    Blocks,
     Constant,
+    GateBlocks,
     Gaussian,
     Identity,
     Orthogonal,
@@ -39,7 +39,7 @@ EVERY = [
     Uniform(),
     Constant(0.5),
     Zeros(),
-    Blocks(Orthogonal()),
+    GateBlocks(Orthogonal()),
     Rescaled(Gaussian(), 0.9),
     Sparse(Gaussian(), 5),
 ]
@@ -67,7 +67,7 @@ def test_shape_type_bits_and_hash(init, dtype):
     assert hash(init) == hash(dataclasses.replace(init)) and init == dataclasses.replace(init)
 
 
-@pytest.mark.parametrize("init", [Uniform(), Rescaled(Blocks(Orthogonal()), 0.9)], ids=repr)
+@pytest.mark.parametrize("init", [Uniform(), Rescaled(GateBlocks(Orthogonal()), 0.9)], ids=repr)
 def test_other_keys_other_bits_and_vmap(init):
     keys = jax.random.split(KEY, 3)
     draws = jax.jit(jax.vmap(lambda key: init(key, SHAPE, jnp.float64)))(keys)
@@ -171,7 +171,9 @@ def test_bad_gain(name, gain):
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 4), (0, 3), (3, -1)])
-@pytest.mark.parametrize("init", [Orthogonal(), Identity(), Gaussian(), Uniform(), Blocks(Zeros())])
+@pytest.mark.parametrize(
+    "init", [Orthogonal(), Identity(), Gaussian(), Uniform(), GateBlocks(Zeros())]
+)
 def test_bad_shape(init, shape):
     with pytest.raises(UsageError, match="shape="):
         init(KEY, shape)
@@ -209,7 +211,7 @@ def test_gate_blocks_are_the_column_blocks():
 
 
 def test_blocks_makes_every_gate_orthogonal_and_different():
-    blocks = np.split(np.asarray(Blocks(Orthogonal(0.7))(KEY, SHAPE, jnp.float64)), K, axis=1)
+    blocks = np.split(np.asarray(GateBlocks(Orthogonal(0.7))(KEY, SHAPE, jnp.float64)), K, axis=1)
     for block in blocks:
         np.testing.assert_allclose(block @ block.T, 0.49 * np.eye(H), atol=1e-12)
     assert np.abs(blocks[0] - blocks[1]).max() > 0.1
@@ -248,7 +250,7 @@ def test_rotation_has_complex_eigenvalues():
     np.testing.assert_allclose(spectral_radius(turn), 0.8, rtol=1e-15)
 
 
-@pytest.mark.parametrize("base", [Gaussian(), Uniform(3.0), Orthogonal(), Blocks(Orthogonal())])
+@pytest.mark.parametrize("base", [Gaussian(), Uniform(3.0), Orthogonal(), GateBlocks(Orthogonal())])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64], ids=lambda d: d.__name__)
 def test_rescaled_meets_the_radius_in_every_block(base, dtype):
     radii = (0.5, 1.0, 1.3)
@@ -302,7 +304,7 @@ def test_a_draw_without_radius_cannot_be_rescaled(entry):
     nilpotent = jnp.array([[0.0, entry], [0.0, 0.0]], jnp.float64)
     with pytest.raises(UsageError, match=r"block \(0,\) has spectral radius"):
         rescale_to_radius(nilpotent, 1.0)
-    with pytest.raises(UsageError, match=r"block \(1,\).*Blocks"):
+    with pytest.raises(UsageError, match=r"block \(1,\).*GateBlocks"):
         Rescaled(Identity(), 1.0)(KEY, SHAPE)
 
 

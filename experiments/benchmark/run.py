@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from experiments.benchmark import allocator
 from experiments.benchmark.config import Config
-from rnnlab.run.workdir import State, Workdir
+from rnnlab.run.workdir import Status, Workdir
 
 
-def run(config: Config, workdir: Workdir) -> State:
+def run(config: Config, workdir: Workdir) -> Status:
     """Runs the suites; nothing is kept between runs."""
     # Imported here because each process of the suite `memory` imports this module, and what it
     # holds before it measures should be small.

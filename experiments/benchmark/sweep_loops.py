@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlab.cells import Elman
-from rnnlab.sweep.draws import Corpora, draw
+from rnnlab.sweep.draws import InputTexts, draw
 from rnnlab.sweep.grid import Grid
 from rnnlab.unroll import unroll
 
@@ -36,7 +36,7 @@ class Network(NamedTuple):
 def draw_networks(grid: Grid) -> list[Network]:
     """The networks that the sweep over a grid draws, radius by radius."""
     program = grid.programs()[0]
-    draws = draw(grid, program, np.arange(grid.seeds), Corpora(None, None))
+    draws = draw(grid, program, np.arange(grid.seeds), InputTexts(None, None))
     networks = []
     for radius in grid.scales:
         for seed in range(grid.seeds):

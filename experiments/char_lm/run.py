@@ -7,11 +7,11 @@ from experiments.char_lm.config import Config
 from rnnlab import trained
 from rnnlab.data.corpus import read_characters
 from rnnlab.run.tables import print_table
-from rnnlab.run.workdir import State, Workdir
+from rnnlab.run.workdir import Status, Workdir
 from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
 
 
-def run(config: Config, workdir: Workdir) -> State:
+def run(config: Config, workdir: Workdir) -> Status:
     """Trains, tests and draws, or does what is left of that."""
     corpus = read_characters(config.source)
     corpus.claim(workdir, config.source.corpus)

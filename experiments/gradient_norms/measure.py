@@ -17,7 +17,7 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     try:
         data = sweep.run(
             config.grid(),
-            workdir.first / "chunks",
+            workdir.first / "grid_chunks",
             memory=config.memory_mib * 2**20,
             data_dir=config.data_dir or None,
             manual_dir=config.manual_dir or None,

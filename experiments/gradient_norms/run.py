@@ -3,10 +3,10 @@
 from experiments.gradient_norms import report
 from experiments.gradient_norms.config import Config
 from experiments.gradient_norms.measure import measure
-from rnnlab.run.workdir import State, Workdir
+from rnnlab.run.workdir import Status, Workdir
 
 
-def run(config: Config, workdir: Workdir) -> State:
+def run(config: Config, workdir: Workdir) -> Status:
     """Measures, or reads what was measured; then writes pictures and report, and prints tables."""
     report.write(config, workdir, measure(config, workdir))
     return "done"

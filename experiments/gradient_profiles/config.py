@@ -69,7 +69,7 @@ class Config:
 def has_forget_gate(name: str) -> bool:
     """Whether the cell has a forget gate for c, or one that its input gate implies."""
     parts = leaf_names(jax.eval_shape(cells.by_name(name, 1).initial_state))
-    return "forget_bias" in cells.settings_of(name) and "c" in parts and name != "lstm_nfg"
+    return "forget_bias" in cells.hyperparameters_of(name) and "c" in parts and name != "lstm_nfg"
 
 
 PRESETS = {

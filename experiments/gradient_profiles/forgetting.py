@@ -12,7 +12,7 @@ from experiments.gradient_profiles.config import Config
 from experiments.gradient_profiles.growth import growth_per_step
 from experiments.gradient_profiles.profiles import draw, make_cell, profiles
 from rnnlab.cells import StandardCell
-from rnnlab.cells.base import set_block
+from rnnlab.cells.base import set_gate
 
 
 def measure_forgetting(config: Config, name: str) -> xr.Dataset:
@@ -41,5 +41,5 @@ def set_forget_bias(cell: StandardCell, b: Array, bias: float) -> Array:
 
     Where the forget gate is 1 − i, the bias of the input gate is set: 1 − σ(−bias) = σ(bias).
     """
-    gate, value = ("f", bias) if "f" in cell.blocks else ("i", -bias)
-    return jax.vmap(lambda each: set_block(cell, each, gate, value))(b)
+    gate, value = ("f", bias) if "f" in cell.gate_names else ("i", -bias)
+    return jax.vmap(lambda each: set_gate(cell, each, gate, value))(b)

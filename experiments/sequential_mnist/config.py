@@ -35,7 +35,7 @@ class Network(settings.Network):
         if self.chrono >= 0:
             return {"chrono": self.chrono} if self.chrono else {}
         longest = steps // CHRONO_PART
-        offered = self.cell in cells.CELLS and "chrono" in cells.settings_of(self.cell)
+        offered = self.cell in cells.CELLS and "chrono" in cells.hyperparameters_of(self.cell)
         return {"chrono": longest} if offered and longest > 2 else {}
 
 

@@ -7,11 +7,11 @@ from experiments.sequential_mnist.config import Config
 from rnnlab import trained
 from rnnlab.data.images import CLASSES, SIDES, read_images
 from rnnlab.run.tables import print_table
-from rnnlab.run.workdir import State, Workdir
+from rnnlab.run.workdir import Status, Workdir
 from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
 
 
-def run(config: Config, workdir: Workdir) -> State:
+def run(config: Config, workdir: Workdir) -> Status:
     """Trains, tests and draws, or does what is left of that."""
     splits = read_images(config.source)
     side, names = SIDES[config.source.images], [str(digit) for digit in range(CLASSES)]

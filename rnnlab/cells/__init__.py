@@ -112,7 +112,7 @@ def _made(name: str, hidden: int, settings: tuple[tuple[str, Any], ...]) -> Cell
     return _own(name)(hidden, **dict(settings))
 
 
-def settings_of(name: str) -> tuple[str, ...]:
+def hyperparameters_of(name: str) -> tuple[str, ...]:
     """What can be set of the cell called `name`, apart from its number of units."""
     return _settings(factory_by_name(name))
 

@@ -71,23 +71,23 @@ class StandardCell:
         return self.hidden
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         """Names of the gate blocks, `H` columns each, of `wx`, `wh` and `b`, in their order."""
         return ("h",)
 
     @property
-    def recurrent_blocks(self) -> tuple[str, ...]:
+    def recurrent_gate_names(self) -> tuple[str, ...]:
         """Names of the gate blocks of `wh`, where a cell has not all of them there."""
-        return self.blocks
+        return self.gate_names
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `{"wx": [D, kH], "wh": [H, kH], "b": [kH]}` for `D = features_in` inputs."""
         check_positive("features_in", features_in)
         key_wx, key_wh = jax.random.split(key)
-        width = len(self.blocks) * self.hidden
+        width = len(self.gate_names) * self.hidden
         return {
             "wx": self.wx_init(key_wx, (features_in, width), dtype),
-            "wh": initializers.Blocks(self.wh_init)(key_wh, (self.hidden, width), dtype),
+            "wh": initializers.GateBlocks(self.wh_init)(key_wh, (self.hidden, width), dtype),
             "b": jnp.zeros((width,), dtype),
         }
 
@@ -103,11 +103,11 @@ class StandardCell:
 
     def affine(self, params: Params, x: Input, h: Hidden) -> tuple[Array, ...]:
         """`x @ wx + b + h @ wh`, a `[..., H]` for each gate."""
-        return add(self.affine_input(params, x), times(h, params["wh"], len(self.blocks)))
+        return add(self.affine_input(params, x), times(h, params["wh"], len(self.gate_names)))
 
     def affine_input(self, params: Params, x: Input) -> tuple[Array, ...]:
         """`x @ wx + b`, a `[..., H]` for each gate."""
-        count = len(self.blocks)
+        count = len(self.gate_names)
         return add(times(x, params["wx"], count), by_gate(params["b"], count))
 
 
@@ -126,15 +126,15 @@ def add(u: tuple[Array, ...], v: tuple[Array, ...]) -> tuple[Array, ...]:
     return tuple(a + b for a, b in zip(u, v, strict=True))
 
 
-def block_slice(cell: StandardCell, name: str) -> slice:
+def gate_slice(cell: StandardCell, name: str) -> slice:
     """The columns of gate `name` in `wx`, `wh` and `b`."""
-    index = cell.blocks.index(name)
+    index = cell.gate_names.index(name)
     return slice(index * cell.hidden, (index + 1) * cell.hidden)
 
 
-def set_block(cell: StandardCell, b: Array, name: str, value: Any) -> Array:
+def set_gate(cell: StandardCell, b: Array, name: str, value: Any) -> Array:
     """A copy of the bias `b [kH]` whose gate `name` is `value` (a number or `[H]`)."""
-    return b.at[block_slice(cell, name)].set(jnp.asarray(value, b.dtype))
+    return b.at[gate_slice(cell, name)].set(jnp.asarray(value, b.dtype))
 
 
 def check_positive(name: str, value: Any) -> None:

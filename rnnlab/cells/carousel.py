@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab.arrays import Key, Params
-from rnnlab.cells.base import CarouselState, StandardCell, set_block
+from rnnlab.cells.base import CarouselState, StandardCell, set_gate
 from rnnlab.cells.biases import check_chrono, check_forget_bias, draw_chrono
 
 
@@ -47,7 +47,7 @@ class ForgetGateCell(CarouselCell):
         """Draws `wx`, `wh` and `b`, the latter zero but for the memory."""
         params = super().init(key, features_in, dtype)
         if self.chrono is None:
-            return params | {"b": set_block(self, params["b"], "f", self.forget_bias)}
+            return params | {"b": set_gate(self, params["b"], "f", self.forget_bias)}
         b_f = draw_chrono(key, self.hidden, self.chrono, dtype)
-        b = set_block(self, params["b"], "f", b_f)
-        return params | {"b": set_block(self, b, "i", -b_f)}
+        b = set_gate(self, params["b"], "f", b_f)
+        return params | {"b": set_gate(self, b, "i", -b_f)}

@@ -55,7 +55,7 @@ class AdditiveIdentity(StandardCell):
         activation_by_name(self.activation)
 
     @property
-    def recurrent_blocks(self) -> tuple[str, ...]:
+    def recurrent_gate_names(self) -> tuple[str, ...]:
         return ()
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:

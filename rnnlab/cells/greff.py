@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 
 from rnnlab import initializers
 from rnnlab.arrays import Array, Hidden, Input, Key, Output, Params
-from rnnlab.cells.base import CarouselState, Initializer, set_block, times
+from rnnlab.cells.base import CarouselState, Initializer, set_gate, times
 from rnnlab.cells.biases import check_forget_bias
 from rnnlab.cells.carousel import CarouselCell
 from rnnlab.cells.lstm_peephole import draw_peepholes
@@ -84,26 +84,28 @@ class GreffLSTM(CarouselCell):
             )
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return tuple(name for name in "ifgo" if name != VARIANTS[self.variant])
 
     @property
     def peepholes(self) -> tuple[str, ...]:
         """The gates that have a row in `p`."""
-        return () if self.variant == "NP" else tuple(name for name in self.blocks if name != "g")
+        return (
+            () if self.variant == "NP" else tuple(name for name in self.gate_names if name != "g")
+        )
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, kH]`, `wh [H, kH]`, `b [kH]`, `p [j, H]` for `j` peepholes, and `wg`."""
         params = super().init(key, features_in, dtype)
-        if "f" in self.blocks:
-            params["b"] = set_block(self, params["b"], "f", self.forget_bias)
+        if "f" in self.gate_names:
+            params["b"] = set_gate(self, params["b"], "f", self.forget_bias)
         elif self.variant == "CIFG":
-            params["b"] = set_block(self, params["b"], "i", -self.forget_bias)
+            params["b"] = set_gate(self, params["b"], "i", -self.forget_bias)
         if self.peepholes:
             count = len(self.peepholes)
             params["p"] = draw_peepholes(key, self.p_init, count, self.hidden, dtype)
         if self.variant == "FGR":
-            init = initializers.Blocks(self.wh_init)
+            init = initializers.GateBlocks(self.wh_init)
             keys = jax.random.split(jax.random.fold_in(key, 4), 3)
             rows = [init(each, (self.hidden, 3 * self.hidden), dtype) for each in keys]
             params["wg"] = jnp.concatenate(rows)
@@ -123,7 +125,7 @@ class GreffLSTM(CarouselCell):
         self, params: Params, x: Input, state: CarouselState | GateRecurrentState
     ) -> tuple[CarouselState | GateRecurrentState, Output]:
         """One step, as above."""
-        z = dict(zip(self.blocks, self.affine(params, x, state.h), strict=True))
+        z = dict(zip(self.gate_names, self.affine(params, x, state.h), strict=True))
         if isinstance(state, GateRecurrentState):
             gates = jnp.concatenate([state.i, state.f, state.o], axis=-1)
             for name, w in zip("ifo", times(gates, params["wg"], 3), strict=True):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab.arrays import Input, Key, Output, Params
-from rnnlab.cells.base import HiddenState, StandardCell, by_gate, set_block, times
+from rnnlab.cells.base import HiddenState, StandardCell, by_gate, set_gate, times
 from rnnlab.cells.biases import check_chrono, draw_chrono
 
 
@@ -31,7 +31,7 @@ class _UpdateGateCell(StandardCell):
         check_chrono(self.chrono)
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("r", "z", "n")
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
@@ -40,7 +40,7 @@ class _UpdateGateCell(StandardCell):
         if self.chrono is None:
             return params
         b_z = draw_chrono(key, self.hidden, self.chrono, dtype)
-        return params | {"b": set_block(self, params["b"], "z", b_z)}
+        return params | {"b": set_gate(self, params["b"], "z", b_z)}
 
 
 @dataclasses.dataclass(frozen=True)

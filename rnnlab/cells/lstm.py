@@ -34,7 +34,7 @@ class LSTM(ForgetGateCell):
     """
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("i", "f", "g", "o")
 
     def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:

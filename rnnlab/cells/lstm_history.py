@@ -28,7 +28,7 @@ class ConstantErrorCarousel(CarouselCell):
     """
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("g",)
 
     def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:
@@ -53,7 +53,7 @@ class LSTM1997(CarouselCell):
     """
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("i", "g", "o")
 
     def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:

@@ -38,7 +38,7 @@ class CellNormLSTM(ForgetGateCell):
     """
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("i", "f", "g", "o")
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 
 from rnnlab import initializers
 from rnnlab.arrays import Array, Input, Key, Output, Params
-from rnnlab.cells.base import CarouselState, Initializer, set_block
+from rnnlab.cells.base import CarouselState, Initializer, set_gate
 from rnnlab.cells.biases import check_forget_bias
 from rnnlab.cells.carousel import CarouselCell, ForgetGateCell
 
@@ -45,7 +45,7 @@ class PeepholeLSTM(ForgetGateCell):
     p_init: Initializer = dataclasses.field(default=initializers.Gaussian(0.1), kw_only=True)
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("i", "f", "g", "o")
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
@@ -88,13 +88,13 @@ class CoupledLSTM(CarouselCell):
         check_forget_bias(self.forget_bias)
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("i", "g", "o")
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, 3H]`, `wh [H, 3H]` and `b [3H]`."""
         params = super().init(key, features_in, dtype)
-        return params | {"b": set_block(self, params["b"], "i", -self.forget_bias)}
+        return params | {"b": set_gate(self, params["b"], "i", -self.forget_bias)}
 
     def step(self, params: Params, x: Input, state: CarouselState) -> tuple[CarouselState, Output]:
         """One step, as above."""

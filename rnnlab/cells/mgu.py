@@ -28,7 +28,7 @@ class MGU(StandardCell):
     """
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("f", "n")
 
     def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:

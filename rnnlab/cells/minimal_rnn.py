@@ -30,11 +30,11 @@ class MinimalRNN(StandardCell):
     """
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("e",)
 
     @property
-    def recurrent_blocks(self) -> tuple[str, ...]:
+    def recurrent_gate_names(self) -> tuple[str, ...]:
         return ("k",)
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:

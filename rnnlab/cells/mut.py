@@ -27,21 +27,21 @@ class _Mutation(StandardCell):
     """What the three share: parameters for the gates `r, z, n`, and the last line of the step."""
 
     #: Gates with columns in `wx`.
-    input_blocks: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    input_gate_names: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     #: Whether one of the others takes the input as it is.
     takes_input: ClassVar[bool] = True
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         return ("r", "z", "n")
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx`, `wh` for the gates that have them, `b [3H]`, and `wp [D, H]` if needed."""
         check_positive("features_in", features_in)
         key_wx, key_wh, key_wp = jax.random.split(key, 3)
-        wide_in = len(self.input_blocks) * self.hidden
-        wide_recurrent = len(self.recurrent_blocks) * self.hidden
-        wh_init = initializers.Blocks(self.wh_init)
+        wide_in = len(self.input_gate_names) * self.hidden
+        wide_recurrent = len(self.recurrent_gate_names) * self.hidden
+        wh_init = initializers.GateBlocks(self.wh_init)
         params = {
             "wx": self.wx_init(key_wx, (features_in, wide_in), dtype),
             "wh": wh_init(key_wh, (self.hidden, wide_recurrent), dtype),
@@ -80,10 +80,10 @@ class MUT1(_Mutation):
     Columns of `wx` in the order `r, z`, of `wh` `r, n`, of `b` `r, z, n`.
     """
 
-    input_blocks = ("r", "z")
+    input_gate_names = ("r", "z")
 
     @property
-    def recurrent_blocks(self) -> tuple[str, ...]:
+    def recurrent_gate_names(self) -> tuple[str, ...]:
         return ("r", "n")
 
     def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
@@ -108,7 +108,7 @@ class MUT2(_Mutation):
     Columns of `wx` in the order `z, n`, of `wh` and `b` `r, z, n`.
     """
 
-    input_blocks = ("z", "n")
+    input_gate_names = ("z", "n")
 
     def step(self, params: Params, x: Input, state: HiddenState) -> tuple[HiddenState, Output]:
         """One step, as above."""

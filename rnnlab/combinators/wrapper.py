@@ -69,14 +69,14 @@ class CellWrapper(NoisyCell):
         return self.cell.features_out
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def gate_names(self) -> tuple[str, ...]:
         """Names of the cell's gate blocks."""
-        return self.standard.blocks
+        return self.standard.gate_names
 
     @property
-    def recurrent_blocks(self) -> tuple[str, ...]:
+    def recurrent_gate_names(self) -> tuple[str, ...]:
         """Names of the gate blocks of the cell's `wh`."""
-        return self.standard.recurrent_blocks
+        return self.standard.recurrent_gate_names
 
     @property
     def per_row(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Data: text corpora, images and generated tasks as network input.
+"""Data: text input_texts, images and generated tasks as network input.
 
 Importing this package imports no data-set library; `load_text("tiny_shakespeare")` does.
 """

@@ -1,4 +1,4 @@
-"""Text as the input of a network: corpora, vocabularies and one-hot windows of characters."""
+"""Text as the input of a network: input_texts, vocabularies and one-hot windows of characters."""
 
 import importlib
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from rnnlab.errors import RunError, UsageError
 Text = TypeVar("Text", str, list[str])
 
 SPLITS = ("train", "validation", "test")
-#: Corpora that have a builder: its module in `rnnlab.data`, and its class.
+#: InputTexts that have a builder: its module in `rnnlab.data`, and its class.
 NAMED = {
     "tiny_shakespeare": ("tiny_shakespeare", "TinyShakespeareText"),
     "penn_treebank": ("penn_treebank", "PennTreebankText"),

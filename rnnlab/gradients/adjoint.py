@@ -25,7 +25,14 @@ from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step import Step, check, check_finite, prepare, take_apart, trajectory
+from rnnlab.gradients.step_halves import (
+    StepHalves,
+    check_finite,
+    check_measurable,
+    halve_step,
+    prepare,
+    trajectory,
+)
 
 Loss = str | Array
 
@@ -76,7 +83,7 @@ def adjoint_profile(
     Raises:
       UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown loss or part.
     """
-    state = check(cell, params, xs, state)
+    state = check_measurable(cell, params, xs, state)
     names = state_parts.part_names(state) if parts is None else tuple(parts)
     for name in names:
         state_parts.find(state, name, "parts")
@@ -97,7 +104,7 @@ def _profile(
     with jax.default_matmul_precision("highest"):
         prepared = prepare(cell, params, xs, state)
         us, befores = prepared.us, trajectory(prepared, state)
-        step = take_apart(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
+        step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
 
         def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, list[Scaled]]:
             time, u, before = inputs
@@ -156,7 +163,7 @@ def zero_adjoint(state: State) -> Adjoint:
     return _by_group(state, jax.tree.map(jnp.zeros_like, state))
 
 
-def inject(step: Step, inputs: Any, before: State, adjoint: Adjoint, dy: Array) -> Adjoint:
+def inject(step: StepHalves, inputs: Any, before: State, adjoint: Adjoint, dy: Array) -> Adjoint:
     """Adds what the loss at `y_t` says about `s_{t+1}`: `a_{t+1} += (∂y_t/∂s_{t+1})ᵀ ∂L/∂y_t`."""
     after = step.advance(inputs, before)
     y, pull = jax.vjp(lambda s: step.emit(inputs, before, s), after)
@@ -164,7 +171,9 @@ def inject(step: Step, inputs: Any, before: State, adjoint: Adjoint, dy: Array) 
     return _add(adjoint, _by_group(after, d_after))
 
 
-def pull_state(step: Step, inputs: Any, before: State, adjoint: Adjoint, dy: Array) -> Adjoint:
+def pull_state(
+    step: StepHalves, inputs: Any, before: State, adjoint: Adjoint, dy: Array
+) -> Adjoint:
     """The adjoint one step earlier, `a_t`, from `a_{t+1}` after the injection.
 
     Each group of `s_{t+1}` is pulled back by itself, with its own exponent, before they are added.
@@ -180,7 +189,9 @@ def pull_state(step: Step, inputs: Any, before: State, adjoint: Adjoint, dy: Arr
     return reduce(_add, pulled)
 
 
-def advance_group(step: Step, group: tuple[int, ...], inputs: Any, before: State) -> list[Array]:
+def advance_group(
+    step: StepHalves, group: tuple[int, ...], inputs: Any, before: State
+) -> list[Array]:
     """The leaves of one group of `s_{t+1}`."""
     leaves = jax.tree.leaves(step.advance(inputs, before))
     return [leaves[i] for i in group]

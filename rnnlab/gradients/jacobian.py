@@ -17,7 +17,7 @@ from rnnlab.errors import UsageError
 from rnnlab.gradients import jacobi, scaled
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step import Step, check, prepare, take_apart
+from rnnlab.gradients.step_halves import StepHalves, check_measurable, halve_step, prepare
 from rnnlab.gradients.tangents import (
     Tangents,
     initial_tangents,
@@ -29,9 +29,9 @@ from rnnlab.gradients.tangents import (
 
 
 class StateJacobian(NamedTuple):
-    """Measurements of `∂s_T/∂s_0`, or a block of it, for n values of T.
+    """Measurements of `∂s_T/∂s_0`, or a submatrix of it, for n values of T.
 
-    A block `[M, K]`, M units of s_T by K units of s_0, has m = min(M, K) singular values. All are
+    A submatrix `[M, K]`, M units of s_T by K units of s_0, has m = min(M, K) singular values. All are
     base-10 logarithms, and -inf for zero.
 
     Attributes:
@@ -40,7 +40,7 @@ class StateJacobian(NamedTuple):
       log10_sigma_min: smallest singular value, `[n, *batch]`.
       log10_singular_values: all, descending, `[n, *batch, m]`.
       log10_frobenius: Frobenius norm, `[n, *batch]`.
-      log10_det: sum of all `log10` singular values, which is `log10 |det|` where the block is
+      log10_det: sum of all `log10` singular values, which is `log10 |det|` where the submatrix is
         square, `[n, *batch]`.
       log10_qr_diagonal: `Σ_t log10 |r_ii|` of the QR method, `[n, *batch, K]`; divided by T the
         Lyapunov exponents, in decades per step.
@@ -99,7 +99,7 @@ def state_jacobian(
       UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown part, a length that is
         no integer within 0..T_max.
     """
-    state = check(cell, params, xs, state)
+    state = check_measurable(cell, params, xs, state)
     check_positive("every", every)
     wanted = check_times("lengths", lengths, xs.shape[0])
     for argument, part in (("of", of), ("wrt", wrt)):
@@ -137,7 +137,7 @@ def _measure(
     with jax.default_matmul_precision("highest"):
         prepared = prepare(cell, params, xs, state)
         us = prepared.us
-        step = take_apart(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
+        step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
         rows_of = state_parts.find(state, of, "of")
         columns_of = state_parts.find(state, wrt, "wrt")
         leaves = _closure(step, state, {*rows_of, *columns_of})
@@ -147,7 +147,7 @@ def _measure(
         return _summarise(tangents, stops, _units(state, leaves, rows_of))
 
 
-def _closure(step: Step, state: State, wanted: set[int]) -> tuple[int, ...]:
+def _closure(step: StepHalves, state: State, wanted: set[int]) -> tuple[int, ...]:
     """The wanted leaves and all that they depend on, directly or not, by whole groups.
 
     The rest of the state is left out of the tangents: where it grows faster, it would only bury the
@@ -182,9 +182,9 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
     """Turns the factors at all stops into the measurements of the rows `units`."""
     rows, diagonal, plain = tangents.rows, tangents.diagonal, tangents.plain
     assert rows is not None and plain is not None
-    block = scaled.normalise(plain.mantissa[..., units], plain.exponent)
-    block = scaled.share_exponent(block, block.exponent.ndim - 1)
-    sigma_max = jnp.linalg.norm(block.mantissa, ord=2, axis=(-2, -1))
+    submatrix = scaled.normalise(plain.mantissa[..., units], plain.exponent)
+    submatrix = scaled.share_exponent(submatrix, submatrix.exponent.ndim - 1)
+    sigma_max = jnp.linalg.norm(submatrix.mantissa, ord=2, axis=(-2, -1))
     volume = None
     if len(units) == tangents.basis.shape[-2]:
         volume = scaled.product(diagonal)
@@ -195,10 +195,10 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
     values = jnp.sort(scaled.log10(singular), axis=-1)[..., ::-1]
     return StateJacobian(
         lengths=stops,
-        log10_sigma_max=scaled.log10(Scaled(sigma_max, block.exponent)),
+        log10_sigma_max=scaled.log10(Scaled(sigma_max, submatrix.exponent)),
         log10_sigma_min=values[..., -1],
         log10_singular_values=values,
-        log10_frobenius=scaled.log10(scaled.norm(block)),
+        log10_frobenius=scaled.log10(scaled.norm(submatrix)),
         log10_det=scaled.log10(scaled.product(singular) if volume is None else volume),
         log10_qr_diagonal=scaled.log10(diagonal),
     )
@@ -216,7 +216,7 @@ def one_step_jacobian(cell: Any, params: Any, x: Array, state: State) -> Array:
     Raises:
       UsageError: shapes or dtypes that do not fit, NaN or inf.
     """
-    state = check(cell, params, x[None], state)
+    state = check_measurable(cell, params, x[None], state)
     leaves = tuple(range(len(jax.tree.leaves(state))))
     after, push = jax.linearize(lambda s: cell.step(params, x, s)[0], state)
     size = sum(state_parts.widths(state))

@@ -18,7 +18,7 @@ from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
 from rnnlab.gradients.jacobian import check_times
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step import check, prepare
+from rnnlab.gradients.step_halves import check_measurable, prepare
 from rnnlab.gradients.tangents import initial_tangents, propagate, random_basis
 
 
@@ -70,7 +70,7 @@ def lyapunov_exponents(
       UsageError: as for `state_jacobian`; `count` beyond the size of the state; `discard` not
         within 0..T-1; a record that is not after `discard`.
     """
-    state = check(cell, params, xs, state)
+    state = check_measurable(cell, params, xs, state)
     check_positive("every", every)
     size, steps = sum(state_parts.widths(state)), xs.shape[0]
     count = size if count is None else count

@@ -30,7 +30,13 @@ from rnnlab.gradients.adjoint import (
     zero_adjoint,
 )
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step import Step, check, prepare, take_apart, trajectory
+from rnnlab.gradients.step_halves import (
+    StepHalves,
+    check_measurable,
+    halve_step,
+    prepare,
+    trajectory,
+)
 
 
 class ParameterGradients(NamedTuple):
@@ -62,7 +68,7 @@ def parameter_gradients(
     Returns:
       The norms, and what each time step contributes.
     """
-    state = check(cell, params, xs, state)
+    state = check_measurable(cell, params, xs, state)
     kind, weights = resolve_loss(cell, params, xs, state, loss, key)
     return _gradients(cell, params, xs, state, weights, kind)
 
@@ -73,7 +79,7 @@ def _gradients(
 ) -> ParameterGradients:
     with jax.default_matmul_precision("highest"):
         befores = trajectory(prepare(cell, params, xs, state), state)
-        step = take_apart(
+        step = halve_step(
             lambda inputs, s: cell.step(*inputs, s),
             (params, xs[0]),
             state,
@@ -99,7 +105,7 @@ def _gradients(
 
 
 def _pull_params(
-    step: Step, params: Any, x: Array, before: State, adjoint: Adjoint, dy: Array
+    step: StepHalves, params: Any, x: Array, before: State, adjoint: Adjoint, dy: Array
 ) -> list[Scaled]:
     """`g_t`: the gradient of the copy of the parameters that acts at this step, leaf by leaf."""
     shares = []

@@ -15,7 +15,7 @@ from rnnlab.cells.base import StandardCell
 from rnnlab.combinators import Bidirectional, Residual, Stack
 from rnnlab.combinators.wrapper import CellWrapper
 from rnnlab.errors import UsageError
-from rnnlab.gradients.step import check_finite
+from rnnlab.gradients.step_halves import check_finite
 from rnnlab.layer import Cell
 from rnnlab.tracing import TracedStep
 
@@ -75,7 +75,7 @@ def recurrent_leaves(cell: Cell) -> RecurrentLeaves:
     if isinstance(inside, StandardCell):
         if "wh" not in paths:
             return RecurrentLeaves((), ())
-        return RecurrentLeaves((paths.index("wh"),), inside.recurrent_blocks)
+        return RecurrentLeaves((paths.index("wh"),), inside.recurrent_gate_names)
     state = jax.eval_shape(lambda: cell.initial_state((), jnp.float32))
     step = TracedStep(cell, params, jax.ShapeDtypeStruct((1,), jnp.float32), state)
     shapes = [leaf.shape for leaf in jax.tree.leaves(params)]

@@ -6,7 +6,7 @@ An initialiser is a frozen dataclass, so that it can be a field of a cell, and a
 
 for matrices that act on row vectors, `z = h @ w`. The recurrent matrix of a gated cell is
 `[H, kH]`: k square blocks side by side, one per gate. `Orthogonal`, `Identity`, `Gaussian` and
-`Uniform` treat `[H, kH]` as *one* matrix; `Blocks(base)` treats it as k matrices.
+`Uniform` treat `[H, kH]` as *one* matrix; `GateBlocks(base)` treats it as k matrices.
 
 Draws are made in float64 for float64 and in float32 for every narrower type, then rounded.
 
@@ -19,10 +19,10 @@ from collections.abc import Callable
 
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer
-from rnnlab.initializers.blocks import Blocks, gate_blocks
 from rnnlab.initializers.chrono import chrono_bias
 from rnnlab.initializers.constant import Constant, Zeros
 from rnnlab.initializers.distributions import Gaussian, Uniform, uniform_like
+from rnnlab.initializers.gate_blocks import GateBlocks, gate_blocks
 from rnnlab.initializers.orthogonal import Identity, Orthogonal
 from rnnlab.initializers.sparse import Sparse
 from rnnlab.initializers.spectrum import (
@@ -42,8 +42,8 @@ INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
 
 __all__ = [
     "INITIALIZERS",
-    "Blocks",
     "Constant",
+    "GateBlocks",
     "Gaussian",
     "Identity",
     "Initializer",

@@ -23,7 +23,7 @@ class Initializer(Protocol):
 
 
 @dataclass(frozen=True)
-class Scaled:
+class WithGain:
     """What initialisers with a gain share: the field, and its check.
 
     Raises:
@@ -45,7 +45,7 @@ def require_matrix(shape: Sequence[int]) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def require_blocks(shape: Sequence[int]) -> tuple[int, int]:
+def require_gate_blocks(shape: Sequence[int]) -> tuple[int, int]:
     """Returns (H, k) of a shape (H, kH), or raises."""
     hidden, columns = require_matrix(shape)
     if columns % hidden:

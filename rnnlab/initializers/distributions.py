@@ -11,11 +11,11 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from rnnlab.errors import UsageError
-from rnnlab.initializers.base import Scaled, draw_dtype, require_matrix
+from rnnlab.initializers.base import WithGain, draw_dtype, require_matrix
 
 
 @dataclass(frozen=True)
-class Gaussian(Scaled):
+class Gaussian(WithGain):
     """Independent normal entries, `w_ij ~ N(0, gain² / fan_in)`.
 
     Square matrices have ρ → gain as they grow (the circular law; Ginibre 1965), and σ_max → 2 gain.
@@ -33,7 +33,7 @@ class Gaussian(Scaled):
 
 
 @dataclass(frozen=True)
-class Uniform(Scaled):
+class Uniform(WithGain):
     """Independent uniform entries with the variance of `Gaussian`.
 
     w_ij ~ U(-a, a), a = gain · √(3 / fan_in), so that Var w_ij = a² / 3 = gain² / fan_in.

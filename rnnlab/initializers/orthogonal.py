@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from rnnlab.initializers.base import Scaled, draw_dtype, require_matrix
+from rnnlab.initializers.base import WithGain, draw_dtype, require_matrix
 
 
 @dataclass(frozen=True)
-class Orthogonal(Scaled):
+class Orthogonal(WithGain):
     """A random orthogonal matrix times `gain`, uniform (Haar) on the orthogonal group.
 
     w = gain · Q, with Z = Q R the QR factors of a Gaussian matrix and R's diagonal made positive;
@@ -23,8 +23,8 @@ class Orthogonal(Scaled):
     `w.T @ w = gain² I` otherwise. On the `[H, kH]` of a gated cell this is *one* matrix with
     orthonormal rows: a single gate's block is then not orthogonal but a corner of a larger
     orthogonal matrix, with ρ → gain/√k as H grows (Życzkowski & Sommers 2000, "Truncations of
-    random unitary matrices", section 3) - one half for the LSTM. `Blocks(Orthogonal())` makes every
-    gate orthogonal.
+    random unitary matrices", section 3) - one half for the LSTM. `GateBlocks(Orthogonal())` makes
+    every gate orthogonal.
 
     Raises:
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
@@ -42,11 +42,11 @@ class Orthogonal(Scaled):
 
 
 @dataclass(frozen=True)
-class Identity(Scaled):
+class Identity(WithGain):
     """`gain` on the main diagonal, zero elsewhere (Le, Jaitly & Hinton 2015, section 3).
 
-    On a shape `[H, kH]` only the first gate's block is the identity; `Blocks(Identity())` repeats
-    it for every gate.
+    On a shape `[H, kH]` only the first gate's block is the identity; `GateBlocks(Identity())`
+    repeats it for every gate.
 
     Raises:
         UsageError: `gain` negative or not finite; `shape` without two positive axes.

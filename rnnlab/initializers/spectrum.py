@@ -11,8 +11,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
 from rnnlab.errors import UsageError
-from rnnlab.initializers.base import Initializer, draw_dtype, require_blocks
-from rnnlab.initializers.blocks import gate_blocks
+from rnnlab.initializers.base import Initializer, draw_dtype, require_gate_blocks
+from rnnlab.initializers.gate_blocks import gate_blocks
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Rescaled:
 
     def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
         """Returns w `[H, kH]`."""
-        require_blocks(shape)
+        require_gate_blocks(shape)
         draw = self.base(key, shape, draw_dtype(dtype))
         return rescale_to_radius(draw, self.radius).astype(dtype)
 
@@ -127,7 +127,7 @@ def _require_rescalable(rho: Array) -> None:
         if not (np.isfinite(value) and value > 0):
             raise UsageError(
                 f"block {block} has spectral radius {value}: only a finite radius above 0 can be "
-                "rescaled; take another initialiser, or Blocks(...) of it for a gated cell"
+                "rescaled; take another initialiser, or GateBlocks(...) of it for a gated cell"
             )
 
 

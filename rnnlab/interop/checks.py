@@ -31,7 +31,7 @@ def describe(cell: Any) -> str:
     """A cell in words: its kind, size, and its gates in their order or its activation."""
     if not isinstance(cell, StandardCell):
         return type(cell).__name__
-    detail = f"gates {', '.join(cell.blocks)}" if len(cell.blocks) > 1 else ""
+    detail = f"gates {', '.join(cell.gate_names)}" if len(cell.gate_names) > 1 else ""
     detail = cell.activation if isinstance(cell, Elman) else detail
     return f"{type(cell).__name__}({cell.hidden})" + (f" ({detail})" if detail else "")
 
@@ -116,7 +116,7 @@ def check_params(cell: StandardCell, params: Any, features_in: int | None = None
     """The parameters of one cell as arrays; UsageError unless they have its names and shapes."""
     if not isinstance(params, Mapping):
         raise UsageError(f"params is {type(params).__name__}: {describe(cell)} needs a dict")
-    width = len(cell.blocks) * cell.hidden
+    width = len(cell.gate_names) * cell.hidden
     shapes = {"wx": (features_in, width), "wh": (cell.hidden, width), "b": (width,)}
     if isinstance(cell, GRU):
         shapes["bh"] = (cell.hidden,)

@@ -72,6 +72,6 @@ def to_equinox(cell: StandardCell, params: Params) -> Any:
 
 
 def _shapes(cell: StandardCell) -> dict[str, Any]:
-    width = len(cell.blocks) * cell.hidden
+    width = len(cell.gate_names) * cell.hidden
     shapes = {"weight_ih": (width, None), "weight_hh": (width, cell.hidden), "bias": (width,)}
     return shapes | {"bias_n": (cell.hidden,)} if isinstance(cell, GRU) else shapes

@@ -81,8 +81,8 @@ def _names(cell: StandardCell) -> dict[str, list[str]]:
         return {"wx": ["i/kernel"], "wh": ["h/kernel"], "b": ["i/bias"]}
     biased = "i" if isinstance(cell, GRU) else "h"
     names = {
-        "wx": [f"i{gate}/kernel" for gate in cell.blocks],
-        "wh": [f"h{gate}/kernel" for gate in cell.blocks],
-        "b": [f"{biased}{gate}/bias" for gate in cell.blocks],
+        "wx": [f"i{gate}/kernel" for gate in cell.gate_names],
+        "wh": [f"h{gate}/kernel" for gate in cell.gate_names],
+        "b": [f"{biased}{gate}/bias" for gate in cell.gate_names],
     }
     return names | {"bh": ["hn/bias"]} if isinstance(cell, GRU) else names

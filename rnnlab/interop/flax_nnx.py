@@ -61,7 +61,7 @@ def from_nnx(cell: StandardCell, weights: Any) -> Params:
     names = _names(cell, optimized="dense_i/kernel" in arrays)
     check_names(PEER, cell, arrays, [name for blocks in names.values() for name in blocks])
     for part, blocks in names.items():
-        width = len(cell.blocks) * cell.hidden // len(blocks)
+        width = len(cell.gate_names) * cell.hidden // len(blocks)
         shape = {"wx": (None, width), "wh": (cell.hidden, width), "b": (width,)}[part]
         for name in blocks:
             check_shape(f"{PEER} {name}", arrays[name], cell, shape)
@@ -108,9 +108,9 @@ def _names(cell: StandardCell, optimized: bool) -> dict[str, list[str]]:
     if optimized:
         return {"wx": ["dense_i/kernel"], "wh": ["dense_h/kernel"], "b": ["dense_h/bias"]}
     return {
-        "wx": [f"{'if_' if gate == 'f' else f'i{gate}'}/kernel" for gate in cell.blocks],
-        "wh": [f"h{gate}/kernel" for gate in cell.blocks],
-        "b": [f"h{gate}/bias" for gate in cell.blocks],
+        "wx": [f"{'if_' if gate == 'f' else f'i{gate}'}/kernel" for gate in cell.gate_names],
+        "wh": [f"h{gate}/kernel" for gate in cell.gate_names],
+        "b": [f"h{gate}/bias" for gate in cell.gate_names],
     }
 
 

@@ -73,7 +73,7 @@ def from_haiku(cell: StandardCell, weights: Mapping[str, Any], name: str | None 
     if isinstance(cell, LSTM):
         return _lstm_from_haiku(cell, arrays)
     return {
-        ours: reorder(_turn_z(arrays[theirs], GRU_ORDER), GRU_ORDER, cell.blocks)
+        ours: reorder(_turn_z(arrays[theirs], GRU_ORDER), GRU_ORDER, cell.gate_names)
         for ours, theirs in (("wx", "w_i"), ("wh", "w_h"), ("b", "b"))
     }
 
@@ -103,12 +103,12 @@ def to_haiku(
         }
     if isinstance(cell, LSTM):
         w = namespace(p["wx"]).concatenate([p["wx"], p["wh"]])
-        b = _add_to_f(p["b"], cell.blocks, -1)
-        order = (cell.blocks, LSTM_ORDER)
+        b = _add_to_f(p["b"], cell.gate_names, -1)
+        order = (cell.gate_names, LSTM_ORDER)
         return {f"{name}/linear": {"w": reorder(w, *order), "b": reorder(b, *order)}}
     return {
         name: {
-            theirs: reorder(_turn_z(p[ours], cell.blocks), cell.blocks, GRU_ORDER)
+            theirs: reorder(_turn_z(p[ours], cell.gate_names), cell.gate_names, GRU_ORDER)
             for ours, theirs in (("wx", "w_i"), ("wh", "w_h"), ("b", "b"))
         }
     }
@@ -135,7 +135,7 @@ def _inside(cell: StandardCell, weights: Mapping[str, Any], name: str) -> Weight
 
 
 def _shapes(cell: StandardCell) -> dict[str, tuple[int | None, ...]]:
-    hidden, width = cell.hidden, len(cell.blocks) * cell.hidden
+    hidden, width = cell.hidden, len(cell.gate_names) * cell.hidden
     if isinstance(cell, Elman):
         return {
             "linear/w": (None, hidden),
@@ -149,15 +149,15 @@ def _shapes(cell: StandardCell) -> dict[str, tuple[int | None, ...]]:
 
 
 def _lstm_from_haiku(cell: LSTM, arrays: Weights) -> Params:
-    w = reorder(arrays["linear/w"], LSTM_ORDER, cell.blocks)
+    w = reorder(arrays["linear/w"], LSTM_ORDER, cell.gate_names)
     features_in = w.shape[0] - cell.hidden
     if features_in <= 0:
         raise UsageError(
             f"{PEER} linear/w is {w.dtype}{list(w.shape)}: {describe(cell)} needs "
             f"[D + {cell.hidden}, {4 * cell.hidden}]"
         )
-    b = reorder(arrays["linear/b"], LSTM_ORDER, cell.blocks)
-    return {"wx": w[:features_in], "wh": w[features_in:], "b": _add_to_f(b, cell.blocks, 1)}
+    b = reorder(arrays["linear/b"], LSTM_ORDER, cell.gate_names)
+    return {"wx": w[:features_in], "wh": w[features_in:], "b": _add_to_f(b, cell.gate_names, 1)}
 
 
 def _add_to_f(b: Any, order: tuple[str, ...], number: int) -> Any:

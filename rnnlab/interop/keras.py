@@ -56,7 +56,7 @@ def from_keras(cell: StandardCell, weights: Any) -> Params:
         weights = [variable.value for variable in weights.weights]
     names = ("kernel", "recurrent_kernel", "bias")
     arrays = as_arrays(PEER, dict(zip(names, _at_most_three(cell, weights), strict=False)))
-    width = len(cell.blocks) * cell.hidden
+    width = len(cell.gate_names) * cell.hidden
     bias_shape = (2, width) if isinstance(cell, GRU) else (width,)
     if "kernel" in arrays and "bias" not in arrays:
         kernel = arrays["kernel"]
@@ -64,7 +64,7 @@ def from_keras(cell: StandardCell, weights: Any) -> Params:
     check_names(PEER, cell, arrays, names)
     for name, shape in zip(names, ((None, width), (cell.hidden, width), bias_shape), strict=True):
         check_shape(f"{PEER} {name}", arrays[name], cell, shape)
-    wx, wh, b = (reorder(arrays[name], _order(cell), cell.blocks) for name in names)
+    wx, wh, b = (reorder(arrays[name], _order(cell), cell.gate_names) for name in names)
     return {"wx": wx, "wh": wh} | (join_biases(cell, *b) if isinstance(cell, GRU) else {"b": b})
 
 
@@ -81,11 +81,11 @@ def to_keras(cell: StandardCell, params: Params) -> list[Any]:
     b = p["b"]
     if isinstance(cell, GRU):
         b = namespace(b).stack([b, second_bias(cell, p)])
-    return [reorder(array, cell.blocks, _order(cell)) for array in (p["wx"], p["wh"], b)]
+    return [reorder(array, cell.gate_names, _order(cell)) for array in (p["wx"], p["wh"], b)]
 
 
 def _order(cell: StandardCell) -> tuple[str, ...]:
-    return GRU_ORDER if isinstance(cell, GRU | GRUResetBefore) else cell.blocks
+    return GRU_ORDER if isinstance(cell, GRU | GRUResetBefore) else cell.gate_names
 
 
 def _at_most_three(cell: StandardCell, weights: Any) -> Sequence[Any]:

@@ -120,7 +120,7 @@ def _one_from_torch(
     pile: Pile, arrays: Mapping[str, Any], names: tuple[str, ...], features: int | None
 ) -> Params:
     cell = pile.cell
-    width = len(cell.blocks) * cell.hidden
+    width = len(cell.gate_names) * cell.hidden
     for name, shape in zip(
         names, ((width, features), (width, cell.hidden), (width,), (width,)), strict=True
     ):

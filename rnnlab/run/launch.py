@@ -79,7 +79,7 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
 
 def _run(
     experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
-) -> workdirs.State:
+) -> workdirs.Status:
     """Runs an experiment, and returns how it ended."""
     if line.hosts is not None:
         _join(line.hosts)
@@ -94,7 +94,7 @@ def _run(
     ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
-        state: workdirs.State = module.run(config, workdir) or "done"
+        state: workdirs.Status = module.run(config, workdir) or "done"
         workdir.end(state)
     if line.hosts is None or _first():
         print(f"\n{state} in {time.monotonic() - start:.1f} s; see {path}:")

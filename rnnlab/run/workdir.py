@@ -32,7 +32,7 @@ from rnnlab.run import environment, fields, identity
 from rnnlab.run.fields import to_json
 
 #: Folders of a work directory that other hosts than the first do not get.
-LARGE = frozenset({"checkpoints", "tensorboard", "chunks"})
+LARGE = frozenset({"checkpoints", "tensorboard", "grid_chunks"})
 
 #: The log of a run that trains.
 METRICS = "metrics.jsonl"
@@ -41,7 +41,7 @@ METRICS = "metrics.jsonl"
 LOCK = ".lock"
 
 #: How a run can end that was not cut short.
-State = Literal["done", "diverged"]
+Status = Literal["done", "diverged"]
 
 
 class Workdir:
@@ -84,7 +84,7 @@ class Workdir:
         """Writes a file as a whole or not at all, and returns its path."""
         return atomic_write(self.path(name), data)
 
-    def end(self, state: State) -> None:
+    def end(self, state: Status) -> None:
         """Records that the run has ended, and how."""
         self._record(state)
 

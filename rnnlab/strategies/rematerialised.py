@@ -46,7 +46,7 @@ class Rematerialised(BaseStrategy):
     ) -> tuple[State, Outputs]:
         """Scans over the blocks; each is run again when its gradient is taken."""
         steps = jax.tree.leaves(xs)[0].shape[0]
-        size = self.time_block or size_near_root(steps)
+        size = self.time_block or time_block_near_root(steps)
 
         @jax.checkpoint
         def run(state: State, inputs: tuple[Any, Control]) -> tuple[State, Outputs]:
@@ -56,7 +56,7 @@ class Rematerialised(BaseStrategy):
         return scan_time_blocks(lambda s, block, first: run(s, block), state, (xs, control), size)
 
 
-def size_near_root(steps: int) -> int:
+def time_block_near_root(steps: int) -> int:
     """The first divisor of `steps` in `⌈√T⌉ .. 2⌈√T⌉ - 1`, else `⌈√T⌉`.
 
     Blocks that leave no rest are views of the inputs; a rest costs a copy of inputs and outputs.

@@ -25,12 +25,12 @@ from rnnlab.strategies.time_blocks import scan_time_blocks
 class Truncated(BaseStrategy):
     """Cuts the gradient every `steps` steps; values are those of the full unroll.
 
-    A loss at step `t` (counted from one) reaches back to the start of its window, that is
-    `(t - 1) mod steps + 1` steps. The given initial state belongs to the first window.
+    A loss at step `t` (counted from one) reaches back to the start of its time block, that is
+    `(t - 1) mod steps + 1` steps. The given initial state belongs to the first time block.
 
     Attributes:
-      steps: length `k` of a window.
-      inner: the strategy within a window.
+      steps: length `k` of a time block.
+      inner: the strategy within a time block.
     """
 
     steps: int
@@ -46,7 +46,7 @@ class Truncated(BaseStrategy):
     def __call__(
         self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
     ) -> tuple[State, Outputs]:
-        """Scans over the windows, with no gradient through the state that enters one."""
+        """Scans over the time blocks, with no gradient through the state that enters one."""
 
         def run(state: State, inputs: tuple[Any, Control], first: Any) -> tuple[State, Outputs]:
             xs, control = inputs

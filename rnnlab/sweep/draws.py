@@ -46,7 +46,7 @@ class Draws(NamedTuple):
     input_std: np.ndarray
 
 
-class Corpora:
+class InputTexts:
     """The texts that inputs are read from, each loaded once.
 
     Args:
@@ -66,7 +66,7 @@ class Corpora:
         return self._texts[name]
 
 
-def features_in(grid: Grid, program: Program, corpora: Corpora) -> int:
+def features_in(grid: Grid, program: Program, input_texts: InputTexts) -> int:
     """Number of inputs `D` of the network.
 
     Raises:
@@ -77,21 +77,21 @@ def features_in(grid: Grid, program: Program, corpora: Corpora) -> int:
         return grid.features or 1
     if program.inputs == "gaussian":
         return grid.features or program.hidden
-    text, vocabulary = corpora.read(program.inputs)
+    text, vocabulary = input_texts.read(program.inputs)
     if grid.features is not None:
         raise UsageError(
             f"features={grid.features}: inputs={program.inputs!r} have as many features as the "
             f"text has characters, {vocabulary.size}; leave it unset"
         )
-    if len(text) < grid.steps[-1]:
+    if len(text) < grid.sorted_lengths[-1]:
         raise UsageError(
-            f"lengths={grid.steps[-1]}: the training part of inputs={program.inputs!r} has only "
-            f"{len(text)} characters; take a longer text or shorter lengths"
+            f"lengths={grid.sorted_lengths[-1]}: the training part of inputs={program.inputs!r} "
+            f"has only {len(text)} characters; take a longer text or shorter lengths"
         )
     return vocabulary.size
 
 
-def draw(grid: Grid, program: Program, seeds: np.ndarray, corpora: Corpora) -> Draws:
+def draw(grid: Grid, program: Program, seeds: np.ndarray, input_texts: InputTexts) -> Draws:
     """Draws what `program` needs for `seeds [S]`; a seed gives the same bits in any company.
 
     Raises:
@@ -100,14 +100,14 @@ def draw(grid: Grid, program: Program, seeds: np.ndarray, corpora: Corpora) -> D
     dtype = jnp.dtype(grid.dtype)
     init = initializers.by_name(program.init)
     cell = cells.by_name(program.cell, program.hidden)
-    features = features_in(grid, program, corpora)
-    shape = (grid.steps[-1], grid.batch, features)
+    features = features_in(grid, program, input_texts)
+    shape = (grid.sorted_lengths[-1], grid.batch, features)
     # One seed after the other: mapped over the seeds, the QR decompositions of several gates would
     # be batches that run at the same time, and in JAX 0.10 such batches can wait for each other's
     # threads for ever.
     drawn = []
     for seed in seeds:
-        given = _given_inputs(program.inputs, shape, dtype, seed, corpora)
+        given = _given_inputs(program.inputs, shape, dtype, seed, input_texts)
         drawn.append(
             jax.tree.map(np.asarray, _draw(cell, init, shape, dtype, np.uint32(seed), given))
         )
@@ -128,14 +128,14 @@ def _keys(seed: Array | int) -> list[Array]:
 
 
 def _given_inputs(
-    inputs: str, shape: tuple[int, int, int], dtype: np.dtype, seed: int, corpora: Corpora
+    inputs: str, shape: tuple[int, int, int], dtype: np.dtype, seed: int, input_texts: InputTexts
 ) -> Array | None:
     """Inputs `[T, B, D]` of a seed that are not drawn from a distribution."""
     if inputs == "gaussian":
         return None
     if inputs == "zeros":
         return jnp.zeros(shape, dtype)
-    text, vocabulary = corpora.read(inputs)
+    text, vocabulary = input_texts.read(inputs)
     steps, batch, _ = shape
     return one_hot_windows(text, _keys(seed)[1], steps, batch, vocabulary, dtype)
 
@@ -167,7 +167,7 @@ def _params(cell: Cell, init: Initializer, key: Array, features: int, dtype: np.
     params = cell.init(key, features, dtype)
     leaves = recurrent_leaves(cell)
     drawn = [
-        initializers.Blocks(init)(jax.random.fold_in(key, place), leaf.shape, leaf.dtype)
+        initializers.GateBlocks(init)(jax.random.fold_in(key, place), leaf.shape, leaf.dtype)
         for place, leaf in enumerate(leaves.get(params))
     ]
     return leaves.replace(params, drawn)

@@ -1,8 +1,8 @@
-"""The folder of a sweep: the values of its finished chunks, shared by the hosts that work on it.
+"""The folder of a sweep: the values of its finished grid chunks, shared by all hosts.
 
-`grid.json` says which grid it belongs to. Each chunk is a file that is whole or not there, so that
-a sweep may be killed at any moment. Hosts meet through these files alone: the collective operations
-of JAX give up when one host comes half a minute later than another.
+`grid.json` says which grid it belongs to. Each grid chunk is a file that is whole or absent, so
+that a sweep may be killed at any moment. Hosts meet through these files alone: the collective
+operations of JAX give up when one host comes half a minute later than another.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import atomic_write
-from rnnlab.sweep.chunks import Chunk, Values
 from rnnlab.sweep.grid import Grid
+from rnnlab.sweep.grid_chunks import GridChunk, Values
 
 #: Seconds between two looks for what another host is to write.
 INTERVAL = 0.2
@@ -32,7 +32,7 @@ PATIENCE = 60.0
 
 
 class Folder:
-    """The folder of the chunks of one grid, cut for a given memory.
+    """The folder of the grid chunks of one grid, cut for a given memory.
 
     Raises:
       UsageError: it belongs to another grid or another memory.
@@ -51,19 +51,19 @@ class Folder:
                 atomic_write(file, json.dumps(settings, indent=2) + "\n")
             self._check_same(settings, self._settings(file))
 
-    def holds(self, chunk: Chunk) -> bool:
-        """Whether the chunk is finished."""
-        return self._file(chunk).exists()
+    def holds(self, grid_chunk: GridChunk) -> bool:
+        """Whether the grid chunk is finished."""
+        return self._file(grid_chunk).exists()
 
-    def restore(self, chunk: Chunk, grid: Grid) -> Values | None:
-        """Reads the values of a chunk; None if it is not there.
+    def restore(self, grid_chunk: GridChunk, grid: Grid) -> Values | None:
+        """Reads the values of a grid chunk; None if it is not there.
 
         Raises:
           RunError: the file is damaged or cannot be read.
         """
-        if not self.holds(chunk):
+        if not self.holds(grid_chunk):
             return None
-        path = self._file(chunk)
+        path = self._file(grid_chunk)
         again = "delete it, and the same command measures it again"
         with self._explained():
             contents = io.BytesIO(path.read_bytes())
@@ -72,13 +72,13 @@ class Folder:
                 values = {name: file[name] for name in file.files}
         except Exception as error:  # what a damaged archive raises depends on where it is damaged
             raise RunError(f"{path}: is damaged ({type(error).__name__}); {again}") from error
-        count = chunk.size(grid)
+        count = grid_chunk.size(grid)
         if "state" not in values or any(len(value) != count for value in values.values()):
-            raise RunError(f"{path}: holds not the {count} points it is named after; {again}")
+            raise RunError(f"{path}: expected {count} points; {again}")
         return values
 
-    def store(self, chunk: Chunk, values: Values) -> None:
-        """Writes the values of a chunk.
+    def store(self, grid_chunk: GridChunk, values: Values) -> None:
+        """Writes the values of a grid_chunk.
 
         Raises:
           RunError: the disk is full, or the folder cannot be written.
@@ -86,15 +86,15 @@ class Folder:
         buffer = io.BytesIO()
         np.savez(buffer, **values)  # type: ignore[arg-type]
         with self._explained():
-            atomic_write(self._file(chunk), buffer.getvalue())
+            atomic_write(self._file(grid_chunk), buffer.getvalue())
 
-    def wait(self, chunk: Chunk, grid: Grid) -> Values:
-        """The values of a chunk that another host computes, as soon as they are there.
+    def wait(self, grid_chunk: GridChunk, grid: Grid) -> Values:
+        """The values of a grid chunk that another host computes, as soon as they are there.
 
         Raises:
           RunError: another host has failed.
         """
-        while (values := self.restore(chunk, grid)) is None:
+        while (values := self.restore(grid_chunk, grid)) is None:
             with self._explained():
                 new = self._failures().items() - self._old_failures.items()
             if new:
@@ -119,8 +119,8 @@ class Folder:
                     atomic_write(self._note(), f"{uuid.uuid4()} {reason}")
             raise
 
-    def _file(self, chunk: Chunk) -> pathlib.Path:
-        return self.path / f"{chunk.name}.npz"
+    def _file(self, grid_chunk: GridChunk) -> pathlib.Path:
+        return self.path / f"{grid_chunk.name}.npz"
 
     def _note(self) -> pathlib.Path:
         return self.path / f"host-{jax.process_index()}.failed"
@@ -152,7 +152,7 @@ class Folder:
         for name in here | there:
             if here.get(name) != there.get(name):
                 raise UsageError(
-                    f"folder={str(self.path)!r}: holds chunks of another grid ({name} is "
+                    f"folder={str(self.path)!r}: holds grid chunks of another grid ({name} is "
                     f"{there.get(name, 'absent')} there and {here.get(name, 'absent')} here); "
                     "choose another folder"
                 )

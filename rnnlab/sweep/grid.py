@@ -84,7 +84,7 @@ class Grid:
             raise UsageError(f"dtype={self.dtype!r}: must be float32 or float64")
 
     @property
-    def steps(self) -> tuple[int, ...]:
+    def sorted_lengths(self) -> tuple[int, ...]:
         """The lengths, ascending."""
         return tuple(sorted(self.lengths))
 
@@ -99,7 +99,7 @@ class Grid:
             "input_scale": self.input_scales,
             self.scale: self.scales,
             "seed": range(self.seeds),
-            "length": self.steps,
+            "length": self.sorted_lengths,
         }
 
     def programs(self) -> list[Program]:

@@ -8,9 +8,9 @@ adjoints of all losses travel backwards together as the rows of one product,
 so that a step costs one matrix product with `B n` rows however many lengths there are. Only the
 lengths still active take part: time is cut into segments with a fixed number of them. Adjoints are
 renormalised by exact powers of two every few steps and the exponents summed as integers, so that
-neither 0 nor inf can appear. The recurrent weights' gradient is one product for a block of steps.
+neither 0 nor inf can appear. The recurrent weights' gradient is one product for a time block.
 
-Loops carry whole arrays and read and write their blocks and steps in place. A `scan` would say so
+Loops carry whole arrays and read and write their time blocks and steps in place. A `scan` would say so
 more briefly, but mapped over points it puts time before the points, and copies to get there.
 """
 
@@ -41,7 +41,7 @@ from rnnlab.tracing import TracedStep, project_all, trace
 #: Steps between two renormalisations; one step may scale a float32 adjoint by 1e-9 to 1e9.
 STEPS_BETWEEN = 4
 #: Steps whose contributions to the recurrent weights' gradient are summed in one product.
-BLOCK = 16
+TIME_BLOCK = 16
 #: Segments of time at most, and one more for each so many lengths; each compiles loops of its own.
 MAX_SEGMENTS, LENGTHS_PER_SEGMENT = 3, 16
 
@@ -67,9 +67,9 @@ def gradient_norms(
       sequence, averaged over the batch, `[len(lengths)]`; `wh`: `log10 ‖∂L_T/∂wh‖` of all recurrent
       weights, if the cell has any.
     """
-    blocks = -(-lengths[-1] // BLOCK)
+    time_blocks = -(-lengths[-1] // TIME_BLOCK)
     xs = xs[: lengths[-1]]
-    xs = jnp.pad(xs, ((0, blocks * BLOCK - lengths[-1]), (0, 0), (0, 0)))
+    xs = jnp.pad(xs, ((0, time_blocks * TIME_BLOCK - lengths[-1]), (0, 0), (0, 0)))
     start = cell.initial_state(xs.shape[1:2], xs.dtype)
     step = trace(cell, params, xs, start)
     befores = _forward(step, params, xs, start, lengths[-1])
@@ -79,7 +79,7 @@ def gradient_norms(
     for low, high, count in _segments(lengths):
         carry = carry.widen(count)
         ends = jnp.array(lengths[len(lengths) - count :][::-1], jnp.int32)
-        backward = partial(_backward_block, step, weights, (xs, befores), readout, ends, high)
+        backward = partial(_backward_time_block, step, weights, (xs, befores), readout, ends, high)
         room = _room(step, params, xs, start, count)
         carry, _ = jax.lax.fori_loop(0, high - low, backward, (carry, room))
     return carry.log10_norms(batch=xs.shape[1])
@@ -92,20 +92,20 @@ def _forward(traced: TracedStep, params: Params, xs: Array, start: State, steps:
     would meet a zero adjoint and make NaN of it.
     """
 
-    def block(index: Array, carry: Any) -> Any:
-        us = project_all(traced, params, read(xs, index * BLOCK, BLOCK))
+    def time_block(index: Array, carry: Any) -> Any:
+        us = project_all(traced, params, read(xs, index * TIME_BLOCK, TIME_BLOCK))
 
         def step(k: Array, carry: Any) -> Any:
             state, befores = carry
-            t = index * BLOCK + k
+            t = index * TIME_BLOCK + k
             after, _ = traced.advance(params, read_one(us, k), state)
             after = jax.tree.map(lambda a, b: jnp.where(t < steps, a, b), after, state)
             return after, write_one(befores, state, t)
 
-        return jax.lax.fori_loop(0, BLOCK, step, carry)
+        return jax.lax.fori_loop(0, TIME_BLOCK, step, carry)
 
     room = jax.tree.map(lambda a: jnp.zeros((len(xs), *a.shape), a.dtype), start)
-    _, befores = jax.lax.fori_loop(0, len(xs) // BLOCK, block, (start, room))
+    _, befores = jax.lax.fori_loop(0, len(xs) // TIME_BLOCK, time_block, (start, room))
     return befores
 
 
@@ -127,11 +127,11 @@ class _Transposed(NamedTuple):
 
 
 def _segments(lengths: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """Cuts time into `(first block, end block, active lengths)`, from the end to the start.
+    """Cuts time into `(first time block, end time block, active lengths)`, from the end to the start.
 
-    Of all ways to cut behind the end of a length, the one with the least blocks times lengths.
+    Of all ways to cut behind the end of a length, the one with the least time blocks times lengths.
     """
-    ends = [-(-length // BLOCK) for length in lengths]
+    ends = [-(-length // TIME_BLOCK) for length in lengths]
     most = min(MAX_SEGMENTS + len(lengths) // LENGTHS_PER_SEGMENT, len(lengths))
     # best[i]: work and segments of the time up to the end of length i, with one more each round.
     best = [(ends[i] * len(lengths), ((0, ends[i], len(lengths)),)) for i in range(len(lengths))]
@@ -202,16 +202,16 @@ class _Adjoints(NamedTuple):
 
 
 def _room(traced: TracedStep, params: Params, xs: Array, start: State, count: int) -> Any:
-    """Where the adjoints of the products of a block are put, `[count, BLOCK, B, ·]`.
+    """Where the adjoints of the products of a time block are put, `[count, TIME_BLOCK, B, ·]`.
 
-    Every block overwrites all of it, so that it need not be cleared.
+    Every time block overwrites all of it, so that it need not be cleared.
     """
     us = jax.eval_shape(lambda: traced.project(params, xs[0]))
     products = jax.eval_shape(lambda us: traced.products(params, us, start), us)
-    return jax.tree.map(lambda a: jnp.zeros((count, BLOCK, *a.shape), a.dtype), products)
+    return jax.tree.map(lambda a: jnp.zeros((count, TIME_BLOCK, *a.shape), a.dtype), products)
 
 
-def _backward_block(
+def _backward_time_block(
     traced: TracedStep,
     weights: _Transposed,
     path: tuple[Array, State],
@@ -221,18 +221,18 @@ def _backward_block(
     index: Array,
     carry: tuple[_Adjoints, Any],
 ) -> tuple[_Adjoints, Any]:
-    """The `index`-th block of steps before block `high`: adjoints, then the weights' gradient."""
+    """The `index`-th time block before the one `high`: adjoints, then the weights' gradient."""
     adjoints, room = carry
     index = high - 1 - index
     params = weights.params
-    xs, befores = read(path, index * BLOCK, BLOCK)
+    xs, befores = read(path, index * TIME_BLOCK, TIME_BLOCK)
     us = project_all(traced, params, xs)
     vs = jax.vmap(traced.products, in_axes=(None, 0, 0))(params, us, befores)
-    groups = BLOCK // STEPS_BETWEEN
+    groups = TIME_BLOCK // STEPS_BETWEEN
 
     def step(k: Array, carry: Any) -> Any:
         state, exponent, d_products = carry
-        ends = lengths == index * BLOCK + k + 1
+        ends = lengths == index * TIME_BLOCK + k + 1
         exponent = jnp.where(ends[:, None], 0, exponent)
         dy = jnp.where(ends[:, None, None], readout, jnp.zeros_like(readout))
         u, v, before = read_one((us, vs, befores), k)
@@ -241,7 +241,7 @@ def _backward_block(
 
     def group(g: Array, carry: Any) -> Any:
         state, exponent, d_products, exponents = carry
-        last = BLOCK - 1 - g * STEPS_BETWEEN
+        last = TIME_BLOCK - 1 - g * STEPS_BETWEEN
         state, exponent, d_products = jax.lax.fori_loop(
             0, STEPS_BETWEEN, lambda i, c: step(last - i, c), (state, exponent, d_products)
         )
@@ -287,7 +287,7 @@ def _backward_step(
 def _weight_gradient(
     traced: TracedStep, weights: _Transposed, us: Any, vs: Any, befores: State, d_products: Any
 ) -> tuple[Array, ...]:
-    """`∂L/∂wh` of each recurrent weight, from the adjoints `[BLOCK, B, ·]` of the products."""
+    """`∂L/∂wh` of each recurrent weight, from the adjoints `[TIME_BLOCK, B, ·]` of the products."""
     params = weights.params
 
     def vectors(u: Any, v: Any, before: State) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Runs a grid: chunk after chunk, continuing where an earlier run stopped, into one data set."""
+"""Runs a grid chunk by chunk into one data set, continuing where an earlier run stopped."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import xarray as xr
 
 from rnnlab.errors import UsageError
 from rnnlab.run.progress import Progress
-from rnnlab.sweep import chunks
-from rnnlab.sweep.chunks import Chunk, Values
-from rnnlab.sweep.draws import Corpora
+from rnnlab.sweep import grid_chunks
+from rnnlab.sweep.draws import InputTexts
 from rnnlab.sweep.folder import Folder
 from rnnlab.sweep.grid import Grid
+from rnnlab.sweep.grid_chunks import GridChunk, Values
 from rnnlab.sweep.table import Table
 
 
@@ -33,13 +33,13 @@ def run(
 
     Points that share shapes run as one compiled program, mapped over the points and spread over
     all devices of this host; after `jax.distributed.initialize` the hosts share the chunks, and
-    must share `folder`. With a folder, each finished chunk is kept there: after a stop, even
+    must share `folder`. With a folder, each finished grid chunk is kept there: after a stop, even
     `kill -9`, the same call computes what is missing and ends with the same bits.
 
     Args:
       grid: what to vary.
-      folder: where chunks are kept; None keeps them in memory (one host only).
-      memory: bytes that the points of one chunk may take.
+      folder: where grid chunks are kept; None keeps them in memory (one host only).
+      memory: bytes that the points of one grid chunk may take.
       data_dir: where TFDS keeps data, for inputs from a text.
       manual_dir: where the original files of a data set lie, if they are not downloaded.
 
@@ -55,24 +55,24 @@ def run(
     Raises:
       UsageError: 64-bit numbers asked for and not enabled, no memory, a text that does not fit, or
         a folder that belongs to another grid.
-      RunError: a damaged chunk, a disk that is full or cannot be used, a text that cannot be had,
-        or another host that has failed.
+      RunError: a damaged grid chunk, a disk that is full or cannot be used, a text that cannot be
+        loaded, or another host that has failed.
     """
     _check(grid, folder, memory)
-    corpora = Corpora(data_dir, manual_dir)
-    todo = chunks.cut(grid, memory, corpora)
+    input_texts = InputTexts(data_dir, manual_dir)
+    todo = grid_chunks.cut(grid, memory, input_texts)
     kept = None if folder is None else Folder(folder, grid, memory)
     table = Table(grid)
-    old = {chunk for chunk in todo if kept is not None and kept.holds(chunk)}
-    done = sum(chunk.size(grid) for chunk in old)
+    old = {grid_chunk for grid_chunk in todo if kept is not None and kept.holds(grid_chunk)}
+    done = sum(grid_chunk.size(grid) for grid_chunk in old)
     with contextlib.ExitStack() as stack:
         if kept is not None:
             stack.enter_context(kept.telling_hosts())
         progress = stack.enter_context(Progress("sweep", total=grid.size, done=done))
-        for chunk, values in _values(grid, todo, kept, corpora):
-            table.fill(chunk, values)
-            steps = 0 if chunk in old else chunk.size(grid)
-            progress.advance(steps, _numbers(chunk, values, table.overflowed))
+        for grid_chunk, values in _values(grid, todo, kept, input_texts):
+            table.fill(grid_chunk, values)
+            steps = 0 if grid_chunk in old else grid_chunk.size(grid)
+            progress.advance(steps, _numbers(grid_chunk, values, table.overflowed))
     return table.dataset()
 
 
@@ -89,28 +89,28 @@ def _check(grid: Grid, folder: pathlib.Path | str | None, memory: float) -> None
 
 
 def _values(
-    grid: Grid, todo: list[Chunk], folder: Folder | None, corpora: Corpora
-) -> Iterator[tuple[Chunk, Values]]:
-    """The values of all chunks: those kept, those computed here, then those of other hosts."""
+    grid: Grid, todo: list[GridChunk], folder: Folder | None, input_texts: InputTexts
+) -> Iterator[tuple[GridChunk, Values]]:
+    """The values of all grid chunks: those kept, those computed here, then those of other hosts."""
     elsewhere = []
-    for number, chunk in enumerate(todo):
-        values = None if folder is None else folder.restore(chunk, grid)
+    for number, grid_chunk in enumerate(todo):
+        values = None if folder is None else folder.restore(grid_chunk, grid)
         if values is None:
             if number % jax.process_count() != jax.process_index():
-                elsewhere.append(chunk)
+                elsewhere.append(grid_chunk)
                 continue
-            values = chunks.measure(grid, chunk, corpora)
+            values = grid_chunks.measure(grid, grid_chunk, input_texts)
             if folder is not None:
-                folder.store(chunk, values)
-        yield chunk, values
-    for chunk in elsewhere:
+                folder.store(grid_chunk, values)
+        yield grid_chunk, values
+    for grid_chunk in elsewhere:
         assert folder is not None
-        yield chunk, folder.wait(chunk, grid)
+        yield grid_chunk, folder.wait(grid_chunk, grid)
 
 
-def _numbers(chunk: Chunk, values: Values, overflowed: int) -> str:
-    """What the progress bar tells of a chunk."""
-    program, longest = chunk.program, values["state"][:, -1]
+def _numbers(grid_chunk: GridChunk, values: Values, overflowed: int) -> str:
+    """What the progress bar tells of a grid_chunk."""
+    program, longest = grid_chunk.program, values["state"][:, -1]
     finite = longest[np.isfinite(longest)]
     between = f"{finite.min():.1f} … {finite.max():.1f}" if finite.size else "none finite"
     lost = f", {overflowed} overflowed" if overflowed else ""

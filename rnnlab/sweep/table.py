@@ -1,4 +1,4 @@
-"""The result of a sweep: one labelled data set, filled chunk by chunk."""
+"""The result of a sweep: one labelled data set, filled by grid chunks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import xarray as xr
 
 from rnnlab import cells
 from rnnlab.gradients.recurrent import recurrent_leaves
-from rnnlab.sweep.chunks import Chunk, Values
 from rnnlab.sweep.grid import Grid
+from rnnlab.sweep.grid_chunks import GridChunk, Values
 
 #: Name, in the result, of what `gradient_norms` returns under the key, and what it means.
 QUANTITIES = {
@@ -54,16 +54,16 @@ class Table:
         points = [name for name in grid.axes if name not in (grid.scale, "length")]
         self._add_variable("input_std", INPUT_STD, points)
 
-    def fill(self, chunk: Chunk, values: Values) -> None:
-        """Writes the values of a chunk to their places."""
-        grid, program = self._grid, chunk.program
+    def fill(self, grid_chunk: GridChunk, values: Values) -> None:
+        """Writes the values of a grid chunk to their places."""
+        grid, program = self._grid, grid_chunk.program
         place = (
             grid.cells.index(program.cell),
             grid.inits.index(program.init),
             grid.hidden.index(program.hidden),
             grid.inputs.index(program.inputs),
         )
-        input_scale, scale, seed = chunk.indices(grid)
+        input_scale, scale, seed = grid_chunk.indices(grid)
         for key, (name, _) in QUANTITIES.items():
             if key in values:
                 self._values(name)[place][input_scale, scale, seed] = values[key]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rnnlab.cells as cells
-from rnnlab.cells.base import block_slice
+from rnnlab.cells.base import gate_slice
 from rnnlab.errors import UsageError
 from rnnlab.initializers import Gaussian, Zeros
 from rnnlab.unroll import unroll
@@ -159,11 +159,11 @@ def test_parameter_layout(name):
     cell = make(name)
     params = cell.init(jax.random.key(0), D)
     assert {key: value.shape for key, value in params.items()} == LAYOUT[name]
-    assert params["b"].shape == (len(cell.blocks) * H,)
+    assert params["b"].shape == (len(cell.gate_names) * H,)
     if "wh" in params:
-        assert params["wh"].shape == (H, len(cell.recurrent_blocks) * H)
+        assert params["wh"].shape == (H, len(cell.recurrent_gate_names) * H)
     else:
-        assert cell.recurrent_blocks == ()
+        assert cell.recurrent_gate_names == ()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -242,12 +242,12 @@ def test_a_gate_held_open_is_no_gate():
     def opened(*gates):
         b = params["b"]
         for gate in gates:
-            b = b.at[block_slice(lstm, gate)].set(1e6)
+            b = b.at[gate_slice(lstm, gate)].set(1e6)
         return params | {"b": b}
 
     def without(*gates):
-        kept = [name for name in lstm.blocks if name not in gates]
-        columns = np.concatenate([np.arange(4 * H)[block_slice(lstm, name)] for name in kept])
+        kept = [name for name in lstm.gate_names if name not in gates]
+        columns = np.concatenate([np.arange(4 * H)[gate_slice(lstm, name)] for name in kept])
         return {key: value[..., columns] for key, value in params.items()}
 
     assert_same_unroll(lstm, opened("f"), cells.LSTM1997(H), without("f"))
@@ -264,15 +264,15 @@ def test_a_gate_held_open_is_no_gate():
 @pytest.mark.parametrize("name", FORGET_GATE)
 def test_forget_bias_stands_in_the_forget_gate_alone(name):
     cell = make(name, forget_bias=2.5)
-    expected = np.zeros(len(cell.blocks) * H)
-    expected[block_slice(cell, "f")] = 2.5
+    expected = np.zeros(len(cell.gate_names) * H)
+    expected[gate_slice(cell, "f")] = 2.5
     np.testing.assert_array_equal(cell.init(jax.random.key(0), D)["b"], expected)
 
 
 @pytest.mark.parametrize("name", ["lstm_coupled", "lstm_cifg"])
 def test_forget_bias_of_coupled_gates_is_that_of_the_implied_gate(name):
     cell = make(name, forget_bias=2.5)
-    b_i = np.asarray(cell.init(jax.random.key(0), D, jnp.float64)["b"][block_slice(cell, "i")])
+    b_i = np.asarray(cell.init(jax.random.key(0), D, jnp.float64)["b"][gate_slice(cell, "i")])
     np.testing.assert_allclose(1 - reference.sigmoid(b_i), reference.sigmoid(np.array(2.5)))
 
 
@@ -280,9 +280,9 @@ def test_forget_bias_of_coupled_gates_is_that_of_the_implied_gate(name):
 def test_chrono_biases_of_the_forget_and_input_gates(name):
     cell = make(name, 400, chrono=100, wh_init=Zeros())
     params = cell.init(jax.random.key(0), 1, jnp.float64)
-    b_f = np.asarray(params["b"][block_slice(cell, "f")])
+    b_f = np.asarray(params["b"][gate_slice(cell, "f")])
     assert_uniform_memories(b_f, 100)
-    np.testing.assert_array_equal(params["b"][block_slice(cell, "i")], -b_f)
+    np.testing.assert_array_equal(params["b"][gate_slice(cell, "i")], -b_f)
     assert not params["b"][800:].any()
 
 

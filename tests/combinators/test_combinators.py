@@ -365,8 +365,8 @@ def test_the_same_key_draws_the_same_noise_and_each_layer_its_own():
 def test_every_cell_can_be_wrapped(name):
     cell = cells.by_name(name, H)
     layer = Zoneout(LayerNorm(VariationalDropout(cell, 0.2, 0.2)), 0.2)
-    assert (layer.hidden, layer.blocks, layer.features_out) == (H, cell.blocks, H)
-    assert layer.recurrent_blocks == cell.recurrent_blocks
+    assert (layer.hidden, layer.gate_names, layer.features_out) == (H, cell.gate_names, H)
+    assert layer.recurrent_gate_names == cell.recurrent_gate_names
     params = jax.eval_shape(lambda key: layer.init(key, D), KEY)
     gains = jax.tree.leaves((params["gain_u"], params["gain_v"]))
     assert {leaf.shape for leaf in gains} == {(H,)}

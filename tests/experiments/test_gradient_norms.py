@@ -76,7 +76,7 @@ def test_a_run_continues_with_the_same_bits(tmp_path):
         return data, (tmp_path / "w" / "results.nc").read_bytes()
 
     before, contents = once()
-    chunks = sorted((tmp_path / "w" / "chunks").glob("*.npz"))
+    chunks = sorted((tmp_path / "w" / "grid_chunks").glob("*.npz"))
     assert len(chunks) > 1
     chunks[0].unlink()
     kept = chunks[1].stat().st_mtime_ns

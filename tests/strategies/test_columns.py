@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnlab import cells
-from rnnlab.strategies.hoisted import block_size
+from rnnlab.strategies.hoisted import time_block_size
 from rnnlab.strategies.hoisted.columns import Columns
 from rnnlab.strategies.hoisted.step_columns import StepColumns
 
@@ -77,7 +77,7 @@ def test_what_is_kept_of_a_step(name, products, sums, kept):
 @pytest.mark.parametrize("batch", [0, 1, 32, 10_000])
 @pytest.mark.parametrize("steps", [0, 1, 7, 100, 127, 1000, 1009, 100_000])
 def test_blocks_cover_the_length_with_little_padding(steps, batch):
-    size = block_size(steps, batch)
+    size = time_block_size(steps, batch)
     count = -(-steps // size)
     assert 1 <= size <= 256
     assert count * size - steps < max(count, 1) or steps % size == 0

@@ -15,7 +15,7 @@ import rnnlab.cells as cells
 from rnnlab.combinators import Bidirectional, Stack, stack
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Rematerialised, Truncated, auto, autodiff, hoisted, split
-from rnnlab.strategies.rematerialised import size_near_root
+from rnnlab.strategies.rematerialised import time_block_near_root
 from rnnlab.unroll import unroll
 from tests import quick
 from tests.cells import reference
@@ -383,7 +383,7 @@ def test_a_gradient_over_100_000_steps_fits_200_mib(cell):
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 36, 37, 100_000])
 def test_time_blocks_lie_near_the_root(steps):
-    size = size_near_root(steps)
+    size = time_block_near_root(steps)
     assert np.sqrt(steps) <= size <= max(1, 2 * np.sqrt(steps) + 1)
     assert steps in (3, 37) or steps % size == 0
 

@@ -17,7 +17,7 @@ GRID = sweep.Grid(
     seeds=3,
     batch=2,
 )
-#: One point in each chunk.
+#: One point in each grid_chunk.
 LITTLE = 1.0
 CHUNKS = 12
 

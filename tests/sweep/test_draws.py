@@ -9,8 +9,8 @@ import pytest
 from rnnlab import cells, initializers, sweep
 from rnnlab.data import text as corpus
 from rnnlab.errors import RunError, UsageError
-from rnnlab.sweep import chunks
-from rnnlab.sweep.draws import Corpora, draw, features_in
+from rnnlab.sweep import grid_chunks
+from rnnlab.sweep.draws import InputTexts, draw, features_in
 from rnnlab.sweep.grid import Grid
 
 TEXT = "the quick brown fox jumps over the lazy dog " * 3
@@ -33,16 +33,16 @@ class Recorder:
 
 
 def networks(grid, monkeypatch):
-    """The arrays that the kernel receives, point by point, and the values of their chunk."""
+    """The arrays that the kernel receives, point by point, and the values of their grid_chunk."""
     seen = []
 
     def record(cell, steps, mesh, per_point, shared):
         seen.append((cell, per_point, shared))
         return {"state": np.zeros((len(per_point[0]), len(steps)))}
 
-    monkeypatch.setattr(chunks, "_measure", Recorder(record))
-    (chunk,) = chunks.cut(grid, 1e12, Corpora())
-    values = chunks.measure(grid, chunk, Corpora())
+    monkeypatch.setattr(grid_chunks, "_measure", Recorder(record))
+    (grid_chunk,) = grid_chunks.cut(grid, 1e12, InputTexts())
+    values = grid_chunks.measure(grid, grid_chunk, InputTexts())
     cell, (seed, factors, input_scale), (params, xs, readout) = jax.tree.map(
         lambda a: np.asarray(a) if isinstance(a, jax.Array) else a, seen[0]
     )
@@ -50,7 +50,7 @@ def networks(grid, monkeypatch):
         (params["wh"][s] * np.repeat(f, cell.hidden), params["wx"][s], xs[s] * i, readout[s])
         for s, f, i in zip(seed, factors, input_scale, strict=True)
     ]
-    return chunk, points[: chunk.size(grid)], values
+    return grid_chunk, points[: grid_chunk.size(grid)], values
 
 
 GRID = Grid(
@@ -66,8 +66,8 @@ GRID = Grid(
 
 
 def test_measured_radius_is_the_one_asked_for(monkeypatch):
-    chunk, points, values = networks(GRID, monkeypatch)
-    _, scale, _ = chunk.indices(GRID)
+    grid_chunk, points, values = networks(GRID, monkeypatch)
+    _, scale, _ = grid_chunk.indices(GRID)
     asked = np.array(GRID.scales)[scale]
     for (wh, *_), radius, recorded, sigma in zip(
         points, asked, values["spectral_radius"], values["sigma_max"], strict=True
@@ -82,8 +82,8 @@ def test_measured_radius_is_the_one_asked_for(monkeypatch):
 
 def test_gain_multiplies_the_matrix_as_drawn(monkeypatch):
     grid = dataclasses.replace(GRID, scale="gain")
-    chunk, points, values = networks(grid, monkeypatch)
-    _, scale, seed = chunk.indices(grid)
+    grid_chunk, points, values = networks(grid, monkeypatch)
+    _, scale, seed = grid_chunk.indices(grid)
     for point, (wh, *_) in enumerate(points):
         params = sweep_params(seed[point])
         np.testing.assert_allclose(wh, grid.scales[scale[point]] * params["wh"], rtol=1e-15)
@@ -99,8 +99,8 @@ def sweep_params(seed):
 
 
 def test_points_of_a_seed_share_their_random_numbers(monkeypatch):
-    chunk, points, _ = networks(GRID, monkeypatch)
-    input_scale, scale, seed = chunk.indices(GRID)
+    grid_chunk, points, _ = networks(GRID, monkeypatch)
+    input_scale, scale, seed = grid_chunk.indices(GRID)
     assert len(points) == 12
     for point, (wh, wx, xs, readout) in enumerate(points):
         first = points[int(np.flatnonzero(seed == seed[point])[0])]
@@ -116,8 +116,8 @@ def test_points_of_a_seed_share_their_random_numbers(monkeypatch):
 
 def test_a_seed_gives_the_same_bits_in_any_company():
     program = GRID.programs()[0]
-    together = draw(GRID, program, np.array([0, 1, 2]), Corpora())
-    alone = draw(GRID, program, np.array([2]), Corpora())
+    together = draw(GRID, program, np.array([0, 1, 2]), InputTexts())
+    alone = draw(GRID, program, np.array([2]), InputTexts())
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(np.asarray(a)[2:], b), together, alone)
     np.testing.assert_allclose(np.linalg.norm(together.readout, axis=-1), 1, rtol=1e-14)
 
@@ -138,11 +138,11 @@ def test_input_std_is_that_of_the_projection(inputs, monkeypatch, tmp_path):
 def test_text_is_read_one_hot(tmp_path):
     (tmp_path / "a.txt").write_text(TEXT)
     grid = dataclasses.replace(GRID, inputs=(str(tmp_path / "a.txt"),))
-    corpora = Corpora()
-    draws = draw(grid, grid.programs()[0], np.arange(3), corpora)
+    input_texts = InputTexts()
+    draws = draw(grid, grid.programs()[0], np.arange(3), input_texts)
     train = corpus.load_text(tmp_path / "a.txt")
     vocabulary = corpus.Vocabulary.of(train)
-    assert features_in(grid, grid.programs()[0], corpora) == vocabulary.size
+    assert features_in(grid, grid.programs()[0], input_texts) == vocabulary.size
     assert draws.xs.shape == (3, 40, 4, vocabulary.size)
     assert np.all(np.sum(np.asarray(draws.xs), axis=-1) == 1)
     read = vocabulary.decode(np.argmax(np.asarray(draws.xs)[1, :, 2], axis=-1))

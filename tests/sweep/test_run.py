@@ -19,8 +19,8 @@ import xarray as xr
 from rnnlab import cells, sweep
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import results
-from rnnlab.sweep import chunks, folder
-from rnnlab.sweep.draws import Corpora
+from rnnlab.sweep import folder, grid_chunks
+from rnnlab.sweep.draws import InputTexts
 from tests import quick
 from tests.sweep import small
 from tests.sweep.small import CHUNKS, GRID, LITTLE
@@ -33,7 +33,7 @@ def expected() -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def in_chunks() -> xr.Dataset:
-    """The same, one point in each chunk."""
+    """The same, one point in each grid_chunk."""
     return sweep.run(GRID, memory=LITTLE)
 
 
@@ -103,7 +103,7 @@ def test_equal_cells_compile_once(monkeypatch):
         traced.append(cell)
         return sweep.gradient_norms(cell, *arguments)
 
-    monkeypatch.setattr(chunks, "gradient_norms", count)
+    monkeypatch.setattr(grid_chunks, "gradient_norms", count)
     grid = dataclasses.replace(
         GRID,
         inits=("orthogonal", "gaussian"),
@@ -170,9 +170,9 @@ def test_two_hosts_share_the_work_and_the_result(in_chunks, tmp_path):
     code = """
 rank, port = int(sys.argv[2]), sys.argv[3]
 jax.distributed.initialize(f"localhost:{port}", 2, rank)
-from rnnlab.sweep import chunks
-mine, measure = [], chunks.measure
-chunks.measure = lambda grid, chunk, corpora: mine.append(chunk) or measure(grid, chunk, corpora)
+from rnnlab.sweep import grid_chunks
+mine, measure = [], grid_chunks.measure
+grid_chunks.measure = lambda grid, chunk, texts: mine.append(chunk) or measure(grid, chunk, texts)
 result = sweep.run(GRID, sys.argv[1] + "/shared", memory=LITTLE)
 assert len(mine) == 6, mine
 results.save_dataset(result, f"{sys.argv[1]}/host-{rank}.nc")
@@ -209,14 +209,14 @@ class TestHosts:
     def test_failure_of_another_host(self, tmp_path, monkeypatch):
         self.be(0, monkeypatch)
         here = folder.Folder(tmp_path, GRID, LITTLE)
-        chunk = chunks.cut(GRID, LITTLE, Corpora())[1]
+        grid_chunk = grid_chunks.cut(GRID, LITTLE, InputTexts())[1]
         self.be(1, monkeypatch)
         there = folder.Folder(tmp_path, GRID, LITTLE)
         with pytest.raises(OSError), there.telling_hosts():
             raise OSError("the disk is on fire")
         self.be(0, monkeypatch)
         with pytest.raises(RunError, match=r"^host-1 has failed \(the disk is on fire\); what is"):
-            here.wait(chunk, GRID)
+            here.wait(grid_chunk, GRID)
 
     def test_failure_of_an_earlier_run_is_forgotten(self, tmp_path, monkeypatch, in_chunks):
         self.be(1, monkeypatch)
@@ -233,7 +233,7 @@ class TestHosts:
 
 @pytest.fixture
 def finished(tmp_path) -> pathlib.Path:
-    """A folder with all chunks of `GRID` in it."""
+    """A folder with all grid chunks of `GRID` in it."""
     sweep.run(GRID, tmp_path)
     return tmp_path
 
@@ -264,8 +264,8 @@ def test_folder_of_another_grid(finished):
     with pytest.raises(UsageError) as caught:
         sweep.run(other, finished)
     assert str(caught.value) == (
-        f"folder={str(finished)!r}: holds chunks of another grid (scales is [0.9, 1.2] there and "
-        "[0.9, 1.5] here); choose another folder"
+        f"folder={str(finished)!r}: holds grid chunks of another grid (scales is [0.9, 1.2] there "
+        "and [0.9, 1.5] here); choose another folder"
     )
     with pytest.raises(UsageError, match=r"\(memory is 536870912 there and 1.0 here\)"):
         sweep.run(GRID, finished, memory=LITTLE)
@@ -288,7 +288,7 @@ def test_full_disk_keeps_what_is_done(tmp_path, monkeypatch, in_chunks):
 
     def full(descriptor):
         calls.append(descriptor)
-        if len(calls) > 4:  # the description and three chunks
+        if len(calls) > 4:  # the description and three grid chunks
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 

@@ -61,7 +61,7 @@ def problems(settings: Auto) -> list[Problem]:
 
 def _entry(problem: Problem, rows: Rows) -> Entry:
     forward, gradient = (fastest(rows, pass_) for pass_ in (FORWARD, GRADIENT))
-    shape, gates = problem.shape, len(problem.layer.blocks)
+    shape, gates = problem.shape, len(problem.layer.gate_names)
     return Entry(jax.default_backend(), gates, shape.batch, shape.hidden, forward, gradient)
 
 

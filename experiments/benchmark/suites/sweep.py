@@ -63,12 +63,12 @@ def _candidates(grid: Grid, with_torch: bool) -> dict[str, Loop]:
     networks = draw_networks(grid)
     candidates: dict[str, Loop] = {
         OURS: lambda: _sweep(grid),
-        "jit(grad) loop": jax_loop(networks, grid.steps),
+        "jit(grad) loop": jax_loop(networks, grid.sorted_lengths),
     }
     if importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed, left out; pip install 'rnnlab[peers]' adds it")
     elif with_torch:
-        candidates["PyTorch loop"] = torch_loop(networks, grid.steps)
+        candidates["PyTorch loop"] = torch_loop(networks, grid.sorted_lengths)
     return candidates
 
 

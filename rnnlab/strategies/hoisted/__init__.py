@@ -45,9 +45,9 @@ from rnnlab.strategies.hoisted.step_columns import SideEffects
 
 #: Columns that a time block should have: enough for its products to run at full speed, few enough
 #: to stay in the cache.
-COLUMNS = 1024
+TIME_BLOCK_COLUMNS = 1024
 #: The fewest and the most steps in a time block.
-STEPS = 16, 128
+TIME_BLOCK_STEPS = 16, 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Hoisted(BaseStrategy):
         reason = _unlike_columns(xs, state, len(batch_shape))
         if reason is not None:
             return _fall_back(reason, cell, params, xs, state, control)
-        size = block_size(steps, math.prod(batch_shape))
+        size = time_block_size(steps, math.prod(batch_shape))
         arguments = params, xs, state, control
         if steps % size:
             xs, control = _pad((xs, _with_valid(control, steps, batch_shape)), -steps % size)
@@ -115,10 +115,10 @@ def _fall_back(
     return autodiff(cell, params, xs, state, control)
 
 
-def block_size(steps: int, batch: int) -> int:
+def time_block_size(steps: int, batch: int) -> int:
     """Steps in a block: a divisor of the length if there is one near the best size."""
-    least, most = STEPS
-    best = min(max(COLUMNS // max(batch, 1), least), most)
+    least, most = TIME_BLOCK_STEPS
+    best = min(max(TIME_BLOCK_COLUMNS // max(batch, 1), least), most)
     if steps <= best:
         return max(steps, 1)
     near = sorted(range(best // 2 + 1, 2 * best), key=lambda size: abs(math.log(size / best)))

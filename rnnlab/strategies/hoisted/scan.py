@@ -60,7 +60,7 @@ class TimeBlocks:
     def _narrow(self, tree: Any) -> Any:
         return jax.tree.map(lambda a: a.astype(self.narrow), tree)
 
-    def blocks(self, tree: Any) -> Any:
+    def cut(self, tree: Any) -> Any:
         """Leaves `[T, ...]` as `[T / K, K, ...]`."""
         size = self.size
         return jax.tree.map(lambda a: a.reshape(a.shape[0] // size, size, *a.shape[1:]), tree)
@@ -80,14 +80,14 @@ class TimeBlocks:
         columns = [self._widen(a).T for a in jax.tree.leaves(own)]
         return columns, [jnp.tile(a, self.size) for a in columns]
 
-    def columns_of_block(self, tree: Any) -> list[Array]:
+    def columns_of_time_block(self, tree: Any) -> list[Array]:
         """Leaves `[K, N, n]` as `[n, K N]`."""
         return [
             self._widen(a.reshape(a.shape[0] * a.shape[1], a.shape[2]).T)
             for a in jax.tree.leaves(tree)
         ]
 
-    def steps_of_block(self, a: Array) -> Array:
+    def steps_of_time_block(self, a: Array) -> Array:
         """`[n, K N]` as `[K, n, N]`, each step in one piece."""
         steps = a.reshape(a.shape[0], self.size, a.shape[1] // self.size).transpose(1, 0, 2)
         return jax.lax.optimization_barrier(steps)
@@ -120,11 +120,11 @@ class TimeBlocks:
 
         def block(state: list[Array], inputs: Any) -> Any:
             xs, control = inputs
-            us = self.project(weights.projection, tiled, self.columns_of_block(xs))
-            return jax.lax.scan(step, state, ([self.steps_of_block(u) for u in us], control))
+            us = self.project(weights.projection, tiled, self.columns_of_time_block(xs))
+            return jax.lax.scan(step, state, ([self.steps_of_time_block(u) for u in us], control))
 
         start = [self._widen(a).T for a in jax.tree.leaves(state)]
-        last, (ys, kept) = jax.lax.scan(block, start, self.blocks((xs, control)))
+        last, (ys, kept) = jax.lax.scan(block, start, self.cut((xs, control)))
         final = jax.tree.unflatten(self._state_tree, [a.T.astype(self.narrow) for a in last])
         return (final, ys.reshape(ys.shape[0] * ys.shape[1], *ys.shape[2:])), kept
 
@@ -148,7 +148,7 @@ class TimeBlocks:
         weights, pull_weights = jax.vjp(self.weights, shared)
         (each, tiled), pull_own = jax.vjp(self.own_columns, own)
         transposed = [jax.lax.optimization_barrier(w.T) for w in weights.step.products]
-        run = partial(self._block_back, weights, transposed, each, tiled)
+        run = partial(self._time_block_back, weights, transposed, each, tiled)
         zeros = jax.tree.map(
             lambda a: jnp.zeros(a.shape, self.columns.dtype), (weights, (each, tiled))
         )
@@ -161,9 +161,9 @@ class TimeBlocks:
                 jnp.concatenate([first, ys[self.size - 1 : -1 : self.size]])[
                     : len(ys) // self.size
                 ],
-                self.blocks(ys),
+                self.cut(ys),
             )
-        blocks = (self.blocks((xs, control, d_ys)), kept, outputs)
+        blocks = (self.cut((xs, control, d_ys)), kept, outputs)
         (d_state, sums), d_xs = jax.lax.scan(run, (start, zeros), blocks, reverse=True)
         d_weights, d_own = sums
         (d_shared,) = pull_weights(jax.tree.map(lambda d, w: d.astype(w.dtype), d_weights, weights))
@@ -171,7 +171,7 @@ class TimeBlocks:
         d_state = jax.tree.unflatten(self._state_tree, [d.T.astype(self.narrow) for d in d_state])
         return d_shared, pull_own(d_own)[0], d_xs, d_state, None
 
-    def _block_back(
+    def _time_block_back(
         self,
         weights: AllWeights,
         transposed: list[Array],
@@ -201,7 +201,7 @@ class TimeBlocks:
             )
         ]
         us = self.columns.adjoints_of_u(room, room_kept)
-        _, pull = jax.vjp(self.project, weights.projection, tiled, self.columns_of_block(xs))
+        _, pull = jax.vjp(self.project, weights.projection, tiled, self.columns_of_time_block(xs))
         d_projection, d_tiled, d_xs = pull(us)
         d_projection = jax.tree.map(
             lambda a, b: a + b.astype(a.dtype), d_weights.projection, d_projection

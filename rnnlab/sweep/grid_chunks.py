@@ -1,9 +1,9 @@
 """The points of a grid in chunks: how they are cut, and how one of them is measured.
 
-A chunk holds whole seeds, or a part of the points of one seed where all of them do not fit in
-memory. All chunks of a program have the same shape, so that it is compiled once. The cut depends on
-the grid and the stated memory alone, neither on the devices nor on what an earlier run has left to
-do: a sweep that continues runs the same programs on the same numbers, and ends with the same bits.
+A grid chunk holds whole seeds, or a part of the points of one seed where all of them do not fit in
+memory. All grid chunks of a program have the same shape, so that it is compiled once. The cut
+depends on the grid and the stated memory alone, neither on the devices nor on what an earlier run
+has left to do: a sweep that continues runs the same programs and ends with the same bits.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from rnnlab.arrays import Array, Params
 from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
-from rnnlab.sweep.draws import Corpora, Draws, draw, features_in
+from rnnlab.sweep.draws import Draws, InputTexts, draw, features_in
 from rnnlab.sweep.grid import Grid, Program
-from rnnlab.sweep.kernel import BLOCK, gradient_norms
+from rnnlab.sweep.kernel import TIME_BLOCK, gradient_norms
 from rnnlab.tracing import trace
 
 #: Name of the axis over which points are spread.
@@ -34,15 +34,15 @@ AXIS = "points"
 #: Points that run side by side on one CPU device: more of them fall out of its caches.
 SIDE_BY_SIDE = 2
 
-#: What was measured of the points of a chunk, by name; the first axis is that of the points.
+#: What was measured of the points of a grid chunk, by name; the first axis is that of the points.
 Values = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class Chunk:
+class GridChunk:
     """Some points of one program: `seeds` × `points`, the latter counted within a seed.
 
-    The last chunk of a program may reach beyond the end; what lies there is computed and dropped.
+    The last one of a program may reach beyond the end; what lies there is computed and dropped.
 
     Attributes:
       number: of the program in `grid.programs()`.
@@ -75,27 +75,27 @@ class Chunk:
         return len(self.indices(grid)[0])
 
 
-def cut(grid: Grid, memory: float, corpora: Corpora) -> list[Chunk]:
-    """The chunks of all programs, none of which takes more than `memory` bytes for its points.
+def cut(grid: Grid, memory: float, input_texts: InputTexts) -> list[GridChunk]:
+    """The grid chunks of all programs, none of which takes more than `memory` bytes for its points.
 
-    A chunk has at least one point, even where that is too large.
+    A grid chunk has at least one point, even where that is too large.
 
     Raises:
       UsageError: a text that does not fit the grid.
       RunError: a text that cannot be had.
     """
-    chunks = []
+    grid_chunks = []
     for number, program in enumerate(grid.programs()):
-        size = bytes_per_point(grid, program, features_in(grid, program, corpora))
+        size = bytes_per_point(grid, program, features_in(grid, program, input_texts))
         most = max(1, int(memory // size))
         points = _even(grid.points_per_seed, most)
         seeds = _even(grid.seeds, max(1, most // points))
-        chunks += [
-            Chunk(number, program, range(seed, seed + seeds), range(point, point + points))
+        grid_chunks += [
+            GridChunk(number, program, range(seed, seed + seeds), range(point, point + points))
             for seed in range(0, grid.seeds, seeds)
             for point in range(0, grid.points_per_seed, points)
         ]
-    return chunks
+    return grid_chunks
 
 
 def _even(total: int, most: int) -> int:
@@ -108,12 +108,12 @@ def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
     """Memory that XLA takes for a point while it is measured, to within a half.
 
     That is the inputs and the states of all steps; and, as they were and as they become, for each
-    length the adjoint, the gradient of the recurrent weights and a block of the adjoints of the
-    products, and what a block of steps takes besides.
+    length the adjoint, the gradient of the recurrent weights and a time block of the adjoints of the
+    products, and what a time block takes besides.
     """
     cell = cells.by_name(program.cell, program.hidden)
     dtype = jnp.dtype(grid.dtype)
-    steps, batch, lengths = grid.steps[-1], grid.batch, len(grid.lengths)
+    steps, batch, lengths = grid.sorted_lengths[-1], grid.batch, len(grid.lengths)
 
     def shapes(key: Array) -> Any:
         params = cell.init(key, features, dtype)
@@ -126,34 +126,34 @@ def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
         every_step = (xs, cell.initial_state((steps, batch), dtype))
         return every_step, (state, weights), products, (us, products, state)
 
-    every_step, twice, products, block = map(_bytes, jax.eval_shape(shapes, jax.random.key(0)))
-    return every_step + 2 * (lengths * (twice + BLOCK * products) + BLOCK * block)
+    every_step, twice, products, time_block = map(_bytes, jax.eval_shape(shapes, jax.random.key(0)))
+    return every_step + 2 * (lengths * (twice + TIME_BLOCK * products) + TIME_BLOCK * time_block)
 
 
 def _bytes(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def measure(grid: Grid, chunk: Chunk, corpora: Corpora) -> Values:
-    """Measures the points of a chunk, spread over all devices of this host.
+def measure(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts) -> Values:
+    """Measures the points of a grid chunk, spread over all devices of this host.
 
     Returns:
-      For each of the `n` points, in the order of `chunk.indices`: what `gradient_norms` returns,
-      `[n, lengths]`, NaN where the network's state leaves the range of the dtype; `spectral_radius`
-      and `sigma_max` of the `k` recurrent matrices, `[n, k]`; `input_std` `[n]`.
+      For each of the `n` points, in the order of `grid_chunk.indices`: what `gradient_norms`
+      returns, `[n, lengths]`, NaN where the network's state leaves the range of the dtype;
+      `spectral_radius` and `sigma_max` of the `k` recurrent matrices, `[n, k]`; `input_std` `[n]`.
     """
-    input_index, scale_index, seed = chunk.indices(grid)
-    first = chunk.seeds[0]
-    compiling = _start_compiling(grid, chunk, corpora)  # while the networks are drawn
-    draws = draw(grid, chunk.program, np.array(chunk.seeds), corpora)
+    input_index, scale_index, seed = grid_chunk.indices(grid)
+    first = grid_chunk.seeds[0]
+    compiling = _start_compiling(grid, grid_chunk, input_texts)  # while the networks are drawn
+    draws = draw(grid, grid_chunk.program, np.array(grid_chunk.seeds), input_texts)
     input_scale = np.asarray(grid.input_scales, float)[input_index]
     factor = np.asarray(grid.scales, float)[scale_index, None]
     if grid.scale == "radius":
         factor = factor / draws.spectral_radius[seed - first]
     factor = np.broadcast_to(factor, (len(seed), draws.spectral_radius.shape[-1]))
-    arguments = _spread(chunk, draws, (seed - first, factor, input_scale))
+    arguments = _spread(grid_chunk, draws, (seed - first, factor, input_scale))
     compiling.result()
-    norms = _measure(*_program(grid, chunk), *arguments)
+    norms = _measure(*_program(grid, grid_chunk), *arguments)
     norms = {name: np.asarray(value)[: len(seed)] for name, value in norms.items()}
     return _without_overflow(norms) | {
         "spectral_radius": factor * draws.spectral_radius[seed - first],
@@ -171,26 +171,26 @@ def _without_overflow(norms: Values) -> Values:
     return {name: np.where(lost, np.nan, value) for name, value in norms.items()}
 
 
-def _program(grid: Grid, chunk: Chunk) -> tuple[Cell, tuple[int, ...], Mesh]:
+def _program(grid: Grid, grid_chunk: GridChunk) -> tuple[Cell, tuple[int, ...], Mesh]:
     """What `_measure` is compiled for, shapes aside."""
-    cell = cells.by_name(chunk.program.cell, chunk.program.hidden)
-    return cell, grid.steps, Mesh(np.array(jax.local_devices()), (AXIS,))
+    cell = cells.by_name(grid_chunk.program.cell, grid_chunk.program.hidden)
+    return cell, grid.sorted_lengths, Mesh(np.array(jax.local_devices()), (AXIS,))
 
 
-def _start_compiling(grid: Grid, chunk: Chunk, corpora: Corpora) -> Future[Any]:
-    """Compiles `_measure` for a chunk in a thread of its own."""
-    cell, steps, mesh = _program(grid, chunk)
+def _start_compiling(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts) -> Future[Any]:
+    """Compiles `_measure` for a grid chunk in a thread of its own."""
+    cell, steps, mesh = _program(grid, grid_chunk)
     dtype = jnp.dtype(grid.dtype)
-    features = features_in(grid, chunk.program, corpora)
+    features = features_in(grid, grid_chunk.program, input_texts)
 
     def drawn() -> tuple[Params, Array, Array]:
         params = cell.init(jax.random.key(0), features, dtype)
         xs = jnp.zeros((steps[-1], grid.batch, features), dtype)
         one = (params, xs, jnp.zeros((grid.batch, output_size(cell)), dtype))
-        return jax.tree.map(lambda a: jnp.stack([a] * len(chunk.seeds)), one)
+        return jax.tree.map(lambda a: jnp.stack([a] * len(grid_chunk.seeds)), one)
 
     shared = jax.eval_shape(drawn)
-    points = _padded(chunk, mesh.size)
+    points = _padded(grid_chunk, mesh.size)
     gates = len(recurrent_leaves(cell).gates)
     per_point = (
         jax.ShapeDtypeStruct((points,), np.int32),
@@ -216,11 +216,11 @@ def _places(mesh: Mesh) -> tuple[NamedSharding, NamedSharding]:
 
 
 def _spread(
-    chunk: Chunk, draws: Draws, per_point: tuple[np.ndarray, np.ndarray, np.ndarray]
+    grid_chunk: GridChunk, draws: Draws, per_point: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> tuple[Any, Any]:
     """The arrays of `_measure` on all devices, from each point's place in `draws` and factors."""
     mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
-    padded = _padded(chunk, mesh.size)
+    padded = _padded(grid_chunk, mesh.size)
     types = (np.dtype(np.int32), draws.xs.dtype, draws.xs.dtype)
     columns = tuple(
         np.resize(a, (padded, *a.shape[1:])).astype(dtype)
@@ -230,9 +230,9 @@ def _spread(
     return tuple(map(jax.device_put, (columns, shared), _places(mesh)))
 
 
-def _padded(chunk: Chunk, devices: int) -> int:
-    """Points of a full chunk, and as many more as make equal groups for all devices."""
-    full = len(chunk.seeds) * len(chunk.points)
+def _padded(grid_chunk: GridChunk, devices: int) -> int:
+    """Points of a full grid chunk, and as many more as make equal groups for all devices."""
+    full = len(grid_chunk.seeds) * len(grid_chunk.points)
     return devices * _rounds(full, devices) * _group(full, devices)
 
 

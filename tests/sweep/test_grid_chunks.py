@@ -1,12 +1,12 @@
-"""How points are cut into chunks, and that these take the memory that was estimated."""
+"""How points are cut into grid chunks, and that these take the memory that was estimated."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from rnnlab.sweep import chunks
-from rnnlab.sweep.draws import Corpora
+from rnnlab.sweep import grid_chunks
+from rnnlab.sweep.draws import InputTexts
 from rnnlab.sweep.grid import Grid
 
 GRID = Grid(
@@ -22,9 +22,11 @@ GRID = Grid(
 
 
 def sizes(grid):
-    corpora = Corpora()
+    input_texts = InputTexts()
     return {
-        program: chunks.bytes_per_point(grid, program, chunks.features_in(grid, program, corpora))
+        program: grid_chunks.bytes_per_point(
+            grid, program, grid_chunks.features_in(grid, program, input_texts)
+        )
         for program in grid.programs()
     }
 
@@ -33,32 +35,34 @@ def sizes(grid):
 def test_chunks_hold_every_point_once_and_fit_in_memory(points):
     per_point = sizes(GRID)
     memory = points * max(per_point.values())
-    cut = chunks.cut(GRID, memory, Corpora())
+    cut = grid_chunks.cut(GRID, memory, InputTexts())
     for number, program in enumerate(GRID.programs()):
-        own = [chunk for chunk in cut if chunk.program == program]
-        assert {chunk.number for chunk in own} == {number}
-        shapes = {(len(chunk.seeds), len(chunk.points)) for chunk in own}
+        own = [grid_chunk for grid_chunk in cut if grid_chunk.program == program]
+        assert {grid_chunk.number for grid_chunk in own} == {number}
+        shapes = {(len(grid_chunk.seeds), len(grid_chunk.points)) for grid_chunk in own}
         assert len(shapes) == 1  # one compiled program
         ((seeds, width),) = shapes
         assert seeds * width == 1 or seeds * width * per_point[program] <= memory
-        found = [point for chunk in own for point in zip(*chunk.indices(GRID), strict=True)]
+        found = [
+            point for grid_chunk in own for point in zip(*grid_chunk.indices(GRID), strict=True)
+        ]
         assert sorted(found) == sorted(np.ndindex(2, 3, 5))
-    assert sum(chunk.size(GRID) for chunk in cut) == GRID.size == 60
-    assert len({chunk.name for chunk in cut}) == len(cut)
+    assert sum(grid_chunk.size(GRID) for grid_chunk in cut) == GRID.size == 60
+    assert len({grid_chunk.name for grid_chunk in cut}) == len(cut)
 
 
 def test_much_memory_gives_one_chunk_for_each_program():
-    assert len(chunks.cut(GRID, 1e12, Corpora())) == 2
+    assert len(grid_chunks.cut(GRID, 1e12, InputTexts())) == 2
 
 
 @pytest.mark.parametrize(("cell", "lengths"), [("tanh", (500,)), ("lstm", tuple(range(1, 80, 2)))])
 def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
-    monkeypatch.setattr(chunks, "SIDE_BY_SIDE", 1000)  # all points at the same time
+    monkeypatch.setattr(grid_chunks, "SIDE_BY_SIDE", 1000)  # all points at the same time
     grid = dataclasses.replace(
         GRID, cells=(cell,), lengths=lengths, input_scales=(1.0,), hidden=(16,), seeds=2
     )
-    (chunk,) = chunks.cut(grid, 1e12, Corpora())
-    program = chunks._start_compiling(grid, chunk, Corpora()).result()
+    (grid_chunk,) = grid_chunks.cut(grid, 1e12, InputTexts())
+    program = grid_chunks._start_compiling(grid, grid_chunk, InputTexts()).result()
     allocated = program.memory_analysis().temp_size_in_bytes
-    estimate = chunk.size(grid) * sizes(grid)[chunk.program]
+    estimate = grid_chunk.size(grid) * sizes(grid)[grid_chunk.program]
     assert 1 / 1.5 < allocated / estimate < 1.5

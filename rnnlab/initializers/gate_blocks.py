@@ -8,15 +8,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from rnnlab.initializers.base import Initializer, require_blocks
+from rnnlab.initializers.base import Initializer, require_gate_blocks
 
 
 @dataclass(frozen=True)
-class Blocks:
+class GateBlocks:
     """Fills each H × H block of `[H, kH]` with its own independent draw from `base`.
 
-    `Blocks(Orthogonal())` makes the recurrent matrix of every gate orthogonal by itself, so that
-    each gate has ρ = σ_max = gain, while a plain `Orthogonal()` gives k corners of one larger
+    `GateBlocks(Orthogonal())` makes the recurrent matrix of every gate orthogonal by itself, so
+    that each gate has ρ = σ_max = gain, while a plain `Orthogonal()` gives k corners of one larger
     orthogonal matrix.
 
     Raises:
@@ -27,7 +27,7 @@ class Blocks:
 
     def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
         """Returns w `[H, kH]`, drawn with one key per block."""
-        hidden, k = require_blocks(shape)
+        hidden, k = require_gate_blocks(shape)
         draws = [self.base(block, (hidden, hidden), dtype) for block in jax.random.split(key, k)]
         return jnp.concatenate(draws, axis=1)
 
@@ -39,5 +39,5 @@ def gate_blocks(w: ArrayLike) -> Array:
         UsageError: the last axis is not a multiple of the one before it.
     """
     w = jnp.asarray(w)
-    hidden, k = require_blocks(w.shape[-2:])
+    hidden, k = require_gate_blocks(w.shape[-2:])
     return jnp.moveaxis(w.reshape(*w.shape[:-1], k, hidden), -2, -3)

@@ -24,7 +24,7 @@ from rnnlab.tracing import TracedStep, project_all, trace
 from rnnlab.unroll import check_inputs, check_state
 
 
-class Step(NamedTuple):
+class StepHalves(NamedTuple):
     """The two halves of a step, and what they read.
 
     Attributes:
@@ -40,7 +40,7 @@ class Step(NamedTuple):
     reads: tuple[frozenset[int], ...]
 
 
-def check(cell: Layer, params: Params, xs: Inputs, state: State | None) -> State:
+def check_measurable(cell: Layer, params: Params, xs: Inputs, state: State | None) -> State:
     """Raises UsageError for what cannot be measured; returns the state before the first step."""
     if not streams(cell):
         raise UsageError(
@@ -106,9 +106,9 @@ def trajectory(prepared: Prepared, state: State) -> State:
     return jax.lax.scan(body, state, prepared.us)[1]
 
 
-def take_apart(
+def halve_step(
     step: Callable[[Any, State], tuple[State, Array]], inputs: Any, state: State
-) -> Step:
+) -> StepHalves:
     """Splits `step(inputs, s) -> (s', y)` at `s'`; the arguments serve as examples of the types."""
     closed = jax.make_jaxpr(step)(inputs, state)
     jaxpr = closed.jaxpr
@@ -120,7 +120,7 @@ def take_apart(
     def emit(inputs: Any, before: State, after: State) -> Array:
         return emitted(jax.tree.leaves((inputs, before)), jax.tree.leaves(after))
 
-    return Step(
+    return StepHalves(
         advance=lambda inputs, before: step(inputs, before)[0],
         emit=emit,
         emit_reads=emit_reads,
