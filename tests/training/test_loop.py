@@ -323,7 +323,9 @@ def test_a_full_disk_is_one_line_and_costs_one_checkpoint(whole, tmp_path, monke
         return save(self, step, **kwargs)
 
     monkeypatch.setattr(manager, "save", full)
-    with pytest.raises(RunError, match=r"cannot be written .*No space left.*rerun the same comm") as error:
+    with pytest.raises(
+        RunError, match=r"cannot be written .*No space left.*rerun the same comm"
+    ) as error:
         run(tmp_path)
     assert "\n" not in str(error.value)
     monkeypatch.setattr(manager, "save", save)
