@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-import resource
 import sys
 import time
 from typing import Any
@@ -43,10 +42,10 @@ def measure(cell_name: str, strategy: str, length: int) -> dict[str, float]:
         return jax.grad(loss)(params)
 
     jax.block_until_ready((params, xs))
-    before = _peak()
+    before = peak_memory()
     compiled = gradient.lower(params, xs).compile()
     jax.block_until_ready(compiled(params, xs))
-    peak = _peak() - before
+    peak = peak_memory() - before
     start = time.perf_counter()
     jax.block_until_ready(compiled(params, xs))
     seconds = time.perf_counter() - start
@@ -58,7 +57,7 @@ def measure(cell_name: str, strategy: str, length: int) -> dict[str, float]:
     }
 
 
-def _peak() -> float:
+def peak_memory() -> float:
     """Largest resident memory of this process so far, in MiB.
 
     Linux starts `ru_maxrss` of a process with that of the one that started it, `VmHWM` afresh.
@@ -66,6 +65,8 @@ def _peak() -> float:
     status = pathlib.Path("/proc/self/status")
     if status.exists():
         return int(re.findall(r"VmHWM:\s+(\d+)", status.read_text())[0]) / 1024
+    import resource  # which Windows has not
+
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import random
 import time
@@ -118,6 +119,7 @@ def reason(error: BaseException) -> str:
     return text if isinstance(error, UsageError) else f"{type(error).__name__}: {text[:200]}"
 
 
+@functools.cache
 def matrix_product_peak(dtype: Any, size: int | None = None, rounds: int = 9) -> float:
     """The most GFLOP/s that `a @ b` of `[size, size]` reaches here in that dtype."""
     size = size or (2048 if jax.default_backend() == "cpu" else 8192)

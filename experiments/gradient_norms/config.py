@@ -115,6 +115,7 @@ def with_field_names(error: UsageError) -> UsageError:
 
 PRESETS = {
     "tiny": Config(
+        cells=("tanh", "lstm"),
         radii=(0.5, 0.9, 1.0, 1.1, 1.5),
         lengths=(10, 50, 200),
         hidden=16,

@@ -1,5 +1,7 @@
 """Pictures of `lyapunov`."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -62,7 +64,7 @@ def draw_spectra(config: Config, data: xr.Dataset) -> Figure:
             here = data.sel(cell=name, spectrum_gain=gain)
             spectrum = here.spectrum.dropna("index").transpose("spectrum_seed", "index").to_numpy()
             place = (np.arange(spectrum.shape[1]) + 0.5) / config.spectrum_hidden
-            look = {"color": color, "linestyle": "-"}
+            look: dict[str, Any] = {"color": color, "linestyle": "-"}
             top.plot(place, spectrum.mean(0), label=f"gain {gain:g}", **look)
             top.fill_between(place, spectrum.min(0), spectrum.max(0), color=color, alpha=0.2)
             if name == "tanh":

@@ -29,7 +29,7 @@ usage: python run.py [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE .
   --list                  the experiments, a line each
   --help                  this text; with --experiment=NAME: question, presets and fields
 
-The same command started again continues where it stopped.
+Rerun the same command to resume a run.
 
 experiments:
 {listing(experiments)}"""

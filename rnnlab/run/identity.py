@@ -1,4 +1,4 @@
-"""Whose a work directory is: `config.json` holds the experiment and its resolved configuration."""
+"""The run that a work directory belongs to, as `config.json` records it."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ FILE = "config.json"
 
 
 class Identity(NamedTuple):
-    """An experiment and its configuration.
+    """An experiment and its resolved configuration.
 
     Attributes:
         experiment: its name.
@@ -23,7 +23,7 @@ class Identity(NamedTuple):
 
 
 def read(root: pathlib.Path) -> Identity:
-    """What the file of a work directory says.
+    """The run that a work directory belongs to.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -50,8 +50,8 @@ def check_same(root: pathlib.Path, there: Identity, here: Identity) -> None:
 
     Args:
         root: the work directory.
-        there: whose it is.
-        here: the run.
+        there: the run it belongs to.
+        here: the run that is asked for.
 
     Raises:
         UsageError: if they differ; names up to three fields in which they do.

@@ -50,7 +50,7 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does: recorded, and ready to be continued."""
+    """SIGTERM. It ends a run as Ctrl-C does: the state is recorded and the run can be resumed."""
 
 
 def _terminate(signum: int, frame: object) -> None:
@@ -135,7 +135,7 @@ def _workdir_to_ask(line: command_line.CommandLine, folder: pathlib.Path) -> pat
 
 
 def _recorded(path: pathlib.Path, line: command_line.CommandLine) -> identity.Identity:
-    """Whose a work directory is that must be there already."""
+    """The run that an existing work directory belongs to."""
     try:
         return identity.read(path)
     except (FileNotFoundError, NotADirectoryError) as error:

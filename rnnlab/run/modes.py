@@ -1,4 +1,4 @@
-"""What a trained model can be asked from the command line: to write, or to answer lines.
+"""The modes of the command line that use a trained model: generate and predict.
 
 The work directory is only read. `rnnlab.load` gives the model; one that cannot do what is asked
 refuses with a UsageError.

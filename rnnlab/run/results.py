@@ -63,8 +63,8 @@ def load_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
         return xr.load_dataset(io.BytesIO(contents), engine="h5netcdf")
     except Exception as error:  # what a damaged HDF5 file raises depends on where it is damaged
         raise RunError(
-            f"{path}: is damaged ({type(error).__name__}); delete it, and the same command "
-            "measures again"
+            f"{path}: is damaged ({type(error).__name__}); delete it and rerun the same "
+            "command to measure again"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The work directory of a run: whose it is, how it ended, and files that are never half there.
+"""The work directory of a run: its record, its lock, and files that are written as a whole.
 
 A work directory belongs to one configuration of one experiment (`config.json`) and to one process
 at a time (`.lock`). Of several hosts the first one keeps it; the others work in a copy of its small
@@ -198,9 +198,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> pathlib.Pat
 @contextlib.contextmanager
 def _locked(root: pathlib.Path) -> Iterator[None]:
     """Holds the lock of a folder; the system drops it with the process, however that ends."""
-    lock = filelock.FileLock(root / LOCK, blocking=False)
+    lock = filelock.FileLock(root / LOCK)
     try:
-        lock.acquire()
+        lock.acquire(blocking=False)
     except filelock.Timeout as error:
         raise UsageError(
             f"--workdir={root}: process {_read_status(root).get('pid', '?')} is working in it; "

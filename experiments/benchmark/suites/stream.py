@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.benchmark.config import Config
+from experiments.benchmark.memory import peak_memory
 from experiments.benchmark.results import Result, Table
 from rnnlab import cells
 from rnnlab.unroll import step
@@ -39,7 +39,7 @@ def _time(name: str, rounds: int) -> dict[str, Any]:
 
     advance = jax.jit(counted, donate_argnums=2)
     state, y = advance(params, x, cell.initial_state((1,)))
-    times, before = [], _peak_kib()
+    times, before = [], peak_memory()
     for _ in range(rounds):
         start = time.perf_counter()
         for _ in range(STEPS):
@@ -50,9 +50,5 @@ def _time(name: str, rounds: int) -> dict[str, Any]:
         "cell": name,
         "µs a step": round(statistics.median(times), 1),
         "traces": traces,
-        "memory grown over all steps (KiB)": _peak_kib() - before,
+        "memory grown over all steps (KiB)": round((peak_memory() - before) * 1024),
     }
-
-
-def _peak_kib() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -119,7 +119,7 @@ def fuss_catalan_distribution(log10_sigma: ArrayLike, factors: int, gain: float 
     u = edge - 8 * (length + 1) * np.linspace(1, 0, 4001) ** 3
     density = fuss_catalan_log10_density(u, length, gain)
     below = np.concatenate([[0], np.cumsum(np.diff(u) * (density[1:] + density[:-1]) / 2)])
-    return np.interp(log10_sigma, u, below)
+    return np.interp(np.asarray(log10_sigma, np.float64), u, below)
 
 
 def fuss_catalan_distance(log10_sigma: ArrayLike, factors: int, gain: float = 1.0) -> float:
