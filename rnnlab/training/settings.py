@@ -39,7 +39,7 @@ COMPUTE = ("float32", "bfloat16")
 class Network:
     """A stack of recurrent layers of one kind."""
 
-    #: Any cell by its name in rnnlab.cells.CELLS: lstm, gru, tanh, ...
+    #: A cell by its name in rnnlab.cells.CELLS: lstm, gru, tanh, ...; or MODULE:NAME of your own.
     cell: str = "lstm"
     #: Number of layers.
     layers: int = 1
