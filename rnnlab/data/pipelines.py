@@ -1,8 +1,8 @@
 """Input pipelines of grain: shuffled batches and contiguous streams; `buckets` has one more.
 
 Each function returns a `grain.MapDataset`, in which batch number i is a pure function of i and the
-seed. So an iterator's state is the number of the next batch, and a run that continues reads what an
-uninterrupted one would have read. `Feed` iterates in a thread of its own.
+seed. So the state of an iterator is the number of the next batch, and a resumed run reads the same
+batches as an uninterrupted one. `Feed` iterates in a thread of its own.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ AHEAD = 8
 def shuffled(
     arrays: Any, batch: int, seed: int, collate: Callable[[Any], Any] = lambda rows: rows
 ) -> grain.MapDataset:
-    """Batches of rows in an order that is new in every epoch, without end.
+    """Batches of rows in an order that is new in every epoch, repeated forever.
 
-    A batch holds no row twice, and the rows of an epoch that fill no batch are left out, others in
-    each epoch.
+    A batch contains no row twice. Rows at the end of an epoch that do not fill a batch are left
+    out; they differ from epoch to epoch.
 
     Args:
         arrays: a tree of arrays with the same number of rows N.
@@ -107,13 +107,13 @@ class Stream:
 
 
 def stream(codes: np.ndarray, batch: int, length: int) -> grain.MapDataset:
-    """The windows of `Stream`, epoch after epoch without end; arguments and errors as there."""
+    """The windows of `Stream`, repeated forever; arguments and errors as there."""
     source: Any = Stream(codes, batch, length)
     return grain.MapDataset.source(source).repeat()
 
 
 class Feed:
-    """An iterator over a data set that can stop anywhere and go on from there."""
+    """An iterator over a data set that can be stopped and resumed anywhere."""
 
     def __init__(self, dataset: grain.MapDataset):
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
@@ -129,7 +129,7 @@ class Feed:
         return dict(self._iterator.get_state())
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes to where `state` was taken."""
+        """Resumes from where `state` was taken."""
         self._iterator.set_state(dict(state))
 
 

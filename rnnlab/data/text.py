@@ -49,7 +49,7 @@ def load_text(
     Raises:
         UsageError: unknown split, no such file, a folder, an empty file or split, or bytes that
             are not UTF-8.
-        RunError: the file cannot be read; the named corpus is neither here nor to be had.
+        RunError: the file cannot be read; the named corpus can be neither found nor downloaded.
     """
     if split not in SPLITS:
         raise UsageError(f"split={split!r}: must be one of {', '.join(SPLITS)}")
@@ -117,7 +117,7 @@ class Vocabulary:
         """Returns the codes of the N characters of `text`, int32 `[N]`.
 
         Raises:
-            UsageError: a character that the vocabulary lacks, with its position.
+            UsageError: a character that is not in the vocabulary; the message has its position.
         """
         known, points = _code_points(self.characters), _code_points(text)
         codes = np.minimum(np.searchsorted(known, points), self.size - 1).astype(np.int32)

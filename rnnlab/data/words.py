@@ -12,7 +12,7 @@ import numpy as np
 from rnnlab.data.text import checked_codes
 from rnnlab.errors import UsageError
 
-#: What ends a line, and what stands for a word that the vocabulary lacks.
+#: The end of a line, and the token for words that are not in the vocabulary.
 END, UNKNOWN = "<eos>", "<unk>"
 
 
@@ -85,11 +85,10 @@ class WordVocabulary:
         return {word: code for code, word in enumerate(self.words)}
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
-        """The codes of N words, int32 `[N]`; a strange word is `<unk>` where that is a word.
+        """The codes of N words, int32 `[N]`; unknown words become `<unk>` if the vocabulary has it.
 
         Raises:
-            UsageError: a word that the vocabulary lacks, with its position, where it has no
-                `<unk>`.
+            UsageError: an unknown word, with its position, and no `<unk>` in the vocabulary.
         """
         unknown = self._codes.get(UNKNOWN, -1)
         codes = np.fromiter((self._codes.get(word, unknown) for word in words), np.int32)

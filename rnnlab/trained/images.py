@@ -13,7 +13,7 @@ from rnnlab.training.images import ImageModel, log_probabilities
 from rnnlab.training.settings import Network
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ImageClassifier:
     """A trained network that names the classes of images.
 
@@ -27,12 +27,12 @@ class ImageClassifier:
         step: training steps after which the checkpoint was taken.
     """
 
-    model: ImageModel
-    params: Params
+    model: ImageModel = dataclasses.field(repr=False)
+    params: Params = dataclasses.field(repr=False)
     classes: tuple[str, ...]
     side: int
     network: Network
-    config: dict[str, Any]
+    config: dict[str, Any] = dataclasses.field(repr=False)
     step: int
 
     def __call__(self, images: Any) -> np.ndarray:

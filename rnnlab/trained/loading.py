@@ -41,7 +41,7 @@ def load(
     """
     if checkpoint not in ("best", "last"):
         raise UsageError(f"checkpoint={checkpoint!r}: must be 'best' or 'last'")
-    root = pathlib.Path(workdir)
+    root = pathlib.Path(workdir).expanduser()
     config = _read_config(root)
     description = read_description(root / MODEL)
     folder = root / CHECKPOINTS

@@ -26,7 +26,7 @@ from rnnlab.training.settings import LanguageNetwork
 STEPS, LINES = 64, 16
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TextModel:
     """A trained language model of characters or words.
 
@@ -43,12 +43,12 @@ class TextModel:
         step: training steps after which the checkpoint was taken.
     """
 
-    model: LanguageModel
-    params: Params
-    vocabulary: Vocabulary | WordVocabulary
-    primer: str
+    model: LanguageModel = dataclasses.field(repr=False)
+    params: Params = dataclasses.field(repr=False)
+    vocabulary: Vocabulary | WordVocabulary = dataclasses.field(repr=False)
+    primer: str = dataclasses.field(repr=False)
     network: LanguageNetwork
-    config: dict[str, Any]
+    config: dict[str, Any] = dataclasses.field(repr=False)
     step: int
 
     def __call__(self, text: str) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Checkpoints by orbax: written beside the training, checked when read, never a half one used.
+"""Checkpoints by orbax: written while training goes on, verified when read.
 
 A checkpoint holds the training state and a note of JSON values: the position in the data, the rows
 of metrics so far, and what describes the arrays. The last two are kept, and the one with the best
-value. Checksums of the arrays tell damage that the storage format does not notice. Of several hosts
-the first one writes and reads, and tells the others what it has read. `read_parameters` reads from
-outside a run and leaves everything as it is.
+value. Checksums of the arrays detect damage that the storage format does not notice. With several
+hosts, the first one writes and reads, and sends the others what it has read. `read_parameters`
+reads from outside a run and changes nothing.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from rnnlab.training.step import TrainState
 #: Folder of a work directory.
 CHECKPOINTS = "checkpoints"
 KEEP = 2
-#: How often a checkpoint is looked for again that a running training removes while it is read.
+#: Attempts to read a checkpoint while a training may remove it.
 ATTEMPTS = 5
 
 
 def tell(message: str) -> None:
-    """Tells the user a line on standard error."""
+    """Prints a line to standard error."""
     print(message, file=sys.stderr, flush=True)
 
 
@@ -48,7 +48,7 @@ class Checkpoints:
 
     Args:
         folder: made if it does not exist.
-        tell: is given a line where a checkpoint cannot be used.
+        tell: receives a message if a checkpoint cannot be used.
     """
 
     def __init__(self, folder: pathlib.Path, tell: Callable[[str], None] = tell):
@@ -59,15 +59,15 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(self._folder, options=_options(self._folder))
 
     def save(self, state: TrainState, note: dict[str, Any], value: float | None = None) -> None:
-        """Begins to write a checkpoint; state and note may be changed as soon as this returns.
+        """Starts writing a checkpoint; state and note may be changed as soon as this returns.
 
         Args:
             state: what to keep, in arrays that this host can read; its `step` names the checkpoint.
             note: JSON values to keep with it.
-            value: of the best checkpoint the lowest; None where it has not been measured.
+            value: the lower, the better; None if it has not been measured.
 
         Raises:
-            RunError: this one or the one before cannot be written; older ones are whole.
+            RunError: this one or the one before cannot be written; older ones stay intact.
         """
         if self._manager is None:
             return
@@ -94,7 +94,7 @@ class Checkpoints:
         )
 
     def wait(self) -> None:
-        """Waits until all is written.
+        """Waits until everything is written.
 
         Raises:
             RunError: it cannot be written.
@@ -103,7 +103,7 @@ class Checkpoints:
             self._carefully(self._manager.wait_until_finished)
 
     def latest(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """The newest checkpoint that is whole, with its note; damaged ones are told and removed.
+        """The newest intact checkpoint with its note; damaged ones are reported and removed.
 
         Args:
             like: a state of the same structure, whose shapes, types and devices it gets.
@@ -130,7 +130,7 @@ class Checkpoints:
         return None
 
     def best(self, like: TrainState) -> TrainState | None:
-        """The state that evaluations found best, else the newest; arguments as in `latest`."""
+        """The state with the best evaluation, else the newest; arguments as in `latest`."""
         found = self.latest(like)
         if found is None:
             return None
@@ -139,7 +139,7 @@ class Checkpoints:
         return self.restore(step, like)[0] if step else state  # there is none of step 0
 
     def restore(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """The checkpoint of a step with its note; errors of orbax where it is damaged."""
+        """The checkpoint of a step with its note; raises what orbax raises if it is damaged."""
         found = _everywhere(like, lambda: self._read(step, like))
         assert found is not None
         return found
@@ -154,11 +154,11 @@ class Checkpoints:
         args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         arrays = self._manager.restore(step, args=args)["state"]
         if _checksums(arrays) != contents["checksums"]:
-            raise ValueError("its checksums are others")
+            raise ValueError("its checksums do not match")
         return _as_state(arrays, like), contents["note"]
 
     def close(self) -> None:
-        """Ends the threads of orbax."""
+        """Stops the threads of orbax."""
         if self._manager is not None:
             self._manager.close()
 
@@ -214,7 +214,7 @@ def read_parameters(folder: pathlib.Path, which: str, like: Params) -> tuple[int
 
 
 def _finished_steps(folder: pathlib.Path) -> list[int]:
-    """The steps of all checkpoints that are whole, in ascending order."""
+    """The steps of all complete checkpoints in ascending order."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -230,7 +230,7 @@ def _read_contents(folder: pathlib.Path, step: int) -> dict[str, Any]:
 
 
 def _read_own(folder: pathlib.Path, step: int, contents: dict[str, Any], like: Params) -> Params:
-    """The parameters alone, checked."""
+    """The parameters alone, verified."""
     own = "['params']"
     there = {
         name.removeprefix(own): value
@@ -245,12 +245,12 @@ def _read_own(folder: pathlib.Path, step: int, contents: dict[str, Any], like: P
     params = jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(_at(whole, path)), like)
     wanted = {name: contents["checksums"][own + name] for name in there}
     if _checksums(params) != wanted:
-        raise ValueError("its checksums are others")
+        raise ValueError("its checksums do not match")
     return params
 
 
 def _at(tree: Any, path: Any) -> Any:
-    """What lies at a path of dicts and tuples, for which orbax has lists."""
+    """The leaf at a path of dicts and tuples, which orbax restores as lists."""
     for key in path:
         tree = tree[key.key if isinstance(key, jax.tree_util.DictKey) else key.idx]
     return tree

@@ -7,6 +7,7 @@ it is one pass that needs nothing but the logits and the normaliser of each row.
 
 from __future__ import annotations
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -24,6 +25,8 @@ def cross_entropy(logits: Array, targets: Array) -> Array:
     Returns:
         `[...]`, of the type of the logits.
     """
+    chex.assert_equal_shape([logits[..., 0], targets])
+    chex.assert_type([logits, targets], [float, int])
     return _forward(logits, targets)[0]
 
 

@@ -1,4 +1,4 @@
-"""The compiled programs of a run, and how they lie on the devices.
+"""The compiled programs of a run, and how they are spread over the devices.
 
 A population is cut into equal parts, one for each device, that know nothing of one another. Of a
 single network the batches are cut, where its learner says along which axes, and the parameters are
@@ -76,7 +76,7 @@ class Programs:
     def steps(
         self, count: int, state: TrainState, batches: Any
     ) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]:
-        """The compiled program of `count` steps; it uses up the state that it is given."""
+        """The compiled program of `count` steps; it donates the state that it is given."""
         shapes = jax.tree.map(lambda a: (np.shape(a), a.dtype), batches)
         name = (count, str(shapes))
         if name not in self._compiled:
@@ -150,7 +150,7 @@ def _over(axis: str, devices: list[Any]) -> NamedSharding:
 
 
 def _cut_batches(learner: Learner) -> tuple[Learner, NamedSharding]:
-    """The learner with its batches cut over the devices, and where its state lies: on all."""
+    """The learner with its batches split over the devices, and the sharding of its state."""
     mesh = _sharding(BATCH, learner.batch).mesh
 
     def cut(batch: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Text from a language model: all of it at once, or symbol by symbol as it is drawn."""
+"""Text from a language model: all at once, or symbol by symbol as it is drawn."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def stream(
 ) -> Iterator[int]:
     """The symbols that `sample` would draw for one text, each as soon as it is drawn, without end.
 
-    Memory does not grow. Arguments as in `sample`; UsageError for an empty prompt.
+    Memory use is constant. Arguments as in `sample`; UsageError for an empty prompt.
     """
     if not len(prompt):
         raise UsageError("prompt: is empty; give at least one symbol to continue")

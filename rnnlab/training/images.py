@@ -6,6 +6,7 @@ import dataclasses
 from functools import partial
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,6 +47,7 @@ class ImageModel:
         self, params: Params, images: Images, key: Array | None = None
     ) -> tuple[Array, Array]:
         """Cross-entropy in nats of each image, and whether its likeliest class is right, `[N]`."""
+        chex.assert_equal_shape_prefix([images.pixels, images.labels], 1)
         logits = self.logits(params, images.pixels, key)
         nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, images.labels)
         return nats, jnp.argmax(logits, axis=-1).astype(jnp.int32) == images.labels

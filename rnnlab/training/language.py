@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,11 +77,13 @@ class LanguageModel:
         Returns:
             The state after the last, and logits `[T, B, V]` of the symbol that follows each.
         """
+        chex.assert_rank(codes, 2)
         state, ys = self.reader.run(params, self.embed(params, codes), state, key=key)
         return state, self.reader.read(params, ys)
 
     def step(self, params: Params, codes: Array | np.ndarray, state: State) -> tuple[State, Array]:
         """Reads one symbol of each text, `codes [B]`: the next state and logits `[B, V]`."""
+        chex.assert_rank(codes, 1)
         x = self.embed(params, codes)
         state, y = stream_step(self.reader.cell, params["cell"], x, state)
         return state, self.reader.read(params, y)

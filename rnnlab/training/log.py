@@ -1,7 +1,7 @@
-"""What a training run writes down: `metrics.jsonl`, and the same for TensorBoard.
+"""The metrics of a training run: `metrics.jsonl`, and the same for TensorBoard.
 
-`metrics.jsonl` has no times in it, so that a run that was interrupted ends with the same file, byte
-for byte. TensorBoard's events also have the speed.
+`metrics.jsonl` contains no times, so an interrupted run ends with the same file, byte for byte.
+TensorBoard's events also contain the speed.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The training loop of all experiments: many steps in a dispatch, and a run that can be continued.
+"""The training loop of all experiments: many training steps per dispatch, resumable at any time.
 
-Steps are made in chunks, whose ends are multiples of `Plan.chunk` and the steps of evaluations, of
-checkpoints and the last one. They depend on the plan alone, so that a run which was interrupted
-runs the same programs as one which was not, and ends with the same bits.
+Training runs in chunks, which end at multiples of `Plan.chunk`, at evaluations, at checkpoints and
+at the last step. The chunks depend on the plan alone, so an interrupted run executes the same
+programs as an uninterrupted one and ends with the same bits.
 
-After `jax.distributed.initialize` every host runs the loop. They stop together, and the first one's
-evaluations and checkpoints hold for all.
+After `jax.distributed.initialize` every host runs the loop. The hosts stop together, and all use
+the evaluations and checkpoints of the first one.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ from rnnlab.training.times import Times
 
 
 class Outcome(NamedTuple):
-    """A finished run.
+    """The result of a training.
 
     Attributes:
-        state: after the last step, or the last good one.
-        step: steps made.
-        diverged: the step that was not finite, 0 for none; `[members]` in a population.
+        state: after the last training step, or before the one that diverged.
+        step: training steps completed.
+        diverged: the step whose loss or gradient was not finite, 0 if none; `[members]` in a
+            population.
         evaluations: what each evaluation returned, with its `step`, as JSON values.
         best: step of the best checkpoint, or None.
         restore: gives the state of the checkpoint of a step.
@@ -63,7 +64,7 @@ def train(
     feed: Feed | None = None,
     name: str = "",
 ) -> Outcome:
-    """Trains to the end of the plan, or goes on with what a work directory holds.
+    """Trains to the end of the plan, resuming from the newest checkpoint of the work directory.
 
     Written are `metrics.jsonl`, TensorBoard's events, checkpoints and `times.json` (see `times`).
 
@@ -92,7 +93,7 @@ def train(
 
 
 class _Run:
-    """The loop's variables."""
+    """One execution of the loop."""
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class _Run:
         self._resume()
 
     def _resume(self) -> None:
-        """Takes up the newest checkpoint, or starts."""
+        """Resumes from the newest checkpoint, or starts."""
         fresh = self._programs.start()
         found = self._checkpoints.latest(devices.whole(fresh))
         if found is None:
@@ -139,7 +140,7 @@ class _Run:
             self._position = note["feed"]
 
     def go(self, signals: Deferred) -> Outcome:
-        """Makes all chunks."""
+        """Runs all chunks."""
         self._times.begin()
         self._first = self._step
         plan, title = self._plan, self._name or self._workdir.experiment
@@ -167,7 +168,7 @@ class _Run:
         return self._outcome()
 
     def _chunk(self) -> dict[str, Any]:
-        """Makes the steps to the next stop and writes a row."""
+        """Trains until the end of the chunk and writes a row of metrics."""
         stop = self._plan.next_stop(self._step)
         count = stop - self._step
         if self._ahead is None:
@@ -198,10 +199,10 @@ class _Run:
         return self._feed.take(self._plan.next_stop(step) - step)
 
     def _look_ahead(self, stop: int, metrics: Any) -> float:
-        """Makes the next batches while the program runs.
+        """Prepares the next batches while the program runs.
 
         Returns:
-            Seconds that were spent on them, or 0 where the program had not finished meanwhile.
+            Seconds for which the program waited for them: 0 if it had not finished before.
         """
         if self._feed is None:
             return 0.0
@@ -215,7 +216,7 @@ class _Run:
         return self._step % period == 0 or self._step == self._plan.steps
 
     def _measure(self) -> None:
-        """Evaluates, and keeps a checkpoint where that is the best so far."""
+        """Evaluates, and saves a checkpoint if the result is the best so far."""
         if self._evaluator is None:
             return
         with self._times.of("evaluate"):
@@ -244,7 +245,7 @@ class _Run:
         self._record_times()
 
     def _obey(self, signals: Deferred) -> None:
-        """Saves and leaves, where a signal has come."""
+        """Saves a checkpoint and stops, if a signal has arrived."""
         if hosts.any_of(signals.came):
             if self._step:
                 self._save()
@@ -269,13 +270,13 @@ class _Run:
         )
 
     def close(self) -> None:
-        """Ends what runs beside the loop."""
+        """Closes log and checkpoints."""
         self._log.close()
         self._checkpoints.close()
 
 
 def _all_lost(diverged: jax.Array) -> bool:
-    """Whether there is nothing left that learns."""
+    """Whether all members have diverged."""
     return bool(np.all(np.asarray(diverged) > 0))
 
 

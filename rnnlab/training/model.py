@@ -1,10 +1,11 @@
-"""A recurrent layer with a linear readout: the model of the generated tasks."""
+"""A recurrent layer with a linear readout: the model of the generated tasks, and their loss."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -20,7 +21,7 @@ from rnnlab.layer import output_size
 from rnnlab.strategies import Control, Strategy
 from rnnlab.training import penalty
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.step import Learner
+from rnnlab.training.step import Learner, Loss
 from rnnlab.unroll import unroll
 
 
@@ -110,6 +111,7 @@ def losses(task: Task, answers: Array, batch: Batch) -> tuple[Array, Array]:
     if not task.classes:
         error = jnp.square(answers[..., 0] - batch.targets)
         return error, jnp.zeros_like(error)
+    chex.assert_equal_shape([answers[..., 0], batch.targets])
     nats = optax.losses.softmax_cross_entropy_with_integer_labels(answers, batch.targets)
     right = (jnp.argmax(answers, axis=-1).astype(jnp.int32) == batch.targets).astype(nats.dtype)
     if not task.every_step:
@@ -147,29 +149,9 @@ def task_learner(
     task.check(length)
     if penalty_weight:
         check_penalty(reader)
-
-    def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
-        lengths = drawn.lengths if _varies(task) else None
-
-        def error(readout: Params, ys: Array) -> Array:
-            answers = answer(reader, task, {"readout": readout}, ys, drawn.lengths)
-            return losses(task, answers, drawn)[0].mean()
-
-        if not penalty_weight:
-            _, ys = reader.run(params, drawn.xs, lengths=lengths, key=key)
-            return error(params["readout"], ys), (carry, {})
-        steps = jnp.arange(len(drawn.xs), dtype=jnp.int32)[:, None]
-        total, plain, omega = penalty.penalised(
-            reader.cell,
-            params["cell"],
-            drawn.xs,
-            reader.cell.initial_state(drawn.lengths.shape, drawn.xs.dtype),
-            error,
-            params["readout"],
-            penalty_weight,
-            Control(steps < drawn.lengths if lengths is not None else None),
-        )
-        return total, (carry, {"penalty": omega, "error": plain})
+        loss = _penalised_loss(reader, task, penalty_weight)
+    else:
+        loss = _loss(reader, task)
 
     return Learner(
         init=lambda key: reader.init(key, task.features_in),
@@ -180,6 +162,44 @@ def task_learner(
         axes=Batch(xs=1, targets=int(task.every_step), lengths=0),  # type: ignore[arg-type]
         batch=batch,
     )
+
+
+def _loss(reader: Reader, task: Task) -> Loss:
+    """The mean loss of a batch."""
+
+    def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
+        lengths = drawn.lengths if _varies(task) else None
+        _, ys = reader.run(params, drawn.xs, lengths=lengths, key=key)
+        answers = answer(reader, task, params, ys, drawn.lengths)
+        return losses(task, answers, drawn)[0].mean(), (carry, {})
+
+    return loss
+
+
+def _penalised_loss(reader: Reader, task: Task, weight: float) -> Loss:
+    """The mean loss of a batch plus Pascanu's regulariser; the metric `error` is without it."""
+
+    def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
+        del key
+        steps = jnp.arange(len(drawn.xs), dtype=jnp.int32)[:, None]
+
+        def error(readout: Params, ys: Array) -> Array:
+            answers = answer(reader, task, {"readout": readout}, ys, drawn.lengths)
+            return losses(task, answers, drawn)[0].mean()
+
+        total, plain, omega = penalty.penalised(
+            reader.cell,
+            params["cell"],
+            drawn.xs,
+            reader.cell.initial_state(drawn.lengths.shape, drawn.xs.dtype),
+            error,
+            params["readout"],
+            weight,
+            Control(steps < drawn.lengths if _varies(task) else None),
+        )
+        return total, (carry, {"penalty": omega, "error": plain})
+
+    return loss
 
 
 def check_penalty(reader: Reader) -> None:

@@ -12,12 +12,12 @@ class Plan:
     """How long a run is, and what happens when.
 
     Attributes:
-        steps: steps of the whole run.
-        chunk: steps of a dispatch, and of a row of metrics.
-        evaluate_every: steps between evaluations; there is one before the first step and one after
-            the last in any case.
-        evaluate_at: further steps with an evaluation.
-        checkpoint_every: steps between checkpoints; there is one after the last in any case.
+        steps: training steps of the whole run.
+        chunk: training steps per dispatch, and per row of metrics.
+        evaluate_every: steps between evaluations; there is always one before the first step and one
+            after the last.
+        evaluate_at: additional steps with an evaluation.
+        checkpoint_every: steps between checkpoints; there is always one after the last step.
         best: name of the number, in what an evaluation returns, of which the lowest is best; empty
             where none is.
         unit: what a step consumes, for the speed, such as "tokens".

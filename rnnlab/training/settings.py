@@ -37,21 +37,21 @@ COMPUTE = ("float32", "bfloat16")
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Recurrent layers of one kind, one after the other."""
+    """A stack of recurrent layers of one kind."""
 
-    #: Any cell by its name in rnnlab.cells.CELLS: lstm, gru, tanh, ...
+    #: A cell by its name in rnnlab.cells.CELLS: lstm, gru, tanh, ...; or MODULE:NAME of your own.
     cell: str = "lstm"
-    #: Layers, one after the other.
+    #: Number of layers.
     layers: int = 1
     #: Hidden units of each layer.
     hidden: int = 128
-    #: Probability with which an output of a layer is zeroed in training.
+    #: Dropout rate of the outputs of each layer in training.
     dropout: float = 0.0
-    #: Whether inputs of the first layer are zeroed with that probability, too.
+    #: Whether dropout applies to the inputs of the first layer, too.
     dropout_inputs: bool = False
     #: How sequences are run: hoisted, autodiff, rematerialised, split, auto, ...
     strategy: str = "hoisted"
-    #: Type in which the network is computed: float32 or bfloat16. Parameters are float32.
+    #: Type of the computation: float32 or bfloat16. Parameters are always float32.
     compute: str = "float32"
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class LanguageNetwork(Network):
 
 @dataclasses.dataclass(frozen=True)
 class Descent:
-    """How batches become updates."""
+    """Gradient descent on batches."""
 
     #: Sequences of a batch; of a text, places that are read side by side.
     batch: int = 32
@@ -111,9 +111,9 @@ class Descent:
     optimiser: str = "adam"
     #: Learning rate, highest of its schedule.
     learning_rate: float = 0.003
-    #: The gradient is scaled down to this norm; 0 leaves it.
+    #: Larger gradients are scaled down to this norm; 0 for no clipping.
     clip_norm: float = 1.0
-    #: Training steps of a dispatch.
+    #: Training steps per dispatch.
     chunk: int = 50
 
     def __post_init__(self) -> None:
@@ -123,7 +123,7 @@ class Descent:
         self.optimiser_of(self.learning_rate)
 
     def clip(self) -> Clip:
-        """Clips gradients."""
+        """The bound of the gradient."""
         return Clip(norm=self.clip_norm or None)
 
     def optimiser_of(self, rate: float | optax.Schedule) -> optax.GradientTransformation:
@@ -133,11 +133,11 @@ class Descent:
 
 @dataclasses.dataclass(frozen=True)
 class Scheduled(Descent):
-    """Updates whose learning rate rises and falls; how many there are is told elsewhere."""
+    """Descent with a schedule of the learning rate, evaluations and checkpoints."""
 
     #: constant, linear, cosine or inverse_sqrt.
     schedule: str = "constant"
-    #: Training steps in which the learning rate rises.
+    #: Training steps during which the learning rate rises.
     warmup: int = 0
     #: Training steps between evaluations.
     evaluate_every: int = 500
@@ -167,7 +167,7 @@ class Scheduled(Descent):
 
 @dataclasses.dataclass(frozen=True)
 class Training(Scheduled):
-    """Updates whose learning rate rises and falls, a given number of them."""
+    """Descent with a schedule for a given number of training steps."""
 
     #: Training steps.
     steps: int = 2000

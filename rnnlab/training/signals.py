@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM wait until a training run has saved where it stands."""
+"""Ctrl-C and SIGTERM are deferred until a training run has saved a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Deferred:
-    """A signal that has come, and has not been obeyed yet."""
+    """A signal that has arrived and has not been handled yet."""
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
@@ -21,11 +21,11 @@ class Deferred:
 
     @property
     def came(self) -> bool:
-        """Whether a signal waits."""
+        """Whether a signal has arrived."""
         return self._came is not None
 
     def obey(self) -> None:
-        """Does what the signal would have done: raises KeyboardInterrupt, as a rule."""
+        """Handles the signal as if it arrived now: usually raises KeyboardInterrupt."""
         if self._came is not None:
             number, frame = self._came
             self._came = None
@@ -47,7 +47,7 @@ class Deferred:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Deferred]:
-    """Within the block a first signal only sets `came`; a second one acts at once.
+    """Within the block a first signal only sets `came`; a second one acts immediately.
 
     In other threads than the main one, where Python forbids handlers, nothing changes.
     """

@@ -1,8 +1,8 @@
 """One training step as a pure function, and many of them in one compiled program.
 
-A step draws or takes a batch, clips the gradient, and updates. Where the loss or the gradient is
-not finite, nothing is updated any more and the number of that step is kept: the state stays the
-last good one, and in a population the other members go on.
+A step generates or takes a batch, clips the gradient and updates the parameters. If the loss or the
+gradient is not finite, the state stays as it was before, from then on, and the number of that step
+is recorded; in a population the other members continue.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class TrainState(NamedTuple):
     """Everything that a training step changes.
 
     Attributes:
-        step: steps made, int32 `[]`.
+        step: training steps completed, int32 `[]`.
         params: parameters.
         opt_state: state of the optimiser.
         carry: recurrent state with which the next batch continues; `()` where none does.
         key: PRNG key of the run; the step number t draws from `fold_in(key, t)`.
-        diverged: the step, counted from 1, whose loss or gradient was the first not to be finite;
-            0 as long as there is none. int32 `[]`.
+        diverged: the first step, counted from 1, whose loss or gradient was not finite; 0 as long
+            as there is none. int32 `[]`.
     """
 
     step: Array
@@ -97,11 +97,11 @@ class Learner:
 def train_step(
     learner: Learner, state: TrainState, batch: Any = None
 ) -> tuple[TrainState, dict[str, Array]]:
-    """Makes one step.
+    """Performs one training step.
 
     Args:
         learner: what is trained.
-        state: where it stands.
+        state: the state before the step.
         batch: what to learn from; None to generate it.
 
     Returns:
@@ -147,7 +147,7 @@ def train_step(
 def train_steps(
     learner: Learner, count: int, state: TrainState, batches: Any = None
 ) -> tuple[TrainState, dict[str, Array]]:
-    """Makes `count` steps in one scan, over `batches [count, ...]` or generated ones.
+    """Performs `count` training steps in one scan, over `batches [count, ...]` or generated ones.
 
     Returns:
         The new state, and the metrics of each step, `[count]`.

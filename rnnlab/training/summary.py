@@ -1,4 +1,4 @@
-"""What experiments that train one network tell at the end: the summary, or that it diverged."""
+"""The end of an experiment that trains one network: its summary, or that it diverged."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def best_state(outcome: Outcome) -> TrainState:
 
 
 def tell_diverged(workdir: Workdir, outcome: Outcome) -> None:
-    """Tells the user, and the run's record, at which training step a run diverged."""
+    """Reports on the terminal and in the record at which training step a run diverged."""
     message = f"step {int(outcome.diverged)}: the loss or its gradient is not finite"
     workdir.status["message"] = message
     print(f"diverged at {message}; try a smaller --config.learning_rate or --config.clip_norm")
 
 
 def once(workdir: Workdir, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The summary that a work directory keeps; made, with the times, where there is none."""
+    """The summary in the work directory; made, with the times, if there is none yet."""
     path = workdir.path(SUMMARY)
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
@@ -44,5 +44,5 @@ def once(workdir: Workdir, make: Callable[[], dict[str, Any]]) -> dict[str, Any]
 
 
 def finite(value: float) -> float | None:
-    """The number as JSON can say it: None where it is not finite."""
+    """The number as JSON can represent it: None if it is not finite."""
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What the seconds of a training run are spent on: `times.json`.
+"""How a training run spends its time, in seconds: `times.json`.
 
 start          to open the log
 program        in the compiled program
@@ -41,7 +41,7 @@ class Times:
         self._began = time.monotonic()
 
     def take_up(self) -> None:
-        """Goes on with the seconds that a run which was stopped had spent until a checkpoint."""
+        """Adds the seconds that a stopped run had spent until its last checkpoint."""
         path = self._workdir.path(TIMES)
         if path.exists():
             spent = json.loads(path.read_text(encoding="utf-8"))

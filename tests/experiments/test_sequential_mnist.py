@@ -1,6 +1,5 @@
 """Digits as sequences, on images made here: orders, numbers, the whole run, its resumption."""
 
-import dataclasses
 import json
 import math
 from typing import Any
@@ -10,13 +9,20 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import _mnist_images, _mnist_report, sequential_mnist
+from experiments import sequential_mnist
+from experiments.sequential_mnist import measure
+from experiments.sequential_mnist.report import confusion
 from rnnlab import cells
+from rnnlab.data.images import ORDERS, made_images, read_images
+from rnnlab.data.source import ImageSource
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
-from rnnlab.training import devices, log
+from rnnlab.training import devices, images, log
+from rnnlab.training.evaluators import Evaluator
+from rnnlab.training.images import Examination
 from tests import quick
 from tests.experiments.runs import evaluations
+from tests.experiments.settings import assert_recorded, changed, trainings
 
 SMALL: dict[str, Any] = {
     "images": "made",
@@ -34,14 +40,13 @@ SMALL: dict[str, Any] = {
 
 
 def run(folder, **changes):
-    settings: dict[str, Any] = {**SMALL, **changes}
-    run_whole(folder, sequential_mnist.Config(**settings))
+    run_whole(folder, changed(sequential_mnist.Config(), **(SMALL | changes)))
 
 
 def run_whole(folder, config):
     cheap = mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options())
     with cheap, open_workdir(folder, "sequential_mnist", config) as workdir:
-        sequential_mnist.run(config, workdir)
+        workdir.end(sequential_mnist.run(config, workdir))
 
 
 @pytest.fixture(scope="module")
@@ -56,61 +61,6 @@ def read(folder, name):
     return json.loads((folder / name).read_text())
 
 
-# --- orders ---
-
-
-def test_orders_are_those_of_numpy():
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4), np.uint8)
-    places = np.random.RandomState(92916).permutation(16)
-    rows, flat, mixed = (
-        np.asarray(_mnist_images.sequences(pixels, order)) for order in _mnist_images.ORDERS
-    )
-    assert rows.shape == (4, 3, 4) and flat.shape == mixed.shape == (16, 3, 1)
-    for image in range(3):
-        scaled = pixels[image] / 255
-        np.testing.assert_allclose(rows[:, image], scaled, rtol=1e-6)
-        for step in range(16):
-            assert flat[step, image, 0] == rows[step // 4, image, step % 4]
-            place = places[step]
-            assert mixed[step, image, 0] == rows[place // 4, image, place % 4]
-
-
-def test_the_permutation():
-    places = _mnist_images.permutation(784)
-    assert sorted(places) == list(range(784))
-    assert places[:6].tolist() == [319, 576, 323, 107, 355, 716]
-    assert not np.array_equal(places, np.arange(784))
-
-
-def test_made_images_are_digits():
-    images = _mnist_images.made_images(1000, 3)
-    again, other = (_mnist_images.made_images(1000, seed) for seed in (3, 4))
-    assert images.pixels.shape == (1000, 8, 8) and images.pixels.dtype == np.uint8
-    assert np.array_equal(images.pixels, again.pixels)
-    assert not np.array_equal(images.pixels, other.pixels)
-    assert set(images.labels) == set(range(10))
-    # All segments of an eight cover 4 + 4 + 4 + 2 · 4 of the 7 by 4, a one its right-hand column.
-    ink = (images.pixels > 100).sum(axis=(1, 2))
-    assert set(ink[images.labels == 8]) == {20} and set(ink[images.labels == 1]) == {7}
-    # There are two places in height and five in width.
-    assert len({image.tobytes() for image in images.pixels[images.labels == 1] > 100}) == 10
-
-
-def test_splits_of_mnist(monkeypatch):
-    pytest.importorskip("tensorflow_datasets")
-    from rnnlab.data import mnist
-
-    arrays = {
-        "train": (np.arange(12 * 4, dtype=np.uint8).reshape(12, 2, 2), np.arange(12)),
-        "test": (np.zeros((3, 2, 2), np.uint8), np.zeros(3, int)),
-    }
-    monkeypatch.setattr(mnist, "load", lambda data_dir, manual_dir, split: arrays[split])
-    monkeypatch.setitem(_mnist_images.COUNTS, "mnist", (9, 3, 3))
-    train, validation, test = _mnist_images.read_images("mnist", "", "")
-    assert train.labels.tolist() == list(range(9)) and validation.labels.tolist() == [9, 10, 11]
-    assert np.array_equal(validation.pixels, arrays["train"][0][9:]) and len(test.labels) == 3
-
-
 # --- numbers ---
 
 
@@ -120,19 +70,18 @@ def sigmoid(z):
 
 def test_accuracy_and_loss_against_numpy(monkeypatch):
     """A GRU, its readout and the cross-entropy once more, in float64."""
-    monkeypatch.setattr(sequential_mnist, "READ", 7)  # 17 images in parts of 6, 6 and 5
-    images = _mnist_images.made_images(17, 0)
-    settings: dict[str, Any] = SMALL | {"order": "permuted"}
-    config = sequential_mnist.Config(**settings)
-    reader = config.reader()
-    params = jax.tree.map(lambda a: 2 * a + 0.1, reader.init(jax.random.key(1), 1))
-    result = sequential_mnist.Examination(reader, "permuted", images)(params)
+    monkeypatch.setattr(images, "READ", 7)  # 17 images in parts of 6, 6 and 5
+    shown = made_images(17, 0)
+    config = changed(sequential_mnist.Config(), **(SMALL | {"order": "permuted"}))
+    model = measure.model_of(config)
+    params = jax.tree.map(lambda a: 2 * a + 0.1, model.init(jax.random.key(1), 8))
+    result = Examination(model, shown)(params)
 
     p = {name: np.asarray(a, np.float64) for name, a in params["cell"][0].items()}
-    places, count = np.random.RandomState(92916).permutation(64), config.hidden
+    places, count = np.random.RandomState(92916).permutation(64), config.network.hidden
     h = np.zeros((17, count))
     for place in places:
-        u = images.pixels.reshape(17, 64)[:, place, None] / 255 @ p["wx"] + p["b"]
+        u = shown.pixels.reshape(17, 64)[:, place, None] / 255 @ p["wx"] + p["b"]
         v = h @ p["wh"]
         r, z = sigmoid(u + v)[:, :count], sigmoid(u + v)[:, count : 2 * count]
         n = np.tanh(u[:, 2 * count :] + r * (v[:, 2 * count :] + p["bh"]))
@@ -140,14 +89,14 @@ def test_accuracy_and_loss_against_numpy(monkeypatch):
     readout = {name: np.asarray(a, np.float64) for name, a in params["readout"].items()}
     said = np.exp(h @ readout["w"] + readout["b"])
     chances = said / said.sum(axis=1, keepdims=True)
-    nats = [-math.log(row[label]) for row, label in zip(chances, images.labels, strict=True)]
+    nats = [-math.log(row[label]) for row, label in zip(chances, shown.labels, strict=True)]
     assert result.loss == pytest.approx(np.mean(nats), rel=1e-4)
     assert np.array_equal(result.answers, chances.argmax(axis=1))
-    assert result.accuracy == np.mean(chances.argmax(axis=1) == images.labels)
+    assert result.accuracy == np.mean(chances.argmax(axis=1) == shown.labels)
 
-    trained, right = sequential_mnist.examine(reader, "permuted", params, images)
+    trained, right = model.losses(params, shown)
     np.testing.assert_allclose(trained, nats, rtol=1e-4)
-    assert np.array_equal(right, result.answers == images.labels)
+    assert np.array_equal(right, result.answers == shown.labels)
 
 
 def test_confusions_are_counted():
@@ -155,7 +104,7 @@ def test_confusions_are_counted():
     expected = np.zeros((10, 10), int)
     for label, answer in zip(labels, answers, strict=True):
         expected[label, answer] += 1
-    assert np.array_equal(_mnist_report.confusion(labels, answers), expected)
+    assert np.array_equal(confusion(labels, answers), expected)
 
 
 # --- the run ---
@@ -170,7 +119,7 @@ def test_it_learns_and_everything_is_there(whole):
     assert summary["best step"] == best["step"]
     assert summary["validation accuracy"] == best["accuracy"]
     assert {"sigma_max/0.r", "spectral_radius/0.z", "log10_adjoint/8"} <= set(best)
-    test = _mnist_images.read_images("made", "", "").test
+    test = read_images(ImageSource()).test
     right = np.array(read(whole, "answers.json")) == test.labels
     assert summary["test accuracy"] == right.mean() > 0.5
     assert summary["test images misread"] == 200 - right.sum()
@@ -184,31 +133,30 @@ def test_it_learns_and_everything_is_there(whole):
 def test_the_test_images_are_looked_at_once(whole, monkeypatch):
     before = {path: path.read_bytes() for path in whole.glob("*.json*")}
     (whole / "report.html").unlink()
-    monkeypatch.setattr(sequential_mnist, "Examination", lambda *_: None)
+    monkeypatch.setattr(measure, "Examination", lambda *_: None)
     run(whole)
     assert (whole / "report.html").exists()
     after = {path: path.read_bytes() for path in whole.glob("*.json*")}
     assert {p.name for p in after if after[p] != before[p]} == {"status.json"}
 
 
+class Interrupted(Evaluator):
+    def __init__(self, evaluator):
+        self._evaluator = evaluator
+
+    def __call__(self, params, step):
+        if step == 80:
+            raise KeyboardInterrupt
+        return self._evaluator(params, step)
+
+
 def test_interrupted_in_an_evaluation(whole, tmp_path, monkeypatch):
-    original = sequential_mnist.evaluation
-
-    def interrupting(*arguments):
-        evaluate = original(*arguments)
-
-        def measure(params, step):
-            if step == 80:
-                raise KeyboardInterrupt
-            return evaluate(params, step)
-
-        return measure
-
-    monkeypatch.setattr(sequential_mnist, "evaluation", interrupting)
+    original = measure.evaluator
+    monkeypatch.setattr(measure, "evaluator", lambda *settings: Interrupted(original(*settings)))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "w")
     assert read(tmp_path / "w", "status.json")["state"] == "interrupted"
-    monkeypatch.setattr(sequential_mnist, "evaluation", original)
+    monkeypatch.setattr(measure, "evaluator", original)
     run(tmp_path / "w")
     for name in ("metrics.jsonl", "answers.json"):
         assert (tmp_path / "w" / name).read_bytes() == (whole / name).read_bytes()
@@ -217,9 +165,9 @@ def test_interrupted_in_an_evaluation(whole, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", _mnist_images.ORDERS)
-def test_the_tiny_setting_learns(tmp_path, order):
-    run_whole(tmp_path, sequential_mnist.Config(order=order, tiny=True))
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_tiny_preset_learns(tmp_path, order):
+    run_whole(tmp_path, changed(sequential_mnist.PRESETS["tiny"], order=order))
     assert read(tmp_path, "summary.json")["test accuracy"] > 0.4
 
 
@@ -232,8 +180,8 @@ def test_layers_dropout_chrono_and_another_cell(tmp_path):
 
 def test_chrono_is_the_start_of_the_biases():
     def cell(**changes):
-        settings: dict[str, Any] = SMALL | changes
-        return sequential_mnist.Config(**settings).reader().cell.layers[0]
+        config = changed(sequential_mnist.Config(), **(SMALL | changes))
+        return measure.model_of(config).reader.cell.layers[0]
 
     assert cell() == cell(chrono=0) == cells.GRU(12)  # 8 steps are too few
     assert cell(order="pixels") == cells.GRU(12, chrono=8)
@@ -243,10 +191,16 @@ def test_chrono_is_the_start_of_the_biases():
     assert cell(order="pixels", cell="tanh") == cells.by_name("tanh", 12)
 
 
-def test_settings():
-    assert sequential_mnist.Config(tiny=True).chosen().images == "made"
-    fields = {field.name for field in dataclasses.fields(sequential_mnist.Config)}
-    assert set(sequential_mnist.TINY) <= fields
+def test_what_is_recorded_is_trained(tmp_path):
+    preset = sequential_mnist.PRESETS["tiny"]
+    assert (preset.source.images, preset.network.hidden, preset.training.epochs) == ("made", 32, 6)
+    config = changed(preset, order="rows", epochs=1, batch=600, warmup=0)
+    with trainings(measure) as made, open_workdir(tmp_path, "sequential_mnist", config) as workdir:
+        assert sequential_mnist.run(config, workdir) == "done"
+    assert_recorded(tmp_path, "sequential_mnist", config)
+    ((learner, plan, _),) = made
+    (cell,) = jax.eval_shape(learner.init, jax.random.key(0))["cell"]
+    assert cell["wh"].shape[0] == 32 and (plan.steps, plan.units, learner.batch) == (2, 600, 600)
 
 
 # --- bad input ---
@@ -295,8 +249,8 @@ def test_a_learning_rate_that_diverges(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": "mnits"}, "images='mnits': unknown, choose one of mnist, made"),
-        ({"order": "columns"}, "order='columns': unknown, choose one of rows"),
+        ({"images": "mnits"}, "images=mnits: must be mnist or made"),
+        ({"order": "columns"}, "order=columns: must be rows or pixels or permuted"),
         ({"cell": "lstn"}, "cell='lstn'.*did you mean 'lstm'"),
         ({"hidden": 0}, "hidden=0"),
         ({"layers": 0}, "layers=0"),
@@ -315,11 +269,11 @@ def test_a_learning_rate_that_diverges(tmp_path, capsys):
         ({"evaluate_every": -1}, "evaluate_every=-1"),
         ({"checkpoint_every": 0}, "checkpoint_every=0"),
         ({"strategy": "x"}, "strategy='x'"),
-        ({"compute": "float16"}, "compute='float16'"),
+        ({"compute": "float16"}, "compute=float16"),
         ({"seed": -1}, "seed=-1"),
     ],
 )
 def test_bad_values_are_named_as_the_flags_are(changes, message):
     with pytest.raises(UsageError, match=f"^{message}") as error:
-        sequential_mnist.Config(**(SMALL | changes))
+        changed(sequential_mnist.Config(), **(SMALL | changes))
     assert "\n" not in str(error.value)

@@ -1,12 +1,13 @@
 """The word model on texts that the tests make: its perplexities, its resumption, its errors."""
 
-import dataclasses
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,20 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import _word_corpus, _word_report, word_lm
+from experiments import word_lm
+from experiments.word_lm import measure
+from experiments.word_lm.config import published
+from rnnlab.data.corpus import read_words
+from rnnlab.data.made_text import made_lines
 from rnnlab.errors import UsageError
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, log, optimisers
 from rnnlab.training.checkpoints import Checkpoints
+from rnnlab.training.evaluators import Evaluator
+from rnnlab.training.language import TextLoss
 from tests import quick
 from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
+from tests.experiments.settings import assert_recorded, changed, trainings
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
@@ -44,16 +52,15 @@ WRITTEN = ("metrics.jsonl", "corpus.json")
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
-    path.write_text(_word_corpus.made_lines(120), encoding="utf-8")
+    path.write_text(made_lines(120), encoding="utf-8")
     return path
 
 
 def run(folder, corpus, **changes):
-    settings: dict[str, Any] = {"corpus": str(corpus), **SMALL, **changes}
-    config = word_lm.Config(**settings)
+    config = changed(word_lm.Config(), **{"corpus": str(corpus), **SMALL, **changes})
     cheap = mock.patch.object(devices, "COMPILER_OPTIONS", quick.known_options())
     with cheap, open_workdir(folder, "word_lm", config) as workdir:
-        word_lm.run(config, workdir)
+        workdir.end(word_lm.run(config, workdir))
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +116,12 @@ def nats_of(params, codes):
 
 
 def best_params(folder, corpus):
-    config = word_lm.Config(corpus=str(corpus), **SMALL)
-    read = word_lm.read_corpus(config)
+    config = changed(word_lm.Config(), corpus=str(corpus), **SMALL)
+    read = read_words(config.source, config.words)
+    model = config.network.model(read.vocabulary.size)
+    learner = measure.learner_of(config, model, 1)
     checkpoints = Checkpoints(folder / "checkpoints")
-    state = checkpoints.best(config.learner(read.vocabulary.size, 1).start(jax.random.key(0)))
+    state = checkpoints.best(learner.start(jax.random.key(0)))
     checkpoints.close()
     assert state is not None
     return read, jax.tree.map(lambda a: np.asarray(a, np.float64), state.params)
@@ -128,7 +137,7 @@ def test_the_test_perplexity_is_that_of_a_plain_loop(whole, corpus):
 def test_the_validation_loss_is_that_of_its_parts(whole, corpus):
     read, params = best_params(whole, corpus)
     codes = read.codes("validation")
-    size = -(-(len(codes) - 1) // (word_lm.PARTS * 8)) * 8
+    size = -(-(len(codes) - 1) // (measure.PARTS * 8)) * 8
     starts = range(0, len(codes) - 1, size)
     nats = [nats_of(params, codes[start : start + size + 1]) for start in starts]
     row = min(evaluations(whole), key=lambda row: row["validation"])
@@ -137,19 +146,20 @@ def test_the_validation_loss_is_that_of_its_parts(whole, corpus):
 
 def test_an_untrained_network_knows_nothing():
     """Uniform weights near zero: all words as likely, for the default setting's numbers too."""
-    model = word_lm.Config().model(50)
-    params = word_lm.Config().learner(50, 1).init(jax.random.key(0))
+    config = word_lm.Config()
+    model = config.network.model(50)
+    params = measure.learner_of(config, model, 1).init(jax.random.key(0))
     leaves = [np.ravel(leaf) for leaf in jax.tree.leaves(params)]
     assert {leaf.size for leaf in leaves} == {10_000, 160_000, 800, 50}
     assert all(0.095 < np.abs(leaf).max() <= 0.1 for leaf in leaves)
     codes = np.random.default_rng(0).integers(0, 50, 400)
-    loss = word_lm.TextLoss(model, codes, batch=4)(params)
+    loss = TextLoss(model, codes, batch=4)(params)
     assert np.exp(loss) == pytest.approx(50, rel=0.1)
 
 
 def test_the_same_command_changes_nothing(whole, corpus, tmp_path, capsys):
     folder = copy(whole, tmp_path / "w")
-    with mock.patch.object(word_lm, "test_loss", side_effect=AssertionError):
+    with mock.patch.object(measure, "test_loss", side_effect=AssertionError):
         run(folder, corpus)
     assert_same(whole, folder, WRITTEN)
     assert "test perplexity" in capsys.readouterr().out
@@ -163,10 +173,10 @@ def test_the_training_curve_is_a_mean_over_each_epoch(tmp_path):
         for nats in (9.0, np.nan, 1.0):
             rows.write(3, "evaluation", {"perplexity": nats})
         rows.close()
-        curve = _word_report.read_curve(workdir, 3)
+        curve = measure.read_curve(workdir, 3)
     np.testing.assert_allclose(curve.training, np.exp([2.0, 3.0]))
     assert curve.validation == [9.0, np.inf, 1.0]
-    assert _word_report.perplexity(1e9) == _word_report.perplexity(np.nan) == np.inf
+    assert measure.perplexity(1e9) == measure.perplexity(np.nan) == np.inf
 
 
 # --- interruptions ---
@@ -178,24 +188,29 @@ import jax
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 from pathlib import Path
-from experiments import word_lm
+from experiments.word_lm import measure
 from tests.experiments import test_word_lm
 
-evaluation = word_lm.evaluation
-
-def killing(*arguments):
-    evaluate = evaluation(*arguments)
-    def measure(params, step):
-        values = evaluate(params, step)
-        if step >= {step}:
-            threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGKILL)).start()
-            time.sleep(0.03)
-        return values
-    return measure
-
-word_lm.evaluation = killing
+evaluator = measure.evaluator
+measure.evaluator = lambda *arguments: test_word_lm.Killing(
+    evaluator(*arguments), {step}, {delay}
+)
 test_word_lm.run(Path({folder!r}), {corpus!r})
 """
+
+
+class Killing(Evaluator):
+    """An evaluator that ends its process a while after an evaluation."""
+
+    def __init__(self, evaluator, step, delay):
+        self._evaluator, self._step, self._delay = evaluator, step, delay
+
+    def __call__(self, params, step):
+        values = self._evaluator(params, step)
+        if step >= self._step:
+            threading.Timer(self._delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            time.sleep(0.03)
+        return values
 
 
 def test_killed_at_a_random_moment(whole, corpus, tmp_path):
@@ -217,80 +232,65 @@ def test_killed_at_a_random_moment(whole, corpus, tmp_path):
 # --- learning rate and chunks ---
 
 
-def rates(config, epoch):
+def rates(training, epoch):
     schedule: Any = optimisers.decay_by_epoch(
-        config.learning_rate, epoch, config.constant_epochs, config.divisor
+        training.learning_rate, epoch, training.constant_epochs, training.divisor
     )
-    return np.array([float(schedule(step)) for step in range(config.epochs * epoch)])
+    with jax.numpy_dtype_promotion("standard"):
+        return np.array([float(schedule(step)) for step in range(training.epochs * epoch)])
 
 
 def test_learning_rates_are_those_of_the_paper():
     """Small: 4 epochs at 1, then halved after each; medium: 6 epochs, then divided by 1.2."""
     small = np.repeat([1, 1, 1, 1, *(0.5**n for n in range(1, 10))], 3)
-    np.testing.assert_allclose(rates(word_lm.Config(), 3), small, rtol=1e-6)
+    np.testing.assert_allclose(rates(word_lm.Config().training, 3), small, rtol=1e-6)
     medium = np.repeat([*[1] * 6, *(1.2**-n for n in range(1, 34))], 2)
-    np.testing.assert_allclose(rates(word_lm.Config(medium=True).chosen(), 2), medium, rtol=1e-5)
+    np.testing.assert_allclose(rates(word_lm.PRESETS["medium"].training, 2), medium, rtol=1e-5)
 
 
 def test_chunks_begin_anew_in_each_epoch():
-    plan = dataclasses.replace(word_lm.Config(epochs=2, chunk=4)).plan(10)
+    plan = changed(word_lm.Config(), epochs=2, chunk=4).plan(10)
     stops = [0]
     while stops[-1] < plan.steps:
         stops.append(plan.next_stop(stops[-1]))
     assert stops == [0, 4, 8, 10, 14, 18, 20]
-    assert word_lm.Config(epochs=2, chunk=99).plan(10).next_stop(10) == 20
+    assert changed(word_lm.Config(), epochs=2, chunk=99).plan(10).next_stop(10) == 20
 
 
 # --- settings and the corpus ---
 
 
-def test_settings():
-    tiny = word_lm.Config(tiny=True, seed=3).chosen()
-    assert (tiny.corpus, tiny.hidden, tiny.seed) == ("made", 32, 3)
-    assert word_lm.Config(tiny=True, corpus="x.txt").chosen().corpus == "x.txt"
-    plain = word_lm.Config()
-    assert plain.chosen() == plain
-    medium = word_lm.Config(medium=True).chosen()
-    assert (medium.hidden, medium.length, medium.dropout, medium.epochs) == (650, 35, 0.5, 39)
-    assert len(medium.model(5).reader.cell.layers) == 5
-    assert all(hasattr(plain, name) for name in (*word_lm.TINY, *word_lm.MEDIUM))
+@pytest.mark.parametrize("name", word_lm.PRESETS)
+def test_what_is_recorded_is_trained(tmp_path, name):
+    """A preset's values, on a text and for a time that fit a test, in record, network and plan."""
+    preset = word_lm.PRESETS[name]
+    small = {"embedding": 5, "hidden": preset.network.hidden // 32, "epochs": 1}
+    config = changed(preset, corpus="made", words=40, batch=100, **small)
+    with trainings(measure) as made, open_workdir(tmp_path, "word_lm", config) as workdir:
+        assert word_lm.run(config, workdir) == "done"
+    assert_recorded(tmp_path, "word_lm", config)
+    ((learner, plan, _),) = made
+    params = jax.eval_shape(learner.init, jax.random.key(0))
+    layers = [layer for layer in params["cell"] if layer]
+    assert [layer["wh"].shape[0] for layer in layers] == [preset.network.hidden // 32] * 2
+    assert params["embedding"].shape[1] == 5
+    assert plan.units == 100 * preset.training.length
+
+
+def test_presets():
+    tiny, medium = word_lm.PRESETS["tiny"], word_lm.PRESETS["medium"]
+    assert (tiny.source.corpus, tiny.network.hidden, tiny.training.epochs) == ("made", 32, 6)
+    assert (medium.network.hidden, medium.network.dropout) == (650, 0.5)
+    assert (medium.training.length, medium.training.epochs) == (35, 39)
+    assert len(medium.network.model(5).reader.cell.layers) == 5
 
 
 def test_published_numbers_are_of_the_published_settings():
-    assert word_lm.published(word_lm.Config(seed=4, manual_dir="x")) == 114.5
-    assert word_lm.published(word_lm.Config(medium=True).chosen()) == 82.7
-    assert word_lm.published(word_lm.Config(hidden=201)) is None
-    assert word_lm.published(word_lm.Config(corpus="x")) is None
-
-
-def test_the_made_text_has_a_sentence_a_line():
-    text = _word_corpus.made_lines(50)
-    lines = text.splitlines()
-    assert len(lines) == 50 and all(line.endswith(" .") for line in lines)
-    assert text == _word_corpus.made_lines(50) and '" I ' in text and '"I' not in text
-
-
-def test_a_text_is_cut_between_words(tmp_path):
-    path = tmp_path / "text.txt"
-    path.write_text("\n".join(f"w{n} a b" for n in range(50)), encoding="utf-8")
-    read = word_lm.read_corpus(word_lm.Config(corpus=str(path)))
-    assert [len(read.words[split]) for split in ("train", "validation", "test")] == [180, 10, 10]
-    joined = [word for words in read.words.values() for word in words]
-    assert joined == [*path.read_text().replace("\n", " <eos> ").split(), "<eos>"]
-    assert read.vocabulary.words == ("<eos>", "a", "b", "<unk>")
-
-
-def test_what_stands_for_words_that_training_lacks():
-    def known(train, rest, most=99):
-        words = {"train": train.split(), "validation": rest.split(), "test": []}
-        return _word_corpus.known_words(words, most).words
-
-    assert known("a a b c c c", "b") == ("c", "a", "b")
-    assert known("a a b c c c", "d") == ("c", "a", "<unk>")
-    assert known("a a c c c", "d") == ("c", "a", "<unk>")
-    assert known("a a b <unk> <unk> <unk>", "d") == ("<unk>", "a", "b")
-    assert known("a b", "d") == ("<unk>",)
-    assert known("a a b c c c d d", "b", most=3) == ("c", "a", "<unk>")
+    assert published(changed(word_lm.Config(), seed=4, manual_dir="x")) == 114.5
+    assert published(word_lm.PRESETS["medium"]) == 82.7
+    assert published(changed(word_lm.PRESETS["medium"], chunk=7, strategy="autodiff")) == 82.7
+    assert published(changed(word_lm.Config(), hidden=201)) is None
+    assert published(changed(word_lm.Config(), corpus="x")) is None
 
 
 # --- bad input ---
@@ -299,13 +299,13 @@ def test_what_stands_for_words_that_training_lacks():
 def test_a_text_that_has_changed(whole, corpus, tmp_path):
     folder, path = copy(whole, tmp_path / "w"), tmp_path / "corpus.txt"
     record = json.loads((folder / "config.json").read_text())
-    record["config"]["corpus"] = str(path)
+    record["config"]["source"]["corpus"] = str(path)
     (folder / "config.json").write_text(json.dumps(record))
     path.write_text(corpus.read_text().replace("garden", "desert"))
     with pytest.raises(UsageError, match=r"^corpus=.*: its 28 words .*differ in 'desert garden'"):
         run(folder, path)
     path.write_text("\n".join(reversed(corpus.read_text().splitlines())))
-    with pytest.raises(UsageError, match=r"^corpus=.*: is another text now than the one of"):
+    with pytest.raises(UsageError, match=r"^corpus=.*: the text has changed since"):
         run(folder, path)
     path.write_text(corpus.read_text())
     run(folder, path)
@@ -317,7 +317,7 @@ def test_a_checkpoint_of_another_network(whole, corpus, tmp_path):
     with pytest.raises(UsageError, match="holds another configuration"):
         run(folder, corpus, hidden=12)
     record = json.loads((folder / "config.json").read_text())
-    record["config"]["hidden"] = 12
+    record["config"]["network"]["hidden"] = 12
     (folder / "config.json").write_text(json.dumps(record))
     with pytest.raises(UsageError, match=r"is of another network .* there and .* here") as error:
         run(folder, corpus, hidden=12)
@@ -375,11 +375,10 @@ def test_a_learning_rate_that_diverges(corpus, tmp_path, capsys):
         ({"divisor": 0.5}, "divisor=0.5"),
         ({"clip_norm": -1.0}, "clip_norm=-1.0"),
         ({"strategy": "x"}, "strategy='x'"),
-        ({"compute": "float16"}, "compute='float16'"),
-        ({"tiny": True, "medium": True}, "tiny=true, medium=true"),
+        ({"compute": "float16"}, "compute=float16"),
     ],
 )
 def test_bad_values_are_named_as_the_flags_are(changes, message):
     with pytest.raises(UsageError, match=f"^{message}") as error:
-        word_lm.Config(**(SMALL | changes))
+        changed(word_lm.Config(), **(SMALL | changes))
     assert "\n" not in str(error.value)
