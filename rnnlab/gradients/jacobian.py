@@ -31,8 +31,8 @@ from rnnlab.gradients.tangents import (
 class StateJacobian(NamedTuple):
     """Measurements of `∂s_T/∂s_0`, or a submatrix of it, for n values of T.
 
-    A submatrix `[M, K]`, M units of s_T by K units of s_0, has m = min(M, K) singular values. All are
-    base-10 logarithms, and -inf for zero.
+    A submatrix `[M, K]`, M units of s_T by K units of s_0, has m = min(M, K) singular values. All
+    are base-10 logarithms, and -inf for zero.
 
     Attributes:
       lengths: the values of T, int32 `[n]`.

@@ -108,8 +108,8 @@ def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
     """Memory that XLA takes for a point while it is measured, to within a half.
 
     That is the inputs and the states of all steps; and, as they were and as they become, for each
-    length the adjoint, the gradient of the recurrent weights and a time block of the adjoints of the
-    products, and what a time block takes besides.
+    length the adjoint, the gradient of the recurrent weights and a time block of the adjoints of
+    the products, and what a time block takes besides.
     """
     cell = cells.by_name(program.cell, program.hidden)
     dtype = jnp.dtype(grid.dtype)

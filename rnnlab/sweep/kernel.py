@@ -10,8 +10,8 @@ lengths still active take part: time is cut into segments with a fixed number of
 renormalised by exact powers of two every few steps and the exponents summed as integers, so that
 neither 0 nor inf can appear. The recurrent weights' gradient is one product for a time block.
 
-Loops carry whole arrays and read and write their time blocks and steps in place. A `scan` would say so
-more briefly, but mapped over points it puts time before the points, and copies to get there.
+Loops carry whole arrays and read and write their time blocks and steps in place. A `scan` would
+say so more briefly, but mapped over points it puts time before the points, and copies to get there.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class _Transposed(NamedTuple):
 
 
 def _segments(lengths: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """Cuts time into `(first time block, end time block, active lengths)`, from the end to the start.
+    """Cuts time into `(first block, end block, active lengths)`, from the end to the start.
 
     Of all ways to cut behind the end of a length, the one with the least time blocks times lengths.
     """
