@@ -54,6 +54,8 @@ class TracedStep:
         is, and `u` is the input itself.
       inner: the products with vectors that depend on the state, in the order of computation.
       outer: the products with vectors that depend on the input alone.
+      eqns: the operations, in the order of computation.
+      outputs: the variables of the results.
     """
 
     def __init__(self, cell: Cell, params: Params, x: Any, state: State) -> None:
@@ -64,24 +66,36 @@ class TracedStep:
         self._cell, self._x = cell, jax.tree.structure(x)
         jaxpr = closed.jaxpr
         self._results = jax.tree.structure(shapes)
-        self._eqns: list[JaxprEqn] = jaxpr.eqns
+        self.eqns: list[JaxprEqn] = jaxpr.eqns
         self._constants = dict(zip(jaxpr.constvars, closed.consts, strict=True))
         counts = [len(jax.tree.leaves(tree)) for tree in (params, x, state)]
         ends = counts[0], counts[0] + counts[1]
         self._params = jaxpr.invars[: ends[0]]
         self._inputs = jaxpr.invars[ends[0] : ends[1]]
         self._state = jaxpr.invars[ends[1] :]
-        self._outputs: list[Any] = jaxpr.outvars
+        self.outputs: list[Any] = jaxpr.outvars
         self._depends = dict.fromkeys(self._inputs, INPUT) | dict.fromkeys(self._state, STATE)
         if self.opaque:
-            self._eqns, self._outputs = [], []
-        for eqn in self._eqns:
-            latest = max(map(self._latest, eqn.invars), default=PARAMS)
+            self.eqns, self.outputs = [], []
+        for eqn in self.eqns:
+            latest = max(map(self.latest, eqn.invars), default=PARAMS)
             self._depends |= dict.fromkeys(eqn.outvars, latest)
-        products = [found for eqn in self._eqns if (found := self._product(eqn)) is not None]
-        self.inner = [each for each in products if self._latest(each.vector) == STATE]
-        self.outer = [each for each in products if self._latest(each.vector) == INPUT]
+        products = [found for eqn in self.eqns if (found := self._product(eqn)) is not None]
+        self.inner = [each for each in products if self.latest(each.vector) == STATE]
+        self.outer = [each for each in products if self.latest(each.vector) == INPUT]
         self._u = self._frontier()
+
+    def latest(self, var: Any) -> int:
+        """What a variable depends on at the latest: `PARAMS`, `INPUT` or `STATE`."""
+        return PARAMS if isinstance(var, Literal) else self._depends.get(var, PARAMS)
+
+    def known(self, params: Params, x: Input, state: State) -> dict[Any, Any]:
+        """The values of the variables of the arguments, and the constants of the trace."""
+        return self._known(params, inputs=x, state=state)
+
+    def results(self, values: Sequence[Array]) -> tuple[State, Output]:
+        """The next state and the output, from the values of `outputs`."""
+        return jax.tree.unflatten(self._results, values)
 
     def project(self, params: Params, x: Input) -> tuple[Array, ...]:
         """`u`: what the rest of the step reads of the input."""
@@ -92,7 +106,7 @@ class TracedStep:
         if self.opaque:
             return self._cell.step(params, jax.tree.unflatten(self._x, u), state)
         known = self._known(params, u=u, state=state)
-        return jax.tree.unflatten(self._results, self._evaluate(self._outputs, known))
+        return jax.tree.unflatten(self._results, self._evaluate(self.outputs, known))
 
     def products(self, params: Params, u: Sequence[Array], state: State) -> tuple[Array, ...]:
         """`v`: the results of the `inner` products."""
@@ -104,7 +118,7 @@ class TracedStep:
     ) -> tuple[State, Output]:
         """The step from `u` and the results `v` of the inner products."""
         known = self._known(params, u=u, state=state) | self._products_known(v)
-        return jax.tree.unflatten(self._results, self._evaluate(self._outputs, known))
+        return jax.tree.unflatten(self._results, self._evaluate(self.outputs, known))
 
     def vector(
         self, index: int, params: Params, u: Sequence[Array], v: Sequence[Array], state: State
@@ -143,7 +157,7 @@ class TracedStep:
         env = self._known(params, inputs=x, state=state)
         other = {} if entering is None else self._leaves(self._state, entering)
         places = {each.out: place for place, each in enumerate([*self.outer, *self.inner])}
-        for eqn in self._eqns:
+        for eqn in self.eqns:
             out = eqn.outvars[0]
             if out in places:
                 (result,) = bind(eqn, [read(env | other, var) for var in eqn.invars])
@@ -153,7 +167,7 @@ class TracedStep:
             if any(not isinstance(var, Literal) and var in other for var in eqn.invars):
                 results = bind(eqn, [read(env | other, var) for var in eqn.invars])
                 other.update(zip(eqn.outvars, results, strict=True))
-        return jax.tree.unflatten(self._results, [read(env, var) for var in self._outputs])
+        return jax.tree.unflatten(self._results, [read(env, var) for var in self.outputs])
 
     def products_by_vector(self) -> list[list[int]]:
         """Places of the inner products, together where they have the vector in common."""
@@ -171,15 +185,12 @@ class TracedStep:
         seen = self._walk_back([each.weight for each in self.inner], {})
         return tuple(i for i, var in enumerate(self._params) if var in seen)
 
-    def _latest(self, var: Any) -> int:
-        return PARAMS if isinstance(var, Literal) else self._depends.get(var, PARAMS)
-
     def _product(self, eqn: JaxprEqn) -> Product | None:
         """The product that an operation is: of a weight `[n, m]` and a vector's last axis."""
         if eqn.primitive.name != "dot_general":
             return None
         contract, batch = eqn.params["dimension_numbers"]
-        fixed = [self._latest(var) == PARAMS for var in eqn.invars]
+        fixed = [self.latest(var) == PARAMS for var in eqn.invars]
         if fixed[0] == fixed[1] or batch != ((), ()) or len(contract[0]) != 1:
             return None
         place = fixed.index(True)
@@ -196,9 +207,9 @@ class TracedStep:
         """The variables made of the input that what depends on the state reads."""
         if self.opaque:
             return self._inputs
-        readers = [eqn.invars for eqn in self._eqns if self._latest(eqn.outvars[0]) == STATE]
-        read = [var for invars in [*readers, self._outputs] for var in invars]
-        return list(dict.fromkeys(var for var in read if self._latest(var) == INPUT))
+        readers = [eqn.invars for eqn in self.eqns if self.latest(eqn.outvars[0]) == STATE]
+        read = [var for invars in [*readers, self.outputs] for var in invars]
+        return list(dict.fromkeys(var for var in read if self.latest(var) == INPUT))
 
     def _known(self, params: Params, **trees: Any) -> dict[Any, Any]:
         known = self._constants | self._leaves(self._params, params)
@@ -217,7 +228,7 @@ class TracedStep:
         """The values of the variables `wanted`, by running what leads from `known` to them."""
         env = dict(known)
         needed = self._walk_back(wanted, known)
-        for eqn in self._eqns:
+        for eqn in self.eqns:
             if not needed.isdisjoint(eqn.outvars):
                 results = bind(eqn, [read(env, var) for var in eqn.invars])
                 env.update(zip(eqn.outvars, results, strict=True))
@@ -226,7 +237,7 @@ class TracedStep:
     def _walk_back(self, wanted: Iterable[Any], known: dict[Any, Any]) -> set[Any]:
         """All variables that `wanted` depend on and themselves, not looking behind `known`."""
         seen = {var for var in wanted if not isinstance(var, Literal) and var not in known}
-        for eqn in reversed(self._eqns):
+        for eqn in reversed(self.eqns):
             if not seen.isdisjoint(eqn.outvars):
                 seen.update(v for v in eqn.invars if not isinstance(v, Literal) and v not in known)
         return seen

@@ -16,6 +16,7 @@ from rnnlab.arrays import Array, Params, State
 from rnnlab.layer import Cell
 from rnnlab.strategies.hoisted.columns import Columns
 from rnnlab.strategies.hoisted.products import dot
+from rnnlab.strategies.hoisted.reassociate import Reassociated
 from rnnlab.strategies.hoisted.sums import find_sums
 from rnnlab.tracing import TracedStep
 
@@ -69,7 +70,7 @@ class StepColumns:
         each = jax.tree.map(partial(self._like, 1), (own, state))
         x = jax.tree.map(partial(self._like, 2), xs)
 
-        traced = TracedStep(cell, _together(shapes, each[0]), x, each[1])
+        traced = TracedStep(Reassociated(cell), _together(shapes, each[0]), x, each[1])
 
         if traced.opaque:
             raise SideEffects
