@@ -19,10 +19,10 @@ included, is float32; what is kept for the backward pass has 16 bits.
 
 Reverse mode only: JAX cannot differentiate a custom backward pass in forward mode.
 
-The files: `reassociate.py` orders the sums of a step, `columns.py` traces a function of one sequence
-and evaluates it for a batch in columns, `products.py` multiplies them, `sums.py` finds what must be
-kept for the backward pass, `step_columns.py` is a step forwards and backwards, and `scan.py` the
-scan over blocks of time.
+The files: `reassociate.py` orders the sums of a step, `columns.py` traces a function of one
+sequence and evaluates it for a batch in columns, `products.py` multiplies them, `sums.py` finds
+what must be kept for the backward pass, `step_columns.py` is a step forwards and backwards, and
+`scan.py` the scan over blocks of time.
 """
 
 from __future__ import annotations

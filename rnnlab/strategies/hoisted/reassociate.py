@@ -30,11 +30,13 @@ class Term(NamedTuple):
       latest: what it depends on at the latest, as in `rnnlab.tracing`.
       value: the array, or the vector.
       weight: the weight; None for an array.
+      place: where the product stands in the step: its number, and that of the first column.
     """
 
     latest: int
     value: Array
     weight: Array | None = None
+    place: tuple[int, int] = (0, 0)
 
     def cut(self, start: int, stop: int) -> Term:
         """The entries from `start` to `stop` of the last axis."""
@@ -42,13 +44,7 @@ class Term(NamedTuple):
         part = jax.lax.slice_in_dim(whole, start, stop, axis=whole.ndim - 1)
         if self.weight is None:
             return self._replace(value=part)
-        return self._replace(weight=part)
-
-    def multiplied(self, vectors: set[int]) -> Term:
-        """The summand as an array where it is a product with one of the vectors, by identity."""
-        if self.weight is None or id(self.value) not in vectors:
-            return self
-        return Term(self.latest, self.array())
+        return self._replace(weight=part, place=(self.place[0], self.place[1] + start))
 
     def array(self) -> Array:
         """The summand as an array."""
@@ -142,9 +138,16 @@ class _Evaluation:
         They become one product, whose gates then stand in that order.
         """
         vectors = {id(term.value) for term in wanted.terms if term.weight is not None}
-        for var, each in self._sums.items():
-            if var not in self._cut and any(id(term.value) in vectors for term in each.terms):
-                self._sums[var] = Sum(tuple(term.multiplied(vectors) for term in each.terms))
+        found = [
+            (term.place, var, term)
+            for var, each in self._sums.items()
+            for term in each.terms
+            if var not in self._cut and term.weight is not None and id(term.value) in vectors
+        ]
+        for _, var, term in sorted(found, key=lambda each: each[0]):
+            done = Term(term.latest, term.array())
+            terms = (done if each is term else each for each in self._sums[var].terms)
+            self._sums[var] = Sum(tuple(terms))
 
     def _put_off(self, eqn: JaxprEqn) -> list[Sum] | None:
         """The sums that an operation with the state makes; None where it makes none."""
@@ -155,7 +158,8 @@ class _Evaluation:
         if product is not None:
             weight = self._value(product.weight)
             weight = weight.T if product.axis else weight
-            return [Sum((Term(STATE, self._value(product.vector), weight),))]
+            place = self._traced.inner.index(product), 0
+            return [Sum((Term(STATE, self._value(product.vector), weight, place),))]
         if name in ("add", "add_any") and len({shape_of(v) for v in [*eqn.invars, out]}) == 1:
             return [Sum(tuple(term for var in eqn.invars for term in self._terms(var)))]
         cuts = _cuts(eqn)
