@@ -17,7 +17,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
 
-from rnnlab.arrays import Array, Inputs, Params, State
+from rnnlab.arrays import Array, Inputs, Output, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.layer import Cell, Layer, streams
 from rnnlab.tracing import TracedStep, project_all, trace
@@ -86,7 +86,7 @@ class Prepared(NamedTuple):
     """
 
     us: tuple[Array, ...]
-    advance: Callable[[Any, State], tuple[State, Array]]
+    advance: Callable[[Any, State], tuple[State, Output]]
 
 
 def prepare(cell: Cell, params: Params, xs: Inputs, state: State) -> Prepared:

@@ -124,11 +124,11 @@ def test_importing_the_package_imports_nothing_else():
 
 # --- texts ---
 
+
 def load_text(workdir):
     model = rnnlab.load(workdir)
     assert isinstance(model, TextModel)
     return model
-
 
 
 def plain_log_p(model, codes):
