@@ -33,7 +33,7 @@ from rnnlab.gradients.step_halves import (
     prepare,
     trajectory,
 )
-from rnnlab.layer import Cell
+from rnnlab.layer import Cell, Layer
 
 #: "last", "every", or the cotangents `∂L/∂y`.
 Loss = str | Outputs
@@ -55,7 +55,7 @@ class AdjointProfile(NamedTuple):
 
 
 def adjoint_profile(
-    cell: Cell,
+    cell: Layer,
     params: Params,
     xs: Inputs,
     state: State | None = None,
@@ -85,7 +85,7 @@ def adjoint_profile(
     Raises:
       UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown loss or part.
     """
-    state = check_measurable(cell, params, xs, state)
+    cell, state = check_measurable(cell, params, xs, state)
     names = state_parts.part_names(state) if parts is None else tuple(parts)
     for name in names:
         state_parts.find(state, name, "parts")

@@ -26,7 +26,7 @@ from rnnlab.gradients.tangents import (
     random_basis,
     with_product,
 )
-from rnnlab.layer import Cell
+from rnnlab.layer import Cell, Layer
 
 
 class StateJacobian(NamedTuple):
@@ -57,7 +57,7 @@ class StateJacobian(NamedTuple):
 
 
 def state_jacobian(
-    cell: Cell,
+    cell: Layer,
     params: Params,
     xs: Inputs,
     state: State | None = None,
@@ -100,7 +100,7 @@ def state_jacobian(
       UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown part, a length that is
         no integer within 0..T_max.
     """
-    state = check_measurable(cell, params, xs, state)
+    cell, state = check_measurable(cell, params, xs, state)
     check_positive("every", every)
     wanted = check_times("lengths", lengths, xs.shape[0])
     for argument, part in (("of", of), ("wrt", wrt)):
@@ -206,7 +206,7 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
 
 
 def one_step_jacobian(
-    cell: Cell, params: Params, x: Input, state: State
+    cell: Layer, params: Params, x: Input, state: State
 ) -> Float[Array, "*batch N N"]:
     """The Jacobian `∂s'_i/∂s_j` of one step in the joint state, `[*batch, N, N]`.
 
@@ -219,7 +219,7 @@ def one_step_jacobian(
     Raises:
       UsageError: shapes or dtypes that do not fit, NaN or inf.
     """
-    state = check_measurable(cell, params, x[None], state)
+    cell, state = check_measurable(cell, params, x[None], state)
     leaves = tuple(range(len(jax.tree.leaves(state))))
     after, push = jax.linearize(lambda s: cell.step(params, x, s)[0], state)
     size = sum(state_parts.widths(state))

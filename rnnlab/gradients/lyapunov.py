@@ -20,7 +20,7 @@ from rnnlab.gradients.jacobian import check_times
 from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step_halves import check_measurable, prepare
 from rnnlab.gradients.tangents import initial_tangents, propagate, random_basis
-from rnnlab.layer import Cell
+from rnnlab.layer import Cell, Layer
 
 
 class LyapunovExponents(NamedTuple):
@@ -39,7 +39,7 @@ class LyapunovExponents(NamedTuple):
 
 
 def lyapunov_exponents(
-    cell: Cell,
+    cell: Layer,
     params: Params,
     xs: Inputs,
     state: State | None = None,
@@ -71,7 +71,7 @@ def lyapunov_exponents(
       UsageError: as for `state_jacobian`; `count` beyond the size of the state; `discard` not
         within 0..T-1; a record that is not after `discard`.
     """
-    state = check_measurable(cell, params, xs, state)
+    cell, state = check_measurable(cell, params, xs, state)
     check_positive("every", every)
     size, steps = sum(state_parts.widths(state)), xs.shape[0]
     count = size if count is None else count

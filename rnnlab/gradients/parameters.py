@@ -37,7 +37,7 @@ from rnnlab.gradients.step_halves import (
     prepare,
     trajectory,
 )
-from rnnlab.layer import Cell
+from rnnlab.layer import Cell, Layer
 
 
 class ParameterGradients(NamedTuple):
@@ -53,7 +53,7 @@ class ParameterGradients(NamedTuple):
 
 
 def parameter_gradients(
-    cell: Cell,
+    cell: Layer,
     params: Params,
     xs: Inputs,
     state: State | None = None,
@@ -69,7 +69,7 @@ def parameter_gradients(
     Returns:
       The norms, and what each time step contributes.
     """
-    state = check_measurable(cell, params, xs, state)
+    cell, state = check_measurable(cell, params, xs, state)
     kind, weights = resolve_loss(cell, params, xs, state, loss, key)
     return _gradients(cell, params, xs, state, weights, kind)
 
@@ -81,7 +81,7 @@ def _gradients(
     with jax.default_matmul_precision("highest"):
         befores = trajectory(prepare(cell, params, xs, state), state)
         step = halve_step(
-            lambda inputs, s: cell.step(*inputs, s),
+            lambda inputs, s: cell.step(inputs[0], inputs[1], s),
             (params, xs[0]),
             state,
         )

@@ -40,9 +40,15 @@ class StepHalves(NamedTuple):
     reads: tuple[frozenset[int], ...]
 
 
-def check_measurable(cell: Layer, params: Params, xs: Inputs, state: State | None) -> State:
-    """Raises UsageError for what cannot be measured; returns the state before the first step."""
-    if not streams(cell):
+def check_measurable(
+    cell: Layer, params: Params, xs: Inputs, state: State | None
+) -> tuple[Cell, State]:
+    """The layer as one that has a step, and the state before the first one.
+
+    Raises:
+      UsageError: what cannot be measured.
+    """
+    if not streams(cell) or not isinstance(cell, Cell):
         raise UsageError(
             f"cell={type(cell).__name__}: reads the sequence in both directions, so that it has no "
             "state of one time; measure each direction by itself, the backward one on xs[::-1]"
@@ -58,7 +64,7 @@ def check_measurable(cell: Layer, params: Params, xs: Inputs, state: State | Non
         check_state(cell, state, batch_shape, xs.dtype)
     for name, tree in (("params", params), ("xs", xs), ("state", state)):
         check_finite(name, tree)
-    return state
+    return cell, state
 
 
 def check_finite(name: str, tree: Any) -> None:

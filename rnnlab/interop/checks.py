@@ -77,7 +77,7 @@ def as_arrays(owner: str, weights: Mapping[str, Any]) -> Weights:
 def _as_array(name: str, value: Any) -> Any:
     if isinstance(value, jax.Array):
         return value
-    if hasattr(value, "detach"):  # a tensor of PyTorch
+    if hasattr(value, "detach"):  # a tensor of PyTorch, which need not be installed
         try:
             return value.detach().cpu().numpy()
         except TypeError as error:

@@ -10,8 +10,9 @@ from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 
 from rnnlab.arrays import Array, Bool, Float, Input, Output, Params, State
+from rnnlab.errors import UsageError
 from rnnlab.interop.sequence import run_sequence
-from rnnlab.layer import Layer
+from rnnlab.layer import Cell, Layer
 from rnnlab.strategies import Strategy
 
 
@@ -28,6 +29,8 @@ class _Weights(nnx.Module):
     ) -> None:
         self.cell = cell
         if params is None:
+            if rngs is None:
+                raise UsageError("rngs=None: give params, or the rngs that draw them")
             params = cell.init(rngs.params(), features_in, param_dtype)
         self.weights = nnx.data(jax.tree.map(lambda a: nnx.Param(jnp.asarray(a)), params))
 
@@ -112,7 +115,7 @@ class NNXStep(_Weights, nnx.RNNCellBase):
 
     def __init__(
         self,
-        cell: Layer,
+        cell: Cell,
         features_in: int,
         *,
         param_dtype: DTypeLike = jnp.float32,
@@ -123,8 +126,9 @@ class NNXStep(_Weights, nnx.RNNCellBase):
 
     def __call__(self, carry: State, inputs: Input) -> tuple[State, Output]:
         """One step: the new carry and the output."""
-        params = self.params
-        return self.cell.step(params, inputs, carry)
+        cell = self.cell
+        assert isinstance(cell, Cell)
+        return cell.step(self.params, inputs, carry)
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None

@@ -48,7 +48,7 @@ def from_torch(layer: Layer, weights: Any) -> Params:
       UsageError: a cell that PyTorch does not have; weights of another cell, depth or shape.
     """
     pile = _pile(layer)
-    if hasattr(weights, "state_dict"):
+    if hasattr(weights, "state_dict"):  # a module; PyTorch need not be installed
         _check_mode(pile, weights)
         weights = weights.state_dict()
     arrays = _with_biases(pile, as_arrays(PEER, weights))

@@ -160,7 +160,7 @@ class _Adjoints(NamedTuple):
     recurrent weight, times `2 ** wh_exponent[n]`. The longest length comes first.
     """
 
-    state: Any
+    state: State
     exponent: Array
     wh: tuple[Array, ...]
     wh_exponent: Array

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnlab.arrays import Array, Float, Params
 from rnnlab.gradients import adjoint_profile, recurrent_matrices
-from rnnlab.layer import Cell, Layer
+from rnnlab.layer import Layer
 
 
 def matrix_numbers(cell: Layer, params: Params) -> dict[str, float]:
@@ -24,7 +24,7 @@ def matrix_numbers(cell: Layer, params: Params) -> dict[str, float]:
     return numbers
 
 
-def adjoint_numbers(cell: Cell, params: Params, xs: Float[Array, "T B D"]) -> dict[str, float]:
+def adjoint_numbers(cell: Layer, params: Params, xs: Float[Array, "T B D"]) -> dict[str, float]:
     """`log10_adjoint/k`: log10 ‖∂L/∂s_{T-k}‖ for lags k = 0, 1, 2, 4, … up to T.
 
     The loss is `L = <w, y_T>` of the last output with the unit vector `w = (1, …, 1)/√H`, one for
@@ -42,7 +42,7 @@ def adjoint_numbers(cell: Cell, params: Params, xs: Float[Array, "T B D"]) -> di
 
 
 def population_numbers(
-    cell: Cell, params: Params, xs: Float[Array, "T B D"]
+    cell: Layer, params: Params, xs: Float[Array, "T B D"]
 ) -> dict[str, Float[np.ndarray, "members"]]:
     """The numbers of `matrix_numbers` and `adjoint_numbers` for each member, `[members]`.
 

@@ -18,7 +18,7 @@ import numpy as np
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.images import Images
 from rnnlab.data.tasks.base import Batch, Task
-from rnnlab.layer import Cell
+from rnnlab.layer import Layer
 from rnnlab.training import diagnostics
 from rnnlab.training.images import Examination, ImageModel
 from rnnlab.training.language import LanguageModel, TextLoss
@@ -75,7 +75,7 @@ class Memory(Evaluator):
 
     def __init__(
         self,
-        cell: Cell,
+        cell: Layer,
         inputs: Callable[[Params], Float[Array, "T B D"]] | Float[Array, "T B D"],
         population: bool = False,
     ):

@@ -17,7 +17,7 @@ from rnnlab.combinators import VariationalDropout, Zoneout
 from rnnlab.combinators.wrapper import CellWrapper
 from rnnlab.data.tasks.base import Batch, Task
 from rnnlab.errors import UsageError
-from rnnlab.layer import Layer, output_size
+from rnnlab.layer import Cell, Layer, output_size
 from rnnlab.strategies import Control, Strategy
 from rnnlab.training import penalty
 from rnnlab.training.optimisers import Clip
@@ -186,6 +186,8 @@ def _loss(reader: Reader, task: Task) -> Loss:
 
 def _penalised_loss(reader: Reader, task: Task, weight: float) -> Loss:
     """The mean loss of a batch plus Pascanu's regulariser; the metric `error` is without it."""
+    cell = reader.cell
+    assert isinstance(cell, Cell)  # as `check_penalty` has found
 
     def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
         del key
@@ -196,10 +198,10 @@ def _penalised_loss(reader: Reader, task: Task, weight: float) -> Loss:
             return losses(task, answers, drawn)[0].mean()
 
         total, plain, omega = penalty.penalised(
-            reader.cell,
+            cell,
             params["cell"],
             drawn.xs,
-            reader.cell.initial_state(drawn.lengths.shape, drawn.xs.dtype),
+            cell.initial_state(drawn.lengths.shape, drawn.xs.dtype),
             error,
             params["readout"],
             weight,

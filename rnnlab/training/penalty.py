@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from rnnlab.arrays import Array, Float, Inputs, Params, State
 from rnnlab.errors import UsageError
-from rnnlab.layer import Arrangement, Cell
+from rnnlab.layer import Arrangement, Cell, Layer
 from rnnlab.strategies.control import Control, enter, leave, select
 from rnnlab.tracing import TracedStep, project_all, trace
 
