@@ -7,6 +7,14 @@
     k       gate blocks of a cell, so that a weight of all gates is `[D, kH]` or `[H, kH]`
     N       units of the joint state: all parts of the state together
     S       seeds
+    E       features of the embedding of a symbol
+    V       symbols of a vocabulary
+    O       numbers of an answer
+    n       measurements: lengths, records, points of a sweep
+
+Every other axis is named by a word: `members` of a population, `images`, `classes`, `codes` of a
+text, `windows`; `steps` where a sequence of T steps is padded to more. An axis can be a formula,
+such as `T+1` or `k*H`, and `...` stands for any axes.
 
 A type says the dtype and the axes in this order: `Float[Array, "T *batch D"]`. Types are read by
 people and type checkers; `unroll` checks shapes itself and says what does not fit.
@@ -17,7 +25,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 #: An array of JAX, of any shape.
 Array = jax.Array
@@ -56,4 +64,5 @@ __all__ = [
     "Outputs",
     "Params",
     "State",
+    "UInt8",
 ]

@@ -142,11 +142,12 @@ def output_size(layer: Layer) -> int | None:
     """Number of features of a layer's output; None where it is that of its input."""
     if isinstance(layer, SizedLayer):
         return layer.features_out
+    assert isinstance(layer, Cell)
     return _step_size(layer)
 
 
 @lru_cache(maxsize=256)
-def _step_size(cell: Any) -> int:
+def _step_size(cell: Cell) -> int:
     def step() -> Array:
         params = cell.init(jax.random.key(0), 1, jnp.float32)
         return cell.step(params, jnp.zeros((1,), jnp.float32), cell.initial_state((), jnp.float32))[

@@ -147,7 +147,7 @@ def step(cell: Layer, params: Params, x: Input, state: State) -> tuple[State, Ou
 
 def check_inputs(cell: Layer, params: Params, xs: Inputs) -> tuple[int, ...]:
     """Raises UsageError unless `params` and `xs [T, *batch, D]` fit; returns the batch shape."""
-    if not hasattr(xs, "ndim") or xs.ndim < 2:
+    if not isinstance(xs, jax.Array | np.ndarray) or xs.ndim < 2:
         raise UsageError(f"xs has shape {np.shape(xs)}: must be [T, *batch, D], time first")
     leaves = jax.tree.leaves(params)
     dtype = _dtype(leaves[0]) if leaves else xs.dtype
@@ -165,12 +165,12 @@ def check_state(cell: Layer, state: State, batch_shape: tuple[int, ...], dtype: 
 
 
 @lru_cache(maxsize=256)
-def _param_shapes(cell: Any, features_in: int, dtype: np.dtype) -> Any:
+def _param_shapes(cell: Layer, features_in: int, dtype: np.dtype) -> Params:
     return jax.eval_shape(lambda: cell.init(jax.random.key(0), features_in, dtype))
 
 
 @lru_cache(maxsize=256)
-def _state_shapes(cell: Any, batch_shape: tuple[int, ...], dtype: np.dtype) -> Any:
+def _state_shapes(cell: Layer, batch_shape: tuple[int, ...], dtype: np.dtype) -> State:
     return jax.eval_shape(lambda: cell.initial_state(batch_shape, dtype))
 
 
@@ -192,7 +192,9 @@ def _check_tree(name: str, expected: Any, given: Any, owner: str) -> None:
 
 def _dtype(leaf: Any) -> Any:
     """The dtype of an array; of anything else its Python type, which no array has."""
-    return getattr(leaf, "dtype", type(leaf).__name__)
+    if isinstance(leaf, jax.Array | np.ndarray | np.generic):
+        return leaf.dtype
+    return type(leaf).__name__
 
 
 def _control(

@@ -24,7 +24,7 @@ from rnnlab.combinators import (
 )
 from rnnlab.errors import UsageError
 from rnnlab.strategies import STRATEGIES, StrategyWarning, Truncated
-from rnnlab.trained import load
+from rnnlab.trained import TextModel, load
 from rnnlab.unroll import step, unroll
 from tests import own_cell, quick
 
@@ -254,4 +254,5 @@ def test_both_are_trained_from_the_command_line(folder, name):
     losses = [row["evaluation"]["validation"] for row in rows if "evaluation" in row]
     assert losses[-1] < losses[0]
     model = load(folder / work)
+    assert isinstance(model, TextModel)
     assert len(model.generate("", 5)) == 5

@@ -209,7 +209,7 @@ class Residual(Arrangement):
         """Number of features of the output, which is that of the input."""
         return output_size(self.layer)
 
-    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Any:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws the layer's parameters. Raises UsageError where the sizes differ."""
         if features_in != self.features_out:
             raise UsageError(
@@ -225,25 +225,25 @@ class Residual(Arrangement):
         return self.layer.initial_state(batch_shape, dtype)
 
     def compose(
-        self, run: Run, params: Any, xs: Inputs, state: State, reverse: bool, key: Key | None
+        self, run: Run, params: Params, xs: Inputs, state: State, reverse: bool, key: Key | None
     ) -> tuple[State, Array]:
         """Unrolls the layer and adds the inputs to its outputs."""
         state, ys = run(self.layer, params, xs, state, reverse, key)
         return state, ys + xs
 
-    def step(self, params: Any, x: Array, state: State) -> tuple[State, Array]:
+    def step(self, params: Params, x: Array, state: State) -> tuple[State, Array]:
         """One step of the layer, plus the input; not where the layer is bidirectional."""
         state, y = streaming(self, self.layer).step(params, x, state)
         return state, y + x
 
 
-def stack(layer: Callable[[int], Any], sizes: Sequence[int], dropout: float = 0.0) -> Stack:
+def stack(layer: Callable[[int], Layer], sizes: Sequence[int], dropout: float = 0.0) -> Stack:
     """A stack of `layer(size)` for each of `sizes`, with `Dropout(dropout)` between them.
 
     `stack(LSTM, (64, 32))` has an LSTM of 64 units below one of 32; for other hyperparameters pass
     a function: `stack(lambda hidden: LSTM(hidden, forget_bias=2.0), (64, 64))`.
     """
-    layers: list[Any] = []
+    layers: list[Layer] = []
     for size in sizes:
         if layers and dropout:
             layers.append(Dropout(dropout))
@@ -251,7 +251,7 @@ def stack(layer: Callable[[int], Any], sizes: Sequence[int], dropout: float = 0.
     return Stack(tuple(layers))
 
 
-def bidirectional(layer: Any) -> Bidirectional:
+def bidirectional(layer: Layer) -> Bidirectional:
     """The same kind of layer in both directions, each with parameters of its own."""
     return Bidirectional(layer, layer)
 
@@ -261,7 +261,7 @@ def split_key(key: Key | None, count: int) -> Any:
     return [None] * count if key is None else jax.random.split(key, count)
 
 
-def require_features(name: str, layer: Any) -> None:
+def require_features(name: str, layer: Layer) -> None:
     """Raises UsageError unless `layer` has outputs of its own, unlike `Dropout`."""
     if not isinstance(layer, (Arrangement, Cell)) or output_size(layer) is None:
         raise UsageError(f"{name}={layer!r}: must be a cell or a combinator of cells")

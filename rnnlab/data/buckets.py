@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import grain
 import numpy as np
 
+from rnnlab.arrays import Int
 from rnnlab.errors import UsageError
 
 
@@ -22,8 +23,8 @@ class Padded(NamedTuple):
     """
 
     values: Any
-    lengths: np.ndarray
-    rows: np.ndarray
+    lengths: Int[np.ndarray, "B"]
+    rows: Int[np.ndarray, "B"]
 
 
 class Buckets:
@@ -64,7 +65,7 @@ class Buckets:
         """Batches of an epoch."""
         return sum(-(-len(members) // self._batch) for members in self._members)
 
-    def plan(self, seed: int, epoch: int) -> list[tuple[int, np.ndarray]]:
+    def plan(self, seed: int, epoch: int) -> list[tuple[int, Int[np.ndarray, "B"]]]:
         """Boundary and rows `[B]` of each batch of an epoch, -1 where a batch is filled up."""
         rng = np.random.default_rng((seed, epoch))
         batches = []

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnnlab.arrays import Int
 from rnnlab.data.made_text import made_lines, made_text
 from rnnlab.data.source import MADE, Source
 from rnnlab.data.text import SPLITS, Vocabulary, load_text, split_text
@@ -50,7 +51,7 @@ class Corpus(NamedTuple):
     primer: str
     fingerprint: str
 
-    def codes(self, split: str) -> np.ndarray:
+    def codes(self, split: str) -> Int[np.ndarray, "codes"]:
         """The codes of a split, int32 `[N]`."""
         return self.vocabulary.encode(self.symbols[split])  # type: ignore[arg-type]
 

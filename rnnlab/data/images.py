@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnlab.arrays import Float, Int, UInt8
 from rnnlab.data.source import MADE, ImageSource
 from rnnlab.errors import RunError
 
@@ -32,6 +33,10 @@ SEGMENTS = (
     (slice(3, 4), slice(0, 4)),
     *((slice(3, 7), slice(0, 1)), (slice(3, 7), slice(3, 4)), (slice(6, 7), slice(0, 4))),
 )
+
+
+#: Images of gray values, 0 is paper and 255 ink.
+Pixels = UInt8[jax.Array | np.ndarray, "images side side"]
 
 
 class Images(NamedTuple):
@@ -96,16 +101,16 @@ def made_images(count: int, seed: int) -> Images:
     return Images(pixels.astype(np.uint8), labels)
 
 
-def permutation(count: int) -> np.ndarray:
+def permutation(count: int) -> Int[np.ndarray, "count"]:
     """The places of the pixels in the order in which `permuted` reads them, `[count]`."""
     return np.random.RandomState(SEED).permutation(count)
 
 
-def sequences(pixels: Any, order: str) -> jax.Array:
-    """Images as sequences of numbers from 0 to 1, float32 `[T, N, D]`.
+def sequences(pixels: Pixels, order: str) -> Float[jax.Array, "T images D"]:
+    """Images as sequences of numbers from 0 to 1, float32.
 
     Args:
-        pixels: uint8 `[N, S, S]`.
+        pixels: the images, of S by S pixels.
         order: rows, S steps of the S pixels of a row; pixels, S² steps of one pixel, row by row
             from the upper left; permuted, the same after `permutation`.
     """

@@ -14,6 +14,7 @@ import grain
 import jax
 import numpy as np
 
+from rnnlab.arrays import Int
 from rnnlab.errors import UsageError
 
 #: Batches that are made ahead of use.
@@ -60,8 +61,8 @@ class Window(NamedTuple):
             one; else it continues from the window before.
     """
 
-    xs: np.ndarray
-    targets: np.ndarray
+    xs: Int[np.ndarray, "T B"]
+    targets: Int[np.ndarray, "T B"]
     first: Any
 
 
@@ -82,7 +83,7 @@ class Stream:
         UsageError: fewer codes than B windows need.
     """
 
-    def __init__(self, codes: np.ndarray, batch: int, length: int):
+    def __init__(self, codes: Int[np.ndarray, "codes"], batch: int, length: int):
         for name, value in (("batch", batch), ("length", length)):
             if value < 1:
                 raise UsageError(f"{name}={value}: must be a positive integer")
@@ -106,7 +107,7 @@ class Stream:
         return Window(window[:-1], window[1:], np.bool_(index == 0))
 
 
-def stream(codes: np.ndarray, batch: int, length: int) -> grain.MapDataset:
+def stream(codes: Int[np.ndarray, "codes"], batch: int, length: int) -> grain.MapDataset:
     """The windows of `Stream`, repeated forever; arguments and errors as there."""
     source: Any = Stream(codes, batch, length)
     return grain.MapDataset.source(source).repeat()

@@ -1,4 +1,4 @@
-"""Text as the input of a network: input_texts, vocabularies and one-hot windows of characters."""
+"""Text as the input of a network: texts, vocabularies and one-hot windows of characters."""
 
 import importlib
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.typing import DTypeLike
 
+from rnnlab.arrays import Array, Float, Int, Key
 from rnnlab.errors import RunError, UsageError
 
 Text = TypeVar("Text", str, list[str])
 
 SPLITS = ("train", "validation", "test")
-#: InputTexts that have a builder: its module in `rnnlab.data`, and its class.
+#: Texts that have a builder: its module in `rnnlab.data`, and its class.
 NAMED = {
     "tiny_shakespeare": ("tiny_shakespeare", "TinyShakespeareText"),
     "penn_treebank": ("penn_treebank", "PennTreebankText"),
@@ -113,7 +113,7 @@ class Vocabulary:
         """The characters."""
         return self.characters
 
-    def encode(self, text: str) -> np.ndarray:
+    def encode(self, text: str) -> Int[np.ndarray, "codes"]:
         """Returns the codes of the N characters of `text`, int32 `[N]`.
 
         Raises:
@@ -130,7 +130,7 @@ class Vocabulary:
             )
         return codes
 
-    def decode(self, codes: Array | np.ndarray) -> str:
+    def decode(self, codes: Int[Array | np.ndarray, "codes"]) -> str:
         """Returns the text of codes `[N]`; the inverse of `encode`.
 
         Raises:
@@ -138,11 +138,11 @@ class Vocabulary:
         """
         return "".join(self.characters[code] for code in checked_codes(codes, self.size))
 
-    def read(self, text: str) -> np.ndarray:
+    def read(self, text: str) -> Int[np.ndarray, "codes"]:
         """The codes of a text; the same as `encode`."""
         return self.encode(text)
 
-    def write(self, codes: Array | np.ndarray) -> str:
+    def write(self, codes: Int[Array | np.ndarray, "codes"]) -> str:
         """The text of codes; the same as `decode`."""
         return self.decode(codes)
 
@@ -152,7 +152,7 @@ class Vocabulary:
         return self.characters[code]
 
 
-def checked_codes(codes: Array | np.ndarray, size: int) -> np.ndarray:
+def checked_codes(codes: Int[Array | np.ndarray, "codes"], size: int) -> Int[np.ndarray, "codes"]:
     """The codes `[N]` as they are. Raises UsageError for one outside 0 .. size - 1."""
     codes = np.asarray(codes)
     if np.any((codes < 0) | (codes >= size)):
@@ -164,12 +164,12 @@ def checked_codes(codes: Array | np.ndarray, size: int) -> np.ndarray:
 
 def one_hot_windows(
     text: str,
-    key: Array,
+    key: Key,
     length: int,
     batch: int,
     vocabulary: Vocabulary,
     dtype: DTypeLike = jnp.float32,
-) -> Array:
+) -> Float[Array, "T B V"]:
     """Returns random contiguous windows of a text as one-hot characters.
 
     The windows start at independent, uniform positions (so they may overlap); the same key gives

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rnnlab.arrays import Int
 from rnnlab.data.text import checked_codes
 from rnnlab.errors import UsageError
 
@@ -84,7 +85,7 @@ class WordVocabulary:
     def _codes(self) -> dict[str, int]:
         return {word: code for code, word in enumerate(self.words)}
 
-    def encode(self, words: Sequence[str]) -> np.ndarray:
+    def encode(self, words: Sequence[str]) -> Int[np.ndarray, "codes"]:
         """The codes of N words, int32 `[N]`; unknown words become `<unk>` if the vocabulary has it.
 
         Raises:
@@ -101,7 +102,7 @@ class WordVocabulary:
             )
         return codes
 
-    def decode(self, codes: np.ndarray) -> list[str]:
+    def decode(self, codes: Int[np.ndarray, "codes"]) -> list[str]:
         """The words of codes `[N]`.
 
         Raises:
@@ -109,12 +110,12 @@ class WordVocabulary:
         """
         return [self.words[code] for code in checked_codes(codes, self.size)]
 
-    def read(self, text: str) -> np.ndarray:
+    def read(self, text: str) -> Int[np.ndarray, "codes"]:
         """The codes of a text, with `<eos>` for each line end; errors as in `encode`."""
         words = split_words(text)
         return self.encode(words if text.endswith(("\n", "\r")) else words[:-1])
 
-    def write(self, codes: Sequence[int] | np.ndarray) -> str:
+    def write(self, codes: Sequence[int] | Int[np.ndarray, "codes"]) -> str:
         """The text of codes: words with spaces between them, a line for each `<eos>`.
 
         Raises:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.arrays import Array, State
+from rnnlab.arrays import Array, Float, Inputs, Key, Outputs, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
@@ -33,8 +33,10 @@ from rnnlab.gradients.step_halves import (
     prepare,
     trajectory,
 )
+from rnnlab.layer import Cell, Layer
 
-Loss = str | Array
+#: "last", "every", or the cotangents `∂L/∂y`.
+Loss = str | Outputs
 
 #: Adjoint of a state: for each group of leaves, its leaves with their common exponent.
 Adjoint = tuple[Scaled, ...]
@@ -48,19 +50,19 @@ class AdjointProfile(NamedTuple):
       log10_parts: the same for each part by its name (`h`, `c`; `0.h`, … in a stack).
     """
 
-    log10_joint: Array
-    log10_parts: dict[str, Array]
+    log10_joint: Float[Array, "T+1 *batch"]
+    log10_parts: dict[str, Float[Array, "T+1 *batch"]]
 
 
 def adjoint_profile(
-    cell: Any,
-    params: Any,
-    xs: Array,
+    cell: Layer,
+    params: Params,
+    xs: Inputs,
     state: State | None = None,
     *,
     loss: Loss = "last",
     parts: tuple[str, ...] | None = None,
-    key: Array | None = None,
+    key: Key | None = None,
 ) -> AdjointProfile:
     """Measures `log10 ‖∂L/∂s_t‖` for t = 0..T: how far back a loss is felt.
 
@@ -83,7 +85,7 @@ def adjoint_profile(
     Raises:
       UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown loss or part.
     """
-    state = check_measurable(cell, params, xs, state)
+    cell, state = check_measurable(cell, params, xs, state)
     names = state_parts.part_names(state) if parts is None else tuple(parts)
     for name in names:
         state_parts.find(state, name, "parts")
@@ -93,9 +95,9 @@ def adjoint_profile(
 
 @partial(jax.jit, static_argnums=(0, 5, 6))
 def _profile(
-    cell: Any,
-    params: Any,
-    xs: Array,
+    cell: Cell,
+    params: Params,
+    xs: Inputs,
     state: State,
     weights: Array,
     kind: str,
@@ -127,7 +129,7 @@ def _profile(
 
 
 def resolve_loss(
-    cell: Any, params: Any, xs: Array, state: State, loss: Loss, key: Array | None
+    cell: Cell, params: Params, xs: Inputs, state: State, loss: Loss, key: Key | None
 ) -> tuple[str, Array]:
     """The kind of the loss ("last", "every", "given") and its weights, for `cotangent`."""
     y = jax.eval_shape(lambda p, x, s: cell.step(p, x, s)[1], params, xs[0], state)

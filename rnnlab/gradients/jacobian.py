@@ -5,13 +5,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.arrays import Array, State
+from rnnlab.arrays import Array, Float, Input, Inputs, Int, Params, State
 from rnnlab.cells.base import check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import jacobi, scaled
@@ -26,6 +26,7 @@ from rnnlab.gradients.tangents import (
     random_basis,
     with_product,
 )
+from rnnlab.layer import Cell, Layer
 
 
 class StateJacobian(NamedTuple):
@@ -46,19 +47,19 @@ class StateJacobian(NamedTuple):
         Lyapunov exponents, in decades per step.
     """
 
-    lengths: Array
-    log10_sigma_max: Array
-    log10_sigma_min: Array
-    log10_singular_values: Array
-    log10_frobenius: Array
-    log10_det: Array
-    log10_qr_diagonal: Array
+    lengths: Int[Array, "n"]
+    log10_sigma_max: Float[Array, "n *batch"]
+    log10_sigma_min: Float[Array, "n *batch"]
+    log10_singular_values: Float[Array, "n *batch m"]
+    log10_frobenius: Float[Array, "n *batch"]
+    log10_det: Float[Array, "n *batch"]
+    log10_qr_diagonal: Float[Array, "n *batch K"]
 
 
 def state_jacobian(
-    cell: Any,
-    params: Any,
-    xs: Array,
+    cell: Layer,
+    params: Params,
+    xs: Inputs,
     state: State | None = None,
     *,
     lengths: Sequence[int],
@@ -99,7 +100,7 @@ def state_jacobian(
       UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown part, a length that is
         no integer within 0..T_max.
     """
-    state = check_measurable(cell, params, xs, state)
+    cell, state = check_measurable(cell, params, xs, state)
     check_positive("every", every)
     wanted = check_times("lengths", lengths, xs.shape[0])
     for argument, part in (("of", of), ("wrt", wrt)):
@@ -125,9 +126,9 @@ def check_times(name: str, times: Sequence[int], steps: int) -> list[int]:
 
 @partial(jax.jit, static_argnums=(0, 5, 6, 7))
 def _measure(
-    cell: Any,
-    params: Any,
-    xs: Array,
+    cell: Cell,
+    params: Params,
+    xs: Inputs,
     state: State,
     stops: Array,
     of: str | None,
@@ -204,7 +205,9 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
     )
 
 
-def one_step_jacobian(cell: Any, params: Any, x: Array, state: State) -> Array:
+def one_step_jacobian(
+    cell: Layer, params: Params, x: Input, state: State
+) -> Float[Array, "*batch N N"]:
     """The Jacobian `∂s'_i/∂s_j` of one step in the joint state, `[*batch, N, N]`.
 
     Args:
@@ -216,7 +219,7 @@ def one_step_jacobian(cell: Any, params: Any, x: Array, state: State) -> Array:
     Raises:
       UsageError: shapes or dtypes that do not fit, NaN or inf.
     """
-    state = check_measurable(cell, params, x[None], state)
+    cell, state = check_measurable(cell, params, x[None], state)
     leaves = tuple(range(len(jax.tree.leaves(state))))
     after, push = jax.linearize(lambda s: cell.step(params, x, s)[0], state)
     size = sum(state_parts.widths(state))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.arrays import Array, State
+from rnnlab.arrays import Array, Float, Inputs, Int, Params, State
 from rnnlab.cells.base import check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
@@ -20,27 +20,28 @@ from rnnlab.gradients.jacobian import check_times
 from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step_halves import check_measurable, prepare
 from rnnlab.gradients.tangents import initial_tangents, propagate, random_basis
+from rnnlab.layer import Cell, Layer
 
 
 class LyapunovExponents(NamedTuple):
     """Exponents in nats per step, in descending order.
 
     Attributes:
-      exponents: estimate over all steps after the discarded ones, `[*batch, k]`; -inf for a
+      exponents: estimate over all steps after the discarded ones, `[*batch, count]`; -inf for a
         direction that is lost.
       steps: where the running estimate was read, int32 `[n]`.
-      running: the estimate over the steps from `discard` to each of them, `[n, *batch, k]`.
+      running: the estimate over the steps from `discard` to each of them, `[n, *batch, count]`.
     """
 
-    exponents: Array
-    steps: Array
-    running: Array
+    exponents: Float[Array, "*batch count"]
+    steps: Int[Array, "n"]
+    running: Float[Array, "n *batch count"]
 
 
 def lyapunov_exponents(
-    cell: Any,
-    params: Any,
-    xs: Array,
+    cell: Layer,
+    params: Params,
+    xs: Inputs,
     state: State | None = None,
     *,
     count: int | None = None,
@@ -58,7 +59,7 @@ def lyapunov_exponents(
       params: its parameters, float32 or float64.
       xs: inputs `[T, *batch, D]`.
       state: the state before the first step; None for `cell.initial_state`.
-      count: number k of exponents, the largest ones; None for the whole spectrum.
+      count: number of exponents, the largest ones; None for the whole spectrum.
       discard: first steps, which bring state and tangents onto the attractor and do not count.
       records: steps at which to read the running estimate; None for 50 (or all) evenly spaced.
       every: steps between two QR factorisations.
@@ -70,7 +71,7 @@ def lyapunov_exponents(
       UsageError: as for `state_jacobian`; `count` beyond the size of the state; `discard` not
         within 0..T-1; a record that is not after `discard`.
     """
-    state = check_measurable(cell, params, xs, state)
+    cell, state = check_measurable(cell, params, xs, state)
     check_positive("every", every)
     size, steps = sum(state_parts.widths(state)), xs.shape[0]
     count = size if count is None else count
@@ -93,7 +94,7 @@ def lyapunov_exponents(
 
 @partial(jax.jit, static_argnums=(0, 5, 6))
 def _log_growth(
-    cell: Any, params: Any, xs: Array, state: State, stops: Array, count: int, every: int
+    cell: Cell, params: Params, xs: Inputs, state: State, stops: Array, count: int, every: int
 ) -> Array:
     """Growth per step in nats since the first stop, sorted, for each later one."""
     with jax.default_matmul_precision("highest"):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.arrays import Array, State
+from rnnlab.arrays import Array, Inputs, Key, Params, State
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
 from rnnlab.gradients.adjoint import (
@@ -37,6 +37,7 @@ from rnnlab.gradients.step_halves import (
     prepare,
     trajectory,
 )
+from rnnlab.layer import Cell, Layer
 
 
 class ParameterGradients(NamedTuple):
@@ -47,18 +48,18 @@ class ParameterGradients(NamedTuple):
       log10_contributions: `log10 ‖g_t‖` of each step, `[T]`; step t reads `x_t` and `s_t`.
     """
 
-    log10_norm: Any
-    log10_contributions: Any
+    log10_norm: Params
+    log10_contributions: Params
 
 
 def parameter_gradients(
-    cell: Any,
-    params: Any,
-    xs: Array,
+    cell: Layer,
+    params: Params,
+    xs: Inputs,
     state: State | None = None,
     *,
     loss: Loss = "last",
-    key: Array | None = None,
+    key: Key | None = None,
 ) -> ParameterGradients:
     """Measures `log10 ‖∂L/∂θ‖` for each parameter, also where the gradient itself is 0 or inf.
 
@@ -68,19 +69,19 @@ def parameter_gradients(
     Returns:
       The norms, and what each time step contributes.
     """
-    state = check_measurable(cell, params, xs, state)
+    cell, state = check_measurable(cell, params, xs, state)
     kind, weights = resolve_loss(cell, params, xs, state, loss, key)
     return _gradients(cell, params, xs, state, weights, kind)
 
 
 @partial(jax.jit, static_argnums=(0, 5))
 def _gradients(
-    cell: Any, params: Any, xs: Array, state: State, weights: Array, kind: str
+    cell: Cell, params: Params, xs: Inputs, state: State, weights: Array, kind: str
 ) -> ParameterGradients:
     with jax.default_matmul_precision("highest"):
         befores = trajectory(prepare(cell, params, xs, state), state)
         step = halve_step(
-            lambda inputs, s: cell.step(*inputs, s),
+            lambda inputs, s: cell.step(inputs[0], inputs[1], s),
             (params, xs[0]),
             state,
         )
@@ -105,7 +106,7 @@ def _gradients(
 
 
 def _pull_params(
-    step: StepHalves, params: Any, x: Array, before: State, adjoint: Adjoint, dy: Array
+    step: StepHalves, params: Params, x: Array, before: State, adjoint: Adjoint, dy: Array
 ) -> list[Scaled]:
     """`g_t`: the gradient of the copy of the parameters that acts at this step, leaf by leaf."""
     shares = []

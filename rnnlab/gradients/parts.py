@@ -11,12 +11,10 @@ that gradients of its leaves stay of one order of magnitude; those of two layers
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from rnnlab.arrays import Array, State
+from rnnlab.arrays import Array, Float, State
 from rnnlab.errors import UsageError
 
 
@@ -58,17 +56,17 @@ def groups(state: State) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def joint(leaves: list[Array]) -> Array:
+def joint(leaves: list[Array]) -> Float[Array, "... N"]:
     """Concatenates `[..., H_i]` to `[..., N]`."""
     return jnp.concatenate(leaves, axis=-1)
 
 
-def split(vector: Array, widths: tuple[int, ...]) -> list[Array]:
+def split(vector: Float[Array, "... N"], widths: tuple[int, ...]) -> list[Array]:
     """Cuts `[..., N]` into leaves `[..., H_i]` of these widths."""
     stops = [sum(widths[: i + 1]) for i in range(len(widths) - 1)]
     return jnp.split(vector, stops, axis=-1)
 
 
-def widths(state: Any) -> tuple[int, ...]:
+def widths(state: State) -> tuple[int, ...]:
     """Number of units `H_i` of each leaf."""
     return tuple(leaf.shape[-1] for leaf in jax.tree.leaves(state))

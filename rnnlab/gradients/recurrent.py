@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rnnlab import initializers
-from rnnlab.arrays import Array, Params
+from rnnlab.arrays import Array, Float, Params
 from rnnlab.cells.base import StandardCell
 from rnnlab.combinators import Bidirectional, Residual, Stack
 from rnnlab.combinators.wrapper import CellWrapper
 from rnnlab.errors import UsageError
 from rnnlab.gradients.step_halves import check_finite
-from rnnlab.layer import Cell
+from rnnlab.layer import Cell, Layer
 from rnnlab.tracing import TracedStep
 
 
@@ -29,9 +29,9 @@ class RecurrentMatrix(NamedTuple):
       singular_values: all of them, in descending order, `[..., H]`.
     """
 
-    spectral_radius: Array
-    sigma_max: Array
-    singular_values: Array
+    spectral_radius: Float[Array, "..."]
+    sigma_max: Float[Array, "..."]
+    singular_values: Float[Array, "... H"]
 
 
 class RecurrentLeaves(NamedTuple):
@@ -45,7 +45,7 @@ class RecurrentLeaves(NamedTuple):
     places: tuple[int, ...]
     gates: tuple[str, ...]
 
-    def get(self, params: Params) -> tuple[Array, ...]:
+    def get(self, params: Params) -> tuple[Float[Array, "H k*H"], ...]:
         """The leaves."""
         leaves = jax.tree.leaves(params)
         return tuple(leaves[place] for place in self.places)
@@ -92,7 +92,7 @@ def _are_square_blocks(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 and shape[0] > 0 and shape[1] > 0 and shape[1] % shape[0] == 0
 
 
-def recurrent_matrices(cell: Any, params: Any) -> dict[str, RecurrentMatrix]:
+def recurrent_matrices(cell: Layer, params: Params) -> dict[str, RecurrentMatrix]:
     """Measures the recurrent matrix of each gate.
 
     Args:
@@ -111,14 +111,18 @@ def recurrent_matrices(cell: Any, params: Any) -> dict[str, RecurrentMatrix]:
     return _measure(cell, params, "")
 
 
-def _measure(cell: Any, params: Any, prefix: str) -> dict[str, RecurrentMatrix]:
+def _measure(cell: Layer, params: Params, prefix: str) -> dict[str, RecurrentMatrix]:
     if isinstance(cell, Residual):
         return _measure(cell.layer, params, prefix)
     if isinstance(cell, Stack):
         layers = {str(i): (layer, params[i]) for i, layer in enumerate(cell.layers)}
     elif isinstance(cell, Bidirectional):
-        layers = {name: (getattr(cell, name), params[name]) for name in ("forward", "backward")}
+        layers = {
+            "forward": (cell.forward, params["forward"]),
+            "backward": (cell.backward, params["backward"]),
+        }
     else:
+        assert isinstance(cell, Cell)
         return _measure_cell(cell, params, prefix)
     found = {}
     for name, (layer, layer_params) in layers.items():

@@ -17,7 +17,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
 
-from rnnlab.arrays import Array, Inputs, Params, State
+from rnnlab.arrays import Array, Inputs, Output, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.layer import Cell, Layer, streams
 from rnnlab.tracing import TracedStep, project_all, trace
@@ -40,9 +40,15 @@ class StepHalves(NamedTuple):
     reads: tuple[frozenset[int], ...]
 
 
-def check_measurable(cell: Layer, params: Params, xs: Inputs, state: State | None) -> State:
-    """Raises UsageError for what cannot be measured; returns the state before the first step."""
-    if not streams(cell):
+def check_measurable(
+    cell: Layer, params: Params, xs: Inputs, state: State | None
+) -> tuple[Cell, State]:
+    """The layer as one that has a step, and the state before the first one.
+
+    Raises:
+      UsageError: what cannot be measured.
+    """
+    if not streams(cell) or not isinstance(cell, Cell):
         raise UsageError(
             f"cell={type(cell).__name__}: reads the sequence in both directions, so that it has no "
             "state of one time; measure each direction by itself, the backward one on xs[::-1]"
@@ -58,7 +64,7 @@ def check_measurable(cell: Layer, params: Params, xs: Inputs, state: State | Non
         check_state(cell, state, batch_shape, xs.dtype)
     for name, tree in (("params", params), ("xs", xs), ("state", state)):
         check_finite(name, tree)
-    return state
+    return cell, state
 
 
 def check_finite(name: str, tree: Any) -> None:
@@ -86,7 +92,7 @@ class Prepared(NamedTuple):
     """
 
     us: tuple[Array, ...]
-    advance: Callable[[Any, State], tuple[State, Array]]
+    advance: Callable[[Any, State], tuple[State, Output]]
 
 
 def prepare(cell: Cell, params: Params, xs: Inputs, state: State) -> Prepared:

@@ -8,16 +8,18 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.typing import DTypeLike
 
+from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
 
 
 class Initializer(Protocol):
     """Draws an array of a given shape and type from a key; equal keys give equal bits."""
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "..."]:
         """Returns the draw, an array of `shape` and `dtype`."""
         ...
 

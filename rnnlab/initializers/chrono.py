@@ -4,14 +4,16 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 from jax.typing import DTypeLike
 
+from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import draw_dtype
 
 
-def chrono_bias(key: Array, hidden: int, t_max: float, dtype: DTypeLike = jnp.float32) -> Array:
+def chrono_bias(
+    key: Key, hidden: int, t_max: float, dtype: DTypeLike = jnp.float32
+) -> Float[Array, "H"]:
     """Returns forget-gate biases for memories of 1 to `t_max` steps: the chrono initialisation.
 
     b_f ~ log U(1, t_max - 1), and the input gate takes b_i = -b_f (Tallec & Ollivier 2018, "Can

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
-from jax import Array
 from jax.typing import DTypeLike
 
+from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import require_float
 
@@ -27,7 +27,9 @@ class Constant:
         if not math.isfinite(self.value):
             raise UsageError(f"value={self.value}: must be a finite number")
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "..."]:
         """Returns the filled array; `key` is not used."""
         return jnp.full(tuple(shape), self.value, require_float(dtype))
 
@@ -36,6 +38,8 @@ class Constant:
 class Zeros:
     """Every entry is zero; any shape."""
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "..."]:
         """Returns the array of zeros; `key` is not used."""
         return jnp.zeros(tuple(shape), require_float(dtype))

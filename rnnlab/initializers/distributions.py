@@ -3,13 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 from jax.typing import DTypeLike
 
+from rnnlab.arrays import Array, Float, Key, Params
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import WithGain, draw_dtype, require_matrix
 
@@ -24,7 +23,9 @@ class Gaussian(WithGain):
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
     """
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "fan_in fan_out"]:
         """Returns w `[fan_in, fan_out]`."""
         fan_in, fan_out = require_matrix(shape)
         wide = draw_dtype(dtype)
@@ -42,7 +43,9 @@ class Uniform(WithGain):
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
     """
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "fan_in fan_out"]:
         """Returns w `[fan_in, fan_out]`."""
         fan_in, fan_out = require_matrix(shape)
         wide = draw_dtype(dtype)
@@ -50,7 +53,7 @@ class Uniform(WithGain):
         return (a * jax.random.uniform(key, (fan_in, fan_out), wide, -1, 1)).astype(dtype)
 
 
-def uniform_like(key: Array, tree: Any, bound: float) -> Any:
+def uniform_like(key: Key, tree: Params, bound: float) -> Params:
     """Every number of a tree drawn from U(-bound, bound): weights, biases and embeddings alike.
 
     Args:

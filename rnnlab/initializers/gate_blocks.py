@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from rnnlab.arrays import Array, Float, Key
 from rnnlab.initializers.base import Initializer, require_gate_blocks
 
 
@@ -25,14 +25,16 @@ class GateBlocks:
 
     base: Initializer
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "H k*H"]:
         """Returns w `[H, kH]`, drawn with one key per block."""
         hidden, k = require_gate_blocks(shape)
         draws = [self.base(block, (hidden, hidden), dtype) for block in jax.random.split(key, k)]
         return jnp.concatenate(draws, axis=1)
 
 
-def gate_blocks(w: ArrayLike) -> Array:
+def gate_blocks(w: ArrayLike) -> Float[Array, "... k H H"]:
     """Cuts `[..., H, kH]` into its k square blocks, one per gate: `[..., k, H, H]`.
 
     Raises:

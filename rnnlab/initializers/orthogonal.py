@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 from jax.typing import DTypeLike
 
+from rnnlab.arrays import Array, Float, Key
 from rnnlab.initializers.base import WithGain, draw_dtype, require_matrix
 
 
@@ -30,7 +30,9 @@ class Orthogonal(WithGain):
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
     """
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "fan_in fan_out"]:
         """Returns w `[fan_in, fan_out]`."""
         rows, columns = require_matrix(shape)
         wide = draw_dtype(dtype)
@@ -52,7 +54,9 @@ class Identity(WithGain):
         UsageError: `gain` negative or not finite; `shape` without two positive axes.
     """
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "fan_in fan_out"]:
         """Returns w `[fan_in, fan_out]`; `key` is not used."""
         rows, columns = require_matrix(shape)
         wide = draw_dtype(dtype)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 from jax.typing import DTypeLike
 
+from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer, require_matrix
 
@@ -31,7 +31,9 @@ class Sparse:
         if self.connections < 1:
             raise UsageError(f"connections={self.connections}: must be a positive integer")
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "fan_in fan_out"]:
         """Returns w `[fan_in, fan_out]`."""
         fan_in, fan_out = require_matrix(shape)
         if self.connections > fan_in:

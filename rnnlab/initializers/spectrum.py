@@ -6,10 +6,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
+from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer, draw_dtype, require_gate_blocks
 from rnnlab.initializers.gate_blocks import gate_blocks
@@ -40,14 +40,16 @@ class Rescaled:
         """Checks the radii."""
         _require_radius(self.radius)
 
-    def __call__(self, key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    def __call__(
+        self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "H k*H"]:
         """Returns w `[H, kH]`."""
         require_gate_blocks(shape)
         draw = self.base(key, shape, draw_dtype(dtype))
         return rescale_to_radius(draw, self.radius).astype(dtype)
 
 
-def spectral_radius(w: ArrayLike) -> Array:
+def spectral_radius(w: ArrayLike) -> Float[Array, "..."]:
     """Returns ρ(w) = max_i |λ_i(w)|, for `[..., H, H]` the shape `[...]`.
 
     Measured in float64 for float64 and in float32 otherwise. Gate by gate for `[..., H, kH]`:
@@ -65,7 +67,7 @@ def spectral_radius(w: ArrayLike) -> Array:
     return jnp.max(jnp.abs(jnp.linalg.eigvals(w)), axis=-1)
 
 
-def singular_values(w: ArrayLike) -> Array:
+def singular_values(w: ArrayLike) -> Float[Array, "... min(M,N)"]:
     """Returns the singular values of `[..., M, N]` in descending order, `[..., min(M, N)]`.
 
     The first is σ_max. Measured in float64 for float64 and in float32 otherwise.
@@ -76,7 +78,9 @@ def singular_values(w: ArrayLike) -> Array:
     return jnp.linalg.svd(_measured(w), compute_uv=False)
 
 
-def rescale_to_radius(w: ArrayLike, radius: ArrayLike | tuple[float, ...]) -> Array:
+def rescale_to_radius(
+    w: ArrayLike, radius: ArrayLike | tuple[float, ...]
+) -> Float[Array, "... H k*H"]:
     """Rescales each H × H block of `[..., H, kH]` to the spectral radius `radius`.
 
     w_j → w_j · radius_j / ρ(w_j). Works under `jit` and `vmap`, with `radius` traced or not.

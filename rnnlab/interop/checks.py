@@ -15,9 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnlab.arrays import Params
 from rnnlab.cells import GRU, Elman
 from rnnlab.cells.base import StandardCell
 from rnnlab.errors import UsageError
+from rnnlab.layer import Layer
 
 Weights = dict[str, Any]
 
@@ -27,7 +29,7 @@ def namespace(array: Any) -> ModuleType:
     return jnp if isinstance(array, jax.Array) else np
 
 
-def describe(cell: Any) -> str:
+def describe(cell: Layer) -> str:
     """A cell in words: its kind, size, and its gates in their order or its activation."""
     if not isinstance(cell, StandardCell):
         return type(cell).__name__
@@ -36,7 +38,7 @@ def describe(cell: Any) -> str:
     return f"{type(cell).__name__}({cell.hidden})" + (f" ({detail})" if detail else "")
 
 
-def check_cell(peer: str, cell: Any, twins: Mapping[type, str]) -> None:
+def check_cell(peer: str, cell: Layer, twins: Mapping[type, str]) -> None:
     """Raises UsageError unless `twins` has the cell's type, with the name of what equals it."""
     if type(cell) not in twins:
         known = ", ".join(f"{kind.__name__} ({twin})" for kind, twin in twins.items())
@@ -75,7 +77,7 @@ def as_arrays(owner: str, weights: Mapping[str, Any]) -> Weights:
 def _as_array(name: str, value: Any) -> Any:
     if isinstance(value, jax.Array):
         return value
-    if hasattr(value, "detach"):  # a tensor of PyTorch
+    if hasattr(value, "detach"):  # a tensor of PyTorch, which need not be installed
         try:
             return value.detach().cpu().numpy()
         except TypeError as error:
@@ -112,7 +114,7 @@ def check_shape(name: str, array: Any, cell: StandardCell, shape: tuple[int | No
         )
 
 
-def check_params(cell: StandardCell, params: Any, features_in: int | None = None) -> Weights:
+def check_params(cell: StandardCell, params: Params, features_in: int | None = None) -> Weights:
     """The parameters of one cell as arrays; UsageError unless they have its names and shapes."""
     if not isinstance(params, Mapping):
         raise UsageError(f"params is {type(params).__name__}: {describe(cell)} needs a dict")

@@ -12,18 +12,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from jax.typing import ArrayLike
+
+from rnnlab.arrays import Array, Float, Params
 from rnnlab.cells import LSTM
 from rnnlab.cells.base import check_positive
 from rnnlab.interop.checks import as_arrays, check_shape, namespace
 from rnnlab.interop.gates import join_biases
 from rnnlab.interop.layers import Pile, arrange, params_in_order, pile_of
+from rnnlab.layer import Layer
 from rnnlab.strategies.cudnn import weights_in_order
 
 PEER = "cuDNN"
 TWINS = {LSTM: "LSTM"}
 
 
-def from_cudnn(layer: Any, weights: Any, features_in: int) -> Any:
+def from_cudnn(layer: Layer, weights: Float[ArrayLike, "numbers"], features_in: int) -> Params:
     """The parameters of `layer` from cuDNN's vector of weights.
 
     Args:
@@ -56,7 +61,7 @@ def from_cudnn(layer: Any, weights: Any, features_in: int) -> Any:
     )
 
 
-def to_cudnn(layer: Any, params: Any) -> Any:
+def to_cudnn(layer: Layer, params: Params) -> Float[Array | np.ndarray, "numbers"]:
     """The vector of weights in cuDNN's layout, every second bias zero.
 
     `jax.experimental.rnn.lstm` takes float32 only; JAX arrays may be traced, so that gradients

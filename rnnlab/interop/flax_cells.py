@@ -29,6 +29,7 @@ class LinenCell:
     module: Any
 
     def __post_init__(self) -> None:
+        # By what it has: a class of Flax would have to be imported, which costs a second.
         if not hasattr(self.module, "features") or not hasattr(self.module, "apply"):
             raise UsageError(
                 f"module={self.module!r}: must be a cell of Flax Linen with `features`"
@@ -72,6 +73,7 @@ class NNXCell:
 
     def __post_init__(self) -> None:
         module = self._abstract(1)
+        # Not in `nnx.RNNCellBase`, though all cells of Flax have it.
         if not hasattr(module, "hidden_features"):
             raise UsageError(
                 f"make={self.make!r}: must make a cell of Flax NNX with `hidden_features`"

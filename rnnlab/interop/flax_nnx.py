@@ -115,7 +115,7 @@ def _names(cell: StandardCell, optimized: bool) -> dict[str, list[str]]:
 
 
 def _value(leaf: Any) -> Any:
-    """The array inside a variable of NNX."""
+    """The array inside a variable of NNX, which is not imported for a dict of arrays."""
     return leaf.get_value() if hasattr(leaf, "get_value") else leaf
 
 

@@ -51,7 +51,7 @@ def from_keras(cell: StandardCell, weights: Any) -> Params:
       UsageError: a cell that Keras does not have; weights of another layer or shape.
     """
     check_cell(PEER, cell, TWINS)
-    if hasattr(weights, "get_config"):
+    if hasattr(weights, "get_config"):  # a layer; Keras need not be installed
         _check_layer(cell, weights)
         weights = [variable.value for variable in weights.weights]
     names = ("kernel", "recurrent_kernel", "bias")

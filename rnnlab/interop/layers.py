@@ -14,6 +14,7 @@ from rnnlab.cells.base import StandardCell
 from rnnlab.combinators import Bidirectional, Dropout, Stack
 from rnnlab.errors import UsageError
 from rnnlab.interop.checks import Weights, check_cell, check_params, describe
+from rnnlab.layer import Layer
 
 
 class Pile(NamedTuple):
@@ -34,7 +35,7 @@ class Pile(NamedTuple):
         return self.directions * self.cell.hidden if layer else features_in
 
 
-def pile_of(peer: str, layer: Any, twins: Mapping[type, str]) -> Pile:
+def pile_of(peer: str, layer: Layer, twins: Mapping[type, str]) -> Pile:
     """Depth, directions and cell of a layer; UsageError where the peer has no such layer."""
     rows = [
         (each.forward, each.backward) if isinstance(each, Bidirectional) else (each,)
@@ -55,7 +56,7 @@ def pile_of(peer: str, layer: Any, twins: Mapping[type, str]) -> Pile:
     return Pile(first, len(rows), len(rows[0]))
 
 
-def params_in_order(pile: Pile, layer: Any, params: Any) -> list[Weights]:
+def params_in_order(pile: Pile, layer: Layer, params: Params) -> list[Weights]:
     """The checked parameters of each pseudo-layer, in their order."""
     ordered: list[Weights] = []
     features = None
@@ -66,7 +67,7 @@ def params_in_order(pile: Pile, layer: Any, params: Any) -> list[Weights]:
     return ordered
 
 
-def _leaves(layer: Any, params: Any) -> Iterator[Any]:
+def _leaves(layer: Layer, params: Params) -> Iterator[Params]:
     if isinstance(layer, Dropout):
         return
     if isinstance(layer, Stack):
@@ -89,7 +90,7 @@ def _leaves(layer: Any, params: Any) -> Iterator[Any]:
         yield params
 
 
-def arrange(layer: Any, ordered: Iterator[Params]) -> Any:
+def arrange(layer: Layer, ordered: Iterator[Params]) -> Params:
     """The parameters of the whole layer from those of its pseudo-layers."""
     if isinstance(layer, Dropout):
         return {}

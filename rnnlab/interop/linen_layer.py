@@ -6,14 +6,13 @@ another library are used with `module.apply({"params": {"weights": from_torch(ce
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import ArrayLike, DTypeLike
 
-from rnnlab.arrays import Array, State
+from rnnlab.arrays import Array, Bool, Float, Input, Key, Output, State
 from rnnlab.interop.sequence import run_sequence
+from rnnlab.layer import Cell, Layer
 from rnnlab.strategies import Strategy
 
 
@@ -27,7 +26,7 @@ class LinenLayer(nn.Module):
       param_dtype: dtype of the weights; the inputs must have it too.
     """
 
-    cell: Any
+    cell: Layer
     time_major: bool = False
     strategy: str | Strategy = "autodiff"
     param_dtype: DTypeLike = jnp.float32
@@ -35,14 +34,14 @@ class LinenLayer(nn.Module):
     @nn.compact
     def __call__(
         self,
-        inputs: Array,
+        inputs: Float[Array, "... D"],
         *,
         initial_carry: State | None = None,
         seq_lengths: ArrayLike | None = None,
-        resets: Array | None = None,
+        resets: Bool[Array, "..."] | None = None,
         reverse: bool = False,
         return_carry: bool = False,
-    ) -> Any:
+    ) -> Float[Array, "... H"] | tuple[State, Float[Array, "... H"]]:
         """The outputs, or with `return_carry` the final state and the outputs.
 
         Arguments are those of `rnnlab.unroll.unroll` by the names of `nn.RNN`; outputs stay in the
@@ -73,17 +72,17 @@ class LinenStep(nn.RNNCellBase):
       param_dtype: dtype of the weights and of the carry.
     """
 
-    cell: Any
+    cell: Cell
     param_dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, carry: State, inputs: Array) -> tuple[State, Array]:
+    def __call__(self, carry: State, inputs: Input) -> tuple[State, Output]:
         """One step: the new carry and the output."""
         params = self.param("weights", self.cell.init, inputs.shape[-1], self.param_dtype)
         return self.cell.step(params, inputs, carry)
 
     @nn.nowrap
-    def initialize_carry(self, rng: Array, input_shape: tuple[int, ...]) -> State:
+    def initialize_carry(self, rng: Key, input_shape: tuple[int, ...]) -> State:
         """The cell's initial state for inputs of that shape."""
         del rng
         return self.cell.initial_state(input_shape[:-1], self.param_dtype)

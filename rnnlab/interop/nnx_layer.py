@@ -9,8 +9,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 
-from rnnlab.arrays import Array, State
+from rnnlab.arrays import Array, Bool, Float, Input, Output, Params, State
+from rnnlab.errors import UsageError
 from rnnlab.interop.sequence import run_sequence
+from rnnlab.layer import Cell, Layer
 from rnnlab.strategies import Strategy
 
 
@@ -18,15 +20,22 @@ class _Weights(nnx.Module):
     """The parameters of a cell, each array an `nnx.Param`."""
 
     def __init__(
-        self, cell: Any, features_in: int, param_dtype: DTypeLike, params: Any, rngs: Any
+        self,
+        cell: Layer,
+        features_in: int,
+        param_dtype: DTypeLike,
+        params: Params | None,
+        rngs: nnx.Rngs | None,
     ) -> None:
         self.cell = cell
         if params is None:
+            if rngs is None:
+                raise UsageError("rngs=None: give params, or the rngs that draw them")
             params = cell.init(rngs.params(), features_in, param_dtype)
         self.weights = nnx.data(jax.tree.map(lambda a: nnx.Param(jnp.asarray(a)), params))
 
     @property
-    def params(self) -> Any:
+    def params(self) -> Params:
         """The parameters as arrays, arranged as `cell.init` does."""
         is_variable = lambda leaf: isinstance(leaf, nnx.Variable)  # noqa: E731
         return jax.tree.map(lambda p: p.get_value(), self.weights, is_leaf=is_variable)
@@ -47,13 +56,13 @@ class NNXLayer(_Weights):
 
     def __init__(
         self,
-        cell: Any,
+        cell: Layer,
         features_in: int,
         *,
         time_major: bool = False,
         strategy: str | Strategy = "autodiff",
         param_dtype: DTypeLike = jnp.float32,
-        params: Any = None,
+        params: Params | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> None:
         super().__init__(cell, features_in, param_dtype, params, rngs)
@@ -62,15 +71,15 @@ class NNXLayer(_Weights):
 
     def __call__(
         self,
-        inputs: Array,
+        inputs: Float[Array, "... D"],
         *,
         initial_carry: State | None = None,
         seq_lengths: ArrayLike | None = None,
-        resets: Array | None = None,
+        resets: Bool[Array, "..."] | None = None,
         reverse: bool = False,
         return_carry: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> Any:
+    ) -> Float[Array, "... H"] | tuple[State, Float[Array, "... H"]]:
         """The outputs, or with `return_carry` the final state and the outputs.
 
         Arguments are those of `rnnlab.unroll.unroll` by the names of `nnx.RNN`; outputs stay in the
@@ -106,19 +115,20 @@ class NNXStep(_Weights, nnx.RNNCellBase):
 
     def __init__(
         self,
-        cell: Any,
+        cell: Cell,
         features_in: int,
         *,
         param_dtype: DTypeLike = jnp.float32,
-        params: Any = None,
+        params: Params | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> None:
         super().__init__(cell, features_in, param_dtype, params, rngs)
 
-    def __call__(self, carry: State, inputs: Array) -> tuple[State, Array]:
+    def __call__(self, carry: State, inputs: Input) -> tuple[State, Output]:
         """One step: the new carry and the output."""
-        params = self.params
-        return self.cell.step(params, inputs, carry)
+        cell = self.cell
+        assert isinstance(cell, Cell)
+        return cell.step(self.params, inputs, carry)
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None

@@ -7,20 +7,21 @@ from typing import Any
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from rnnlab.arrays import Array, State
+from rnnlab.arrays import Array, Bool, Float, Params, State
+from rnnlab.layer import Layer
 from rnnlab.unroll import unroll
 
 
 def run_sequence(
-    cell: Any,
-    params: Any,
-    inputs: Array,
+    cell: Layer,
+    params: Params,
+    inputs: Float[Array, "... D"],
     *,
     time_major: bool,
     seq_lengths: ArrayLike | None,
-    resets: Array | None,
+    resets: Bool[Array, "..."] | None,
     **settings: Any,
-) -> tuple[State, Array]:
+) -> tuple[State, Float[Array, "... H"]]:
     """`unroll` over `inputs [*batch, T, D]`, or `[T, *batch, D]` if `time_major`.
 
     Returns:

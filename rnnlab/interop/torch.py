@@ -27,12 +27,13 @@ from rnnlab.interop.checks import (
 )
 from rnnlab.interop.gates import join_biases, second_bias
 from rnnlab.interop.layers import Pile, arrange, params_in_order, pile_of
+from rnnlab.layer import Layer
 
 PEER = "PyTorch"
 TWINS = {Elman: "RNN with tanh or relu", LSTM: "LSTM", GRU: "GRU, reset after the product"}
 
 
-def from_torch(layer: Any, weights: Any) -> Any:
+def from_torch(layer: Layer, weights: Any) -> Params:
     """The parameters of `layer` from a module of PyTorch or its `state_dict()`.
 
     Args:
@@ -47,7 +48,7 @@ def from_torch(layer: Any, weights: Any) -> Any:
       UsageError: a cell that PyTorch does not have; weights of another cell, depth or shape.
     """
     pile = _pile(layer)
-    if hasattr(weights, "state_dict"):
+    if hasattr(weights, "state_dict"):  # a module; PyTorch need not be installed
         _check_mode(pile, weights)
         weights = weights.state_dict()
     arrays = _with_biases(pile, as_arrays(PEER, weights))
@@ -61,7 +62,7 @@ def from_torch(layer: Any, weights: Any) -> Any:
     return arrange(layer, iter(ordered))
 
 
-def to_torch(layer: Any, params: Any) -> Weights:
+def to_torch(layer: Layer, params: Params) -> Weights:
     """The state dict of the module of PyTorch that equals `layer`, `bias_hh` zero but for `bh`.
 
     It is made of arrays, so that PyTorch is not needed. With it:
@@ -79,7 +80,7 @@ def to_torch(layer: Any, params: Any) -> Weights:
     return weights
 
 
-def _pile(layer: Any) -> Pile:
+def _pile(layer: Layer) -> Pile:
     pile = pile_of(PEER, layer, TWINS)
     check_activation(PEER, pile.cell, ("tanh", "relu"))
     return pile

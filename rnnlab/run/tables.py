@@ -89,5 +89,5 @@ def _is_numeric(column: "pd.Series[Any]") -> bool:
 
 
 def _scalar(value: Any) -> Any:
-    """A NumPy or JAX scalar as the Python number it is."""
+    """A scalar of NumPy, JAX or xarray as the Python number it is, told by its shape."""
     return value.item() if getattr(value, "shape", None) == () else value

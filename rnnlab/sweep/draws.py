@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlab import cells, initializers
-from rnnlab.arrays import Array, Params
+from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.cells.base import StandardCell
 from rnnlab.data.text import Vocabulary, load_text, one_hot_windows
 from rnnlab.errors import UsageError
@@ -39,11 +39,11 @@ class Draws(NamedTuple):
     """
 
     params: Params
-    xs: np.ndarray
-    readout: np.ndarray
-    spectral_radius: np.ndarray
-    sigma_max: np.ndarray
-    input_std: np.ndarray
+    xs: Float[np.ndarray, "S T B D"]
+    readout: Float[np.ndarray, "S B H"]
+    spectral_radius: Float[np.ndarray, "S k"]
+    sigma_max: Float[np.ndarray, "S k"]
+    input_std: Float[np.ndarray, "S"]
 
 
 class InputTexts:
@@ -91,7 +91,9 @@ def features_in(grid: Grid, program: Program, input_texts: InputTexts) -> int:
     return vocabulary.size
 
 
-def draw(grid: Grid, program: Program, seeds: np.ndarray, input_texts: InputTexts) -> Draws:
+def draw(
+    grid: Grid, program: Program, seeds: Int[np.ndarray, "S"], input_texts: InputTexts
+) -> Draws:
     """Draws what `program` needs for `seeds [S]`; a seed gives the same bits in any company.
 
     Raises:

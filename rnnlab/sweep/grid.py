@@ -8,6 +8,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import numpy as np
+
 from rnnlab import cells, initializers
 from rnnlab.errors import UsageError
 
@@ -130,7 +133,7 @@ class Program:
 
 def _axis(name: str, values: Any) -> tuple[Any, ...]:
     """The values of an axis as a tuple of plain Python values; an array may hold them."""
-    plain = values.tolist() if hasattr(values, "tolist") else values
+    plain = values.tolist() if isinstance(values, np.ndarray | jax.Array) else values
     if not isinstance(plain, tuple | list) or not plain:
         raise UsageError(f"{name}={values!r}: must be a tuple with at least one entry")
     for value in plain:

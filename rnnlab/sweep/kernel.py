@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.arrays import Array, Params, State
+from rnnlab.arrays import Array, Float, Params, State
 from rnnlab.gradients.parts import leaf_names
 from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.gradients.scaled import (
@@ -49,10 +49,10 @@ MAX_SEGMENTS, LENGTHS_PER_SEGMENT = 3, 16
 def gradient_norms(
     cell: Cell,
     params: Params,
-    xs: Array,
-    readout: Array,
+    xs: Float[Array, "T B D"],
+    readout: Float[Array, "B H"],
     lengths: tuple[int, ...],
-) -> dict[str, Array]:
+) -> dict[str, Float[Array, "n"]]:
     """`log10` gradient norms of `L_T = mean_b <readout_b, y_{T,b}>` for every `T` in `lengths`.
 
     Args:
@@ -63,9 +63,9 @@ def gradient_norms(
       lengths: the lengths, ascending, without repetition.
 
     Returns:
-      `state` and one entry for each part of the state (`h`, `c`): `log10 ‖∂(B L_T)/∂s_0‖` of one
-      sequence, averaged over the batch, `[len(lengths)]`; `wh`: `log10 ‖∂L_T/∂wh‖` of all recurrent
-      weights, if the cell has any.
+      For each length: `state` and one entry for each part of the state (`h`, `c`), that is
+      `log10 ‖∂(B L_T)/∂s_0‖` of one sequence, averaged over the batch; `wh`: `log10 ‖∂L_T/∂wh‖` of
+      all recurrent weights, if the cell has any.
     """
     time_blocks = -(-lengths[-1] // TIME_BLOCK)
     xs = xs[: lengths[-1]]
@@ -160,7 +160,7 @@ class _Adjoints(NamedTuple):
     recurrent weight, times `2 ** wh_exponent[n]`. The longest length comes first.
     """
 
-    state: Any
+    state: State
     exponent: Array
     wh: tuple[Array, ...]
     wh_exponent: Array

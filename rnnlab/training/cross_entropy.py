@@ -11,11 +11,11 @@ import chex
 import jax
 import jax.numpy as jnp
 
-Array = jax.Array
+from rnnlab.arrays import Array, Float, Int
 
 
 @jax.custom_vjp
-def cross_entropy(logits: Array, targets: Array) -> Array:
+def cross_entropy(logits: Float[Array, "... V"], targets: Int[Array, "..."]) -> Float[Array, "..."]:
     """`-log softmax(z)_t` of each target, in nats.
 
     Args:

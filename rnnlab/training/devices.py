@@ -20,6 +20,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnlab import hosts
+from rnnlab.arrays import Params
 from rnnlab.training.step import Learner, TrainState, train_steps
 
 MEMBERS, BATCH = "members", "batch"
@@ -160,7 +161,7 @@ def _cut_batches(learner: Learner) -> tuple[Learner, NamedSharding]:
 
         return jax.tree.map(one, learner.axes, batch)
 
-    def loss(params: Any, carry: Any, batch: Any, key: jax.Array) -> Any:
+    def loss(params: Params, carry: Any, batch: Any, key: jax.Array) -> Any:
         return learner.loss(params, carry, cut(batch), key)
 
     return dataclasses.replace(learner, loss=loss), NamedSharding(mesh, PartitionSpec())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import numpy as np
 
-from rnnlab.arrays import Array
+from rnnlab.arrays import Array, Float, Params
 from rnnlab.gradients import adjoint_profile, recurrent_matrices
+from rnnlab.layer import Layer
 
 
-def matrix_numbers(cell: Any, params: Any) -> dict[str, float]:
+def matrix_numbers(cell: Layer, params: Params) -> dict[str, float]:
     """ρ and σ_max of each recurrent matrix: `spectral_radius/NAME`, `sigma_max/NAME`.
 
     Args:
@@ -25,7 +24,7 @@ def matrix_numbers(cell: Any, params: Any) -> dict[str, float]:
     return numbers
 
 
-def adjoint_numbers(cell: Any, params: Any, xs: Array) -> dict[str, float]:
+def adjoint_numbers(cell: Layer, params: Params, xs: Float[Array, "T B D"]) -> dict[str, float]:
     """`log10_adjoint/k`: log10 ‖∂L/∂s_{T-k}‖ for lags k = 0, 1, 2, 4, … up to T.
 
     The loss is `L = <w, y_T>` of the last output with the unit vector `w = (1, …, 1)/√H`, one for
@@ -42,7 +41,9 @@ def adjoint_numbers(cell: Any, params: Any, xs: Array) -> dict[str, float]:
     return {f"log10_adjoint/{lag}": float(by_lag[lag]) for lag in lags}
 
 
-def population_numbers(cell: Any, params: Any, xs: Array) -> dict[str, np.ndarray]:
+def population_numbers(
+    cell: Layer, params: Params, xs: Float[Array, "T B D"]
+) -> dict[str, Float[np.ndarray, "members"]]:
     """The numbers of `matrix_numbers` and `adjoint_numbers` for each member, `[members]`.
 
     Args:

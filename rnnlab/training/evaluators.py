@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.arrays import Array, Params
+from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.images import Images
 from rnnlab.data.tasks.base import Batch, Task
+from rnnlab.layer import Layer
 from rnnlab.training import diagnostics
 from rnnlab.training.images import Examination, ImageModel
 from rnnlab.training.language import LanguageModel, TextLoss
@@ -73,7 +74,10 @@ class Memory(Evaluator):
     """
 
     def __init__(
-        self, cell: Any, inputs: Callable[[Params], Array] | Array, population: bool = False
+        self,
+        cell: Layer,
+        inputs: Callable[[Params], Float[Array, "T B D"]] | Float[Array, "T B D"],
+        population: bool = False,
     ):
         self._cell, self._inputs, self._population = cell, inputs, population
 
@@ -144,7 +148,7 @@ class TextEvaluator(Evaluator):
         self,
         name: str,
         model: LanguageModel,
-        codes: np.ndarray,
+        codes: Int[np.ndarray, "codes"],
         batch: int = 16,
         steps: int = 128,
         population: bool = False,
@@ -180,7 +184,7 @@ class ImageEvaluator(Evaluator):
         return {"accuracy": result.accuracy, "loss": result.loss, "error": 1 - result.accuracy}
 
 
-def parts_of(codes: np.ndarray, length: int, count: int = 8) -> Array:
+def parts_of(codes: Int[np.ndarray, "codes"], length: int, count: int = 8) -> Int[Array, "T count"]:
     """Some parts of a text, evenly spaced, `[T, count]`, T at most `length`."""
     steps = min(length, len(codes))
     starts = np.linspace(0, len(codes) - steps, count).astype(int)

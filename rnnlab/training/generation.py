@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.arrays import Array, Params, State
+from rnnlab.arrays import Array, Float, Int, Key, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.training.language import LanguageModel
 
@@ -37,7 +37,7 @@ class Choice:
         if self.top_k < 0:
             raise UsageError(f"top_k={self.top_k}: must be at least 0, which takes all symbols")
 
-    def __call__(self, key: Array, logits: Array) -> Array:
+    def __call__(self, key: Key, logits: Float[Array, "B V"]) -> Int[Array, "B"]:
         """Symbols `[B]`, int32, from logits `[B, V]`."""
         if self.temperature == 0:
             return jnp.argmax(logits, axis=-1).astype(jnp.int32)
@@ -50,19 +50,19 @@ class Choice:
 def sample(
     model: LanguageModel,
     params: Params,
-    prompt: Array | np.ndarray,
-    key: Array,
+    prompt: Int[Array | np.ndarray, "codes"],
+    key: Key,
     *,
     batch: int,
     count: int,
     choice: Choice = Choice(),
-) -> Array:
+) -> Int[Array, "count B"]:
     """Continues a prompt `batch` times by `count` symbols; to be called under `jit`.
 
     Args:
         model: the language model.
         params: its parameters.
-        prompt: codes `[P]`, at least one, that are read first.
+        prompt: codes `[codes]`, at least one, that are read first.
         key: random key; the symbol number n is drawn with `fold_in(key, n)`.
         batch: texts B.
         count: symbols of each, without the prompt.
@@ -86,8 +86,8 @@ def sample(
 def stream(
     model: LanguageModel,
     params: Params,
-    prompt: Sequence[int] | np.ndarray,
-    key: Array,
+    prompt: Sequence[int] | Int[np.ndarray, "codes"],
+    key: Key,
     choice: Choice = Choice(),
 ) -> Iterator[int]:
     """The symbols that `sample` would draw for one text, each as soon as it is drawn, without end.

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from rnnlab.arrays import Array, Params
-from rnnlab.data.images import Images, sequences
+from rnnlab.arrays import Array, Bool, Float, Int, Key, Params, UInt8
+from rnnlab.data.images import Images, Pixels, sequences
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.step import Learner
@@ -34,19 +34,21 @@ class ImageModel:
     reader: Reader
     order: str
 
-    def init(self, key: Array, side: int) -> Params:
+    def init(self, key: Key, side: int) -> Params:
         """Draws the parameters, for images of that many pixels a side."""
         return self.reader.init(key, side if self.order == "rows" else 1)
 
-    def logits(self, params: Params, pixels: Any, key: Array | None = None) -> Array:
-        """Logits `[N, classes]` of images `[N, S, S]`; `key` is of dropout, None for none."""
+    def logits(
+        self, params: Params, pixels: Pixels, key: Key | None = None
+    ) -> Float[Array, "images classes"]:
+        """Logits of the classes; `key` is of dropout, None for none."""
         _, ys = self.reader.run(params, sequences(pixels, self.order), key=key)
         return self.reader.read(params, ys[-1])
 
     def losses(
-        self, params: Params, images: Images, key: Array | None = None
-    ) -> tuple[Array, Array]:
-        """Cross-entropy in nats of each image, and whether its likeliest class is right, `[N]`."""
+        self, params: Params, images: Images, key: Key | None = None
+    ) -> tuple[Float[Array, "images"], Bool[Array, "images"]]:
+        """Cross-entropy in nats of each image, and whether its likeliest class is right."""
         chex.assert_equal_shape_prefix([images.pixels, images.labels], 1)
         logits = self.logits(params, images.pixels, key)
         nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, images.labels)
@@ -89,12 +91,12 @@ class Result(NamedTuple):
     """What a network made of some images.
 
     Attributes:
-        answers: the likeliest class of each, `[N]`.
+        answers: the likeliest class of each.
         accuracy: share of right answers.
         loss: mean cross-entropy in nats.
     """
 
-    answers: np.ndarray
+    answers: Int[np.ndarray, "images"]
     accuracy: float
     loss: float
 
@@ -119,8 +121,10 @@ class Examination:
         return Result(answers, float(np.mean(answers == labels)), float(nats.mean()))
 
 
-def log_probabilities(model: ImageModel, params: Params, pixels: np.ndarray) -> np.ndarray:
-    """Log-probabilities of the classes of images `[N, S, S]`, float64 `[N, classes]`.
+def log_probabilities(
+    model: ImageModel, params: Params, pixels: UInt8[np.ndarray, "images side side"]
+) -> Float[np.ndarray, "images classes"]:
+    """Log-probabilities of the classes of images, float64.
 
     Images are read in parts of equal size.
     """

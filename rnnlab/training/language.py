@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax.typing import DTypeLike
 
-from rnnlab.arrays import Array, Params, State
+from rnnlab.arrays import Array, Float, Int, Key, Params, State
 from rnnlab.data.pipelines import Window
 from rnnlab.errors import UsageError
 from rnnlab.training.cross_entropy import cross_entropy
@@ -45,7 +45,7 @@ class LanguageModel:
         """The number of symbols, V."""
         return self.reader.outputs
 
-    def init(self, key: Array, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws the parameters of `Reader.init`, and `embedding [V, E]` where there is one."""
         if not self.embedding:
             return self.reader.init(key, self.symbols, dtype)
@@ -57,15 +57,19 @@ class LanguageModel:
         """The state before the first symbol of `batch` texts."""
         return self.reader.cell.initial_state((batch,), dtype)
 
-    def embed(self, params: Params, codes: Array | np.ndarray) -> Array:
+    def embed(self, params: Params, codes: Int[Array | np.ndarray, "..."]) -> Float[Array, "... E"]:
         """The network's inputs `[..., E]`, or `[..., V]` where they are one-hot."""
         if not self.embedding:
             return jax.nn.one_hot(codes, self.symbols, dtype=params["readout"]["w"].dtype)
         return jnp.take(params["embedding"], codes, axis=0)
 
     def run(
-        self, params: Params, codes: Array | np.ndarray, state: State, key: Array | None = None
-    ) -> tuple[State, Array]:
+        self,
+        params: Params,
+        codes: Int[Array | np.ndarray, "T B"],
+        state: State,
+        key: Key | None = None,
+    ) -> tuple[State, Float[Array, "T B V"]]:
         """Reads `codes [T, B]`.
 
         Args:
@@ -81,7 +85,9 @@ class LanguageModel:
         state, ys = self.reader.run(params, self.embed(params, codes), state, key=key)
         return state, self.reader.read(params, ys)
 
-    def step(self, params: Params, codes: Array | np.ndarray, state: State) -> tuple[State, Array]:
+    def step(
+        self, params: Params, codes: Int[Array | np.ndarray, "B"], state: State
+    ) -> tuple[State, Float[Array, "B V"]]:
         """Reads one symbol of each text, `codes [B]`: the next state and logits `[B, V]`."""
         chex.assert_rank(codes, 1)
         x = self.embed(params, codes)
@@ -96,7 +102,7 @@ def language_learner(
     optimiser: optax.GradientTransformation,
     clip: Clip | None = None,
     sum_steps: bool = False,
-    init: Callable[[Array], Params] | None = None,
+    init: Callable[[Key], Params] | None = None,
 ) -> Learner:
     """What trains a language model on the windows of a stream.
 
@@ -150,7 +156,13 @@ class TextLoss:
         UsageError: a text of fewer than two symbols.
     """
 
-    def __init__(self, model: LanguageModel, codes: np.ndarray, batch: int = 16, steps: int = 128):
+    def __init__(
+        self,
+        model: LanguageModel,
+        codes: Int[np.ndarray, "codes"],
+        batch: int = 16,
+        steps: int = 128,
+    ):
         count = len(codes) - 1
         if count < 1:
             raise UsageError(f"text: has {len(codes)} symbols; a loss needs at least 2")
@@ -172,7 +184,7 @@ class TextLoss:
         sums = np.asarray(self._sums(params, self._data), np.float64)
         return float(sums.sum() / self._count)
 
-    def _sum_windows(self, params: Params, data: Any) -> Array:
+    def _sum_windows(self, params: Params, data: Any) -> Float[Array, "windows"]:
         """The sum of cross-entropies of each window, `[windows]`."""
 
         def window(state: State, inputs: tuple[Array, Array, Array]) -> tuple[State, Array]:

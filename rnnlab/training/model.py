@@ -12,12 +12,12 @@ import optax
 from jax.typing import DTypeLike
 
 from rnnlab import strategies
-from rnnlab.arrays import Array, Params, State
+from rnnlab.arrays import Array, Float, Int, Key, Params, State
 from rnnlab.combinators import VariationalDropout, Zoneout
 from rnnlab.combinators.wrapper import CellWrapper
 from rnnlab.data.tasks.base import Batch, Task
 from rnnlab.errors import UsageError
-from rnnlab.layer import output_size
+from rnnlab.layer import Cell, Layer, output_size
 from rnnlab.strategies import Control, Strategy
 from rnnlab.training import penalty
 from rnnlab.training.optimisers import Clip
@@ -38,13 +38,13 @@ class Reader:
         deviation: of the readout's initial weights; None for 1/√H.
     """
 
-    cell: Any
+    cell: Layer
     outputs: int
     strategy: str | Strategy = "autodiff"
     compute: DTypeLike | None = None
     deviation: float | None = None
 
-    def init(self, key: Array, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws the cell's parameters, `w [H, O] ~ N(0, deviation²)`, and `b = 0`."""
         key_cell, key_readout = jax.random.split(key)
         hidden = output_size(self.cell) or features_in
@@ -58,13 +58,13 @@ class Reader:
     def run(
         self,
         params: Params,
-        xs: Array,
+        xs: Float[Array, "T B D"],
         state: State | None = None,
         *,
-        lengths: Array | None = None,
-        key: Array | None = None,
-    ) -> tuple[State, Array]:
-        """The final state and the cell's outputs `[S, B, H]` for inputs `xs [S, B, D]`."""
+        lengths: Int[Array, "B"] | None = None,
+        key: Key | None = None,
+    ) -> tuple[State, Float[Array, "T B H"]]:
+        """The final state and the cell's outputs `[T, B, H]` for inputs `xs [T, B, D]`."""
         weights, dtype = params["cell"], xs.dtype
         if self.compute is not None:
             weights, xs, state = cast((weights, xs, state), self.compute)
@@ -73,7 +73,7 @@ class Reader:
         )
         return cast((state, ys), dtype)
 
-    def read(self, params: Params, ys: Array) -> Array:
+    def read(self, params: Params, ys: Float[Array, "... H"]) -> Float[Array, "... O"]:
         """The answers `[..., O]` to outputs `[..., H]`."""
         # As one matrix: with more axes XLA:CPU turns the derivative around in memory.
         answers = ys.reshape(-1, ys.shape[-1]) @ params["readout"]["w"] + params["readout"]["b"]
@@ -89,14 +89,22 @@ def cast(tree: Any, dtype: DTypeLike) -> Any:
     return jax.tree.map(one, tree)
 
 
-def answer(reader: Reader, task: Task, params: Params, ys: Array, lengths: Array) -> Array:
-    """Answers `[S, B, O]` of every step, or `[B, O]` of the last one of each sequence."""
+def answer(
+    reader: Reader,
+    task: Task,
+    params: Params,
+    ys: Float[Array, "steps B H"],
+    lengths: Int[Array, "B"],
+) -> Float[Array, "*steps B O"]:
+    """Answers `[steps, B, O]` of every step, or `[B, O]` of the last one of each sequence."""
     if not task.every_step:
         ys = jnp.take_along_axis(ys, lengths[None, :, None] - 1, axis=0)[0]
     return reader.read(params, ys)
 
 
-def losses(task: Task, answers: Array, batch: Batch) -> tuple[Array, Array]:
+def losses(
+    task: Task, answers: Float[Array, "*steps B O"], batch: Batch
+) -> tuple[Float[Array, "B"], Float[Array, "B"]]:
     """Loss, and share of right answers, of each sequence.
 
     Args:
@@ -168,7 +176,7 @@ def _loss(reader: Reader, task: Task) -> Loss:
     """The mean loss of a batch."""
 
     def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
-        lengths = drawn.lengths if _varies(task) else None
+        lengths = drawn.lengths if task.varied else None
         _, ys = reader.run(params, drawn.xs, lengths=lengths, key=key)
         answers = answer(reader, task, params, ys, drawn.lengths)
         return losses(task, answers, drawn)[0].mean(), (carry, {})
@@ -178,6 +186,8 @@ def _loss(reader: Reader, task: Task) -> Loss:
 
 def _penalised_loss(reader: Reader, task: Task, weight: float) -> Loss:
     """The mean loss of a batch plus Pascanu's regulariser; the metric `error` is without it."""
+    cell = reader.cell
+    assert isinstance(cell, Cell)  # as `check_penalty` has found
 
     def loss(params: Params, carry: Any, drawn: Batch, key: Array) -> Any:
         del key
@@ -188,14 +198,14 @@ def _penalised_loss(reader: Reader, task: Task, weight: float) -> Loss:
             return losses(task, answers, drawn)[0].mean()
 
         total, plain, omega = penalty.penalised(
-            reader.cell,
+            cell,
             params["cell"],
             drawn.xs,
-            reader.cell.initial_state(drawn.lengths.shape, drawn.xs.dtype),
+            cell.initial_state(drawn.lengths.shape, drawn.xs.dtype),
             error,
             params["readout"],
             weight,
-            Control(steps < drawn.lengths if _varies(task) else None),
+            Control(steps < drawn.lengths if task.varied else None),
         )
         return total, (carry, {"penalty": omega, "error": plain})
 
@@ -227,8 +237,3 @@ def check_penalty(reader: Reader) -> None:
             )
         cell = cell.cell
     penalty.check(reader.cell)
-
-
-def _varies(task: Task) -> bool:
-    """Whether the sequences of a batch differ in length."""
-    return getattr(task, "varied", False)

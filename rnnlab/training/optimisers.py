@@ -116,7 +116,10 @@ def optimiser(name: str, learning_rate: float | optax.Schedule) -> optax.Gradien
 
 def rate_of(opt_state: Any) -> Array | None:
     """The learning rate `[]` of the last step; None of an optimiser that is not of `optimiser`."""
-    return getattr(opt_state, "hyperparams", {}).get("learning_rate")
+    if isinstance(opt_state, optax.InjectStatefulHyperparamsState):
+        rate = opt_state.hyperparams.get("learning_rate")
+        return None if rate is None else jnp.asarray(rate)
+    return None
 
 
 class Clipped(NamedTuple):

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.arrays import Array, Inputs, Params, State
+from rnnlab.arrays import Array, Float, Inputs, Params, State
 from rnnlab.errors import UsageError
-from rnnlab.layer import Arrangement, Cell
+from rnnlab.layer import Arrangement, Cell, Layer
 from rnnlab.strategies.control import Control, enter, leave, select
 from rnnlab.tracing import TracedStep, project_all, trace
 
 
-def check(cell: Any) -> None:
+def check(cell: Layer) -> None:
     """Raises UsageError for what the regulariser is not defined for."""
     if isinstance(cell, Arrangement) or not isinstance(cell, Cell) or not _multiplies_once(cell):
         raise UsageError(
@@ -59,11 +59,11 @@ class Forward(NamedTuple):
 def gradient_norm_penalty(
     cell: Cell,
     params: Params,
-    xs: Inputs,
+    xs: Float[Array, "T B D"],
     state: State,
-    d_ys: Array,
+    d_ys: Float[Array, "T B H"],
     control: Control = Control(),  # noqa: B008
-) -> Array:
+) -> Float[Array, ""]:
     """`Ω = Σ_k (‖∂E/∂s_{k+1} · ∂s_{k+1}/∂s_k‖ / ‖∂E/∂s_{k+1}‖ - 1)²`, mean over the batch.
 
     As in the paper, its gradient is the immediate one: states, slopes of the activations and the

@@ -16,13 +16,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rnnlab.arrays import Array, Int, Key, Params, State
 from rnnlab.training.optimisers import Clip, global_norm, rate_of
-
-Array = jax.Array
 
 #: `(params, carry, batch, key)` to the loss `[]` and `(carry, metrics)`: what the next batch
 #: continues from, and further numbers `[]` to log by name.
-Loss = Callable[[Any, Any, Any, Array], tuple[Array, tuple[Any, dict[str, Array]]]]
+Loss = Callable[[Params, State, Any, Key], tuple[Array, tuple[State, dict[str, Array]]]]
 
 
 class TrainState(NamedTuple):
@@ -38,12 +37,12 @@ class TrainState(NamedTuple):
             as there is none. int32 `[]`.
     """
 
-    step: Array
-    params: Any
+    step: Int[Array, ""]
+    params: Params
     opt_state: Any
-    carry: Any
-    key: Array
-    diverged: Array
+    carry: State
+    key: Key
+    diverged: Int[Array, ""]
 
 
 #: Optax mixes Python numbers, integers and floats, which strict promotion of types forbids.
@@ -119,7 +118,7 @@ def train_step(
     gradient, norm, clipped = learner.clip(gradient)
     with jax.numpy_dtype_promotion(LENIENT):
         updates, opt_state = learner.optimiser.update(gradient, state.opt_state, state.params)
-        params: Any = optax.apply_updates(state.params, updates)
+        params: Params = optax.apply_updates(state.params, updates)
 
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     good = finite & (state.diverged == 0)

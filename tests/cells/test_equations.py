@@ -24,7 +24,9 @@ FORGET_GATE = ["lstm", "lstm_peephole", "lstm_cell_norm", "lstm_vanilla", "lstm_
 def make(name, hidden=H, **settings):
     if name == "lstm_vanilla":  # under its flag it is lstm_peephole
         return cells.GreffLSTM(hidden, "vanilla", **settings)
-    return cells.by_name(name, hidden, **settings)
+    cell = cells.by_name(name, hidden, **settings)
+    assert isinstance(cell, cells.StandardCell)
+    return cell
 
 
 def make_params(cell, features_in=D, dtype=jnp.float64):

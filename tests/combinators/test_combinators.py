@@ -23,7 +23,7 @@ from rnnlab.combinators import (
 )
 from rnnlab.errors import UsageError
 from rnnlab.layer import streams
-from rnnlab.strategies import Rematerialised, Truncated, autodiff, hoisted
+from rnnlab.strategies import Rematerialised, Strategy, Truncated, autodiff, hoisted
 from rnnlab.unroll import step, unroll
 from tests import quick
 from tests.cells import reference
@@ -287,7 +287,7 @@ def everything(cell):
     return Stack((Residual(noisy), Dropout(0.25), inside_out))
 
 
-def program(layer, strategy=autodiff, **flags):
+def program(layer, strategy: Strategy = autodiff, **flags):
     """`(params, xs, state, key)` to results and gradients."""
 
     def loss(params, xs, state, key):
@@ -364,6 +364,7 @@ def test_the_same_key_draws_the_same_noise_and_each_layer_its_own():
 @pytest.mark.parametrize("name", cells.CELLS)
 def test_every_cell_can_be_wrapped(name):
     cell = cells.by_name(name, H)
+    assert isinstance(cell, cells.StandardCell)
     layer = Zoneout(LayerNorm(VariationalDropout(cell, 0.2, 0.2)), 0.2)
     assert (layer.hidden, layer.gate_names, layer.features_out) == (H, cell.gate_names, H)
     assert layer.recurrent_gate_names == cell.recurrent_gate_names
@@ -424,7 +425,7 @@ def test_arrangements_that_do_not_fit_are_refused():
     with pytest.raises(UsageError, match="layer=Dropout"):
         Residual(Dropout(0.1))
     with pytest.raises(UsageError, match="backward=3: must be a cell"):
-        Bidirectional(cells.GRU(2), 3)
+        Bidirectional(cells.GRU(2), 3)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("wrap", [LayerNorm, lambda c: Zoneout(c, 0.1)])

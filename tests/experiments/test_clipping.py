@@ -19,6 +19,7 @@ from experiments.clipping import success as succeeding
 from experiments.clipping.config import GRID
 from experiments.clipping.starts import STARTS, TASK
 from experiments.clipping.success import Success
+from rnnlab.cells import Elman
 from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
@@ -209,6 +210,7 @@ def test_starts(start, deviation):
         np.testing.assert_allclose(np.abs(np.linalg.eigvals(wh)).max(axis=1), 0.95, rtol=1e-5)
     else:
         assert wh.std() == pytest.approx(deviation, rel=0.05)
+    assert isinstance(reader.cell, Elman)
     assert reader.cell.activation == start.split("_")[-1]
 
 

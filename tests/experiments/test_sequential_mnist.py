@@ -13,6 +13,7 @@ from experiments import sequential_mnist
 from experiments.sequential_mnist import measure
 from experiments.sequential_mnist.report import confusion
 from rnnlab import cells
+from rnnlab.combinators import Stack
 from rnnlab.data.images import ORDERS, made_images, read_images
 from rnnlab.data.source import ImageSource
 from rnnlab.errors import RunError, UsageError
@@ -181,7 +182,9 @@ def test_layers_dropout_chrono_and_another_cell(tmp_path):
 def test_chrono_is_the_start_of_the_biases():
     def cell(**changes):
         config = changed(sequential_mnist.Config(), **(SMALL | changes))
-        return measure.model_of(config).reader.cell.layers[0]
+        layer = measure.model_of(config).reader.cell
+        assert isinstance(layer, Stack)
+        return layer.layers[0]
 
     assert cell() == cell(chrono=0) == cells.GRU(12)  # 8 steps are too few
     assert cell(order="pixels") == cells.GRU(12, chrono=8)

@@ -20,6 +20,7 @@ import pytest
 from experiments import word_lm
 from experiments.word_lm import measure
 from experiments.word_lm.config import published
+from rnnlab.combinators import Stack
 from rnnlab.data.corpus import read_words
 from rnnlab.data.made_text import made_lines
 from rnnlab.errors import UsageError
@@ -282,7 +283,8 @@ def test_presets():
     assert (tiny.source.corpus, tiny.network.hidden, tiny.training.epochs) == ("made", 32, 6)
     assert (medium.network.hidden, medium.network.dropout) == (650, 0.5)
     assert (medium.training.length, medium.training.epochs) == (35, 39)
-    assert len(medium.network.model(5).reader.cell.layers) == 5
+    layer = medium.network.model(5).reader.cell
+    assert isinstance(layer, Stack) and len(layer.layers) == 5
 
 
 def test_published_numbers_are_of_the_published_settings():

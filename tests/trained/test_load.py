@@ -22,6 +22,7 @@ from experiments.char_lm import measure
 from rnnlab.data.images import made_images
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
+from rnnlab.trained import ImageClassifier, TextModel
 from rnnlab.training import checkpoints, devices, generation
 from rnnlab.training.images import Examination
 from tests import quick
@@ -124,6 +125,12 @@ def test_importing_the_package_imports_nothing_else():
 # --- texts ---
 
 
+def load_text(workdir):
+    model = rnnlab.load(workdir)
+    assert isinstance(model, TextModel)
+    return model
+
+
 def plain_log_p(model, codes):
     """Log-probabilities `[N, V]` by the model itself, all at once."""
     _, logits = model.model.run(model.params, codes[:, None], model.model.initial_state(1))
@@ -132,7 +139,7 @@ def plain_log_p(model, codes):
 
 @pytest.mark.parametrize("name", ["characters", "words"])
 def test_a_call_gives_log_probabilities_of_the_next_symbol(name, request):
-    model = rnnlab.load(request.getfixturevalue(name))
+    model = load_text(request.getfixturevalue(name))
     text = "Anna saw the river .\n" * 9
     log_p = model(text)
     assert log_p.shape == (len(model.vocabulary.read(text)), model.vocabulary.size)
@@ -144,7 +151,7 @@ def test_a_call_gives_log_probabilities_of_the_next_symbol(name, request):
 
 @pytest.mark.parametrize("name", ["characters", "words"])
 def test_lines_are_scored_after_the_primer(name, request):
-    model = rnnlab.load(request.getfixturevalue(name))
+    model = load_text(request.getfixturevalue(name))
     lines = ["Anna saw the river", "", "Peter " * 30, *["Boris answered"] * 20]
     answers = model.predict(lines)
     assert [answer["line"] for answer in answers] == lines
@@ -160,7 +167,7 @@ def test_lines_are_scored_after_the_primer(name, request):
 
 
 def test_characters_are_generated_as_they_are_drawn(characters):
-    model = rnnlab.load(characters)
+    model = load_text(characters)
     text = model.generate("Anna ", 30, temperature=0.7, top_k=5, seed=3)
     assert text.startswith("Anna ") and len(text) == 5 + 30
     assert "".join(islice(model.stream("Anna ", 0.7, 5, 3), 31)) == text
@@ -177,7 +184,7 @@ def test_characters_are_generated_as_they_are_drawn(characters):
 
 
 def test_words_have_spaces_between_them(words):
-    model = rnnlab.load(words)
+    model = load_text(words)
     text = model.generate("Anna saw", 40, seed=1)
     assert text.startswith("Anna saw") and "  " not in text and " \n" not in text
     assert len(model.vocabulary.read(text)) == 2 + 40
@@ -186,7 +193,7 @@ def test_words_have_spaces_between_them(words):
 
 
 def test_unknown_symbols(characters, words):
-    model = rnnlab.load(characters)
+    model = load_text(characters)
     for ask in (model.generate, model.stream):
         with pytest.raises(UsageError, match=r"^prompt='Ünd': has 'Ü', which the model does not"):
             ask("Ünd")
@@ -195,7 +202,7 @@ def test_unknown_symbols(characters, words):
     with pytest.raises(UsageError, match=r"^text='é'") as error:
         model("é")
     assert "\n" not in str(error.value)
-    model = rnnlab.load(words)
+    model = load_text(words)
     assert "<unk>" in model.vocabulary.symbols
     assert np.array_equal(model("Anna §"), model("Anna <unk>"))
     with pytest.raises(UsageError, match="temperature=-1"):
@@ -209,6 +216,7 @@ def test_unknown_symbols(characters, words):
 
 def test_images_are_named(images):
     model = rnnlab.load(images)
+    assert isinstance(model, ImageClassifier)
     shown = made_images(30, 9)
     log_p = model(shown.pixels)
     assert log_p.shape == (30, 10)

@@ -6,6 +6,7 @@ import pytest
 
 from rnnlab import cells
 from rnnlab.errors import UsageError
+from rnnlab.layer import output_size
 from rnnlab.training import starts
 from rnnlab.training.starts import Population
 
@@ -16,7 +17,7 @@ def params(name, hidden=8, length=50):
 
 @pytest.mark.parametrize("name", [*starts.STARTS, *cells.CELLS])
 def test_every_name_is_a_cell(name):
-    assert starts.by_name(name, 6, 2).features_out == 6
+    assert output_size(starts.by_name(name, 6, 2)) == 6
 
 
 @pytest.mark.parametrize("name", ["tanh_identity", "irnn"])

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 
 from experiments.benchmark.candidate import Candidate, JaxCandidate
 from experiments.benchmark.problem import Apply, Problem
+from rnnlab.arrays import Params
 from rnnlab.combinators import Bidirectional, Stack
 from rnnlab.errors import UsageError
+from rnnlab.layer import Layer, output_size
 
 
 class Peer(abc.ABC):
@@ -68,7 +70,7 @@ class JaxPeer(Peer):
                 promotion="standard",
             )
 
-    def _convert_all(self, layer: Any, params: Any) -> Any:
+    def _convert_all(self, layer: Layer, params: Params) -> Any:
         if isinstance(layer, Stack):
             pairs = zip(layer.layers, params, strict=True)
             return tuple(self._convert_all(each, inner) for each, inner in pairs)
@@ -79,9 +81,11 @@ class JaxPeer(Peer):
             }
         return self.convert(layer, params)
 
-    def _build(self, layer: Any, features: int, problem: Problem, reverse: bool) -> Apply:
+    def _build(self, layer: Layer, features: int, problem: Problem, reverse: bool) -> Apply:
         if isinstance(layer, Stack):
-            widths = (features, *(each.features_out for each in layer.layers[:-1]))
+            widths = [features]
+            for each in layer.layers[:-1]:
+                widths.append(output_size(each) or widths[-1])
             parts = [
                 self._build(each, width, problem, reverse)
                 for each, width in zip(layer.layers, widths, strict=True)

@@ -18,6 +18,7 @@ from experiments.benchmark.peers.base import Peer
 from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS, Problem
 from experiments.benchmark.timing import Program, compile_jax
 from rnnlab import interop
+from rnnlab.cells import Elman, StandardCell
 from rnnlab.combinators import Bidirectional, Stack
 from rnnlab.errors import UsageError
 
@@ -129,8 +130,10 @@ def _module(torch: Any, problem: Problem) -> Any:
     layer = layer.layers[0] if isinstance(layer, Stack) else layer
     both = isinstance(layer, Bidirectional)
     cell = layer.forward if both else layer
-    kind = {"Elman": "RNN"}.get(type(cell).__name__, type(cell).__name__)
-    settings = {"nonlinearity": cell.activation} if kind == "RNN" else {}
+    assert isinstance(cell, StandardCell)
+    simple = isinstance(cell, Elman)
+    kind = "RNN" if simple else type(cell).__name__
+    settings = {"nonlinearity": cell.activation} if simple else {}
     return getattr(torch.nn, kind)(
         problem.shape.features, cell.hidden, num_layers=depth, bidirectional=both, **settings
     )

@@ -13,7 +13,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from rnnlab.data.tasks.base import Array, Batch, Task, full, integers
+from rnnlab.arrays import Key
+from rnnlab.data.tasks.base import Batch, Task, full, integers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Adding(Task):
         self.check(length)
         return 1 / 6
 
-    def _draw(self, key: Array, batch: int, length: int, dtype: jnp.dtype) -> Batch:
+    def _draw(self, key: Key, batch: int, length: int, dtype: jnp.dtype) -> Batch:
         key_numbers, key_first, key_second = jax.random.split(key, 3)
         numbers = jax.random.uniform(key_numbers, (length, batch), dtype)
         first = integers(key_first, (batch,), 0, length // 2)

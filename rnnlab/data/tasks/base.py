@@ -17,24 +17,23 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from rnnlab.arrays import Array, Float, Int, Key
 from rnnlab.errors import UsageError
-
-Array = jax.Array
 
 
 class Batch(NamedTuple):
     """`B` sequences of a task, time first.
 
     Attributes:
-        xs: inputs `[S, B, D]` for the `S = task.steps(length)` steps of a padded sequence.
-        targets: classes, int32 `[B]` where the last step answers and `[S, B]` where every step
+        xs: inputs `[steps, B, D]`, for the `task.steps(length)` steps of a padded sequence.
+        targets: classes, int32 `[B]` where the last step answers and `[steps, B]` where every step
             does; or numbers `[B]`.
         lengths: steps of each sequence, int32 `[B]`.
     """
 
-    xs: Array
-    targets: Array
-    lengths: Array
+    xs: Float[Array, "steps B D"]
+    targets: Int[Array, "*steps B"] | Float[Array, "B"]
+    lengths: Int[Array, "B"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +65,13 @@ class Task:
         """Whether every step answers, or only the last of each sequence."""
         return False
 
+    @property
+    def varied(self) -> bool:
+        """Whether the sequences of a batch differ in length."""
+        return False
+
     def steps(self, length: int) -> int:
-        """Steps S of a sequence with the parameter `length`, as the literature counts T."""
+        """Steps of a sequence with the parameter `length`, as the literature counts T."""
         self.check(length)
         return length
 
@@ -76,7 +80,7 @@ class Task:
         self.check(length)
         return math.log(self.classes)
 
-    def sample(self, key: Array, batch: int, length: int, dtype: DTypeLike = jnp.float32) -> Batch:
+    def sample(self, key: Key, batch: int, length: int, dtype: DTypeLike = jnp.float32) -> Batch:
         """Draws `batch` independent sequences; the same key gives the same ones.
 
         Args:
@@ -103,15 +107,15 @@ class Task:
                 f"{self.shortest}"
             )
 
-    def _draw(self, key: Array, batch: int, length: int, dtype: jnp.dtype) -> Batch:
+    def _draw(self, key: Key, batch: int, length: int, dtype: jnp.dtype) -> Batch:
         raise NotImplementedError
 
 
-def full(steps: int, batch: int) -> Array:
+def full(steps: int, batch: int) -> Int[Array, "B"]:
     """The lengths of sequences that all have `steps` steps, int32 `[B]`."""
     return jnp.full((batch,), steps, jnp.int32)
 
 
-def integers(key: Array, shape: tuple[int, ...], low: int, high: int) -> Array:
+def integers(key: Key, shape: tuple[int, ...], low: int, high: int) -> Int[Array, "..."]:
     """Independent uniform integers from `low` to `high - 1`, int32."""
     return jax.random.randint(key, shape, low, high, jnp.int32)

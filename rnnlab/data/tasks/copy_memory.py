@@ -13,7 +13,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from rnnlab.data.tasks.base import Array, Batch, Task, full, integers
+from rnnlab.arrays import Array, Key
+from rnnlab.data.tasks.base import Batch, Task, full, integers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ class CopyMemory(Task):
         """10 ln 8 / (T + 20), the mean over all steps."""
         return self.COUNT * math.log(self.SYMBOLS) / self.steps(length)
 
-    def _draw(self, key: Array, batch: int, length: int, dtype: jnp.dtype) -> Batch:
+    def _draw(self, key: Key, batch: int, length: int, dtype: jnp.dtype) -> Batch:
         symbols = integers(key, (self.COUNT, batch), 0, self.SYMBOLS)
         blank, delimiter = self.SYMBOLS, self.SYMBOLS + 1
 

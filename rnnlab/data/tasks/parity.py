@@ -15,7 +15,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from rnnlab.data.tasks.base import Array, Batch, Task, full, integers
+from rnnlab.arrays import Key
+from rnnlab.data.tasks.base import Batch, Task, full, integers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Parity(Task):
         """Whether the parity up to every step is asked for."""
         return self.running
 
-    def _draw(self, key: Array, batch: int, length: int, dtype: jnp.dtype) -> Batch:
+    def _draw(self, key: Key, batch: int, length: int, dtype: jnp.dtype) -> Batch:
         key_bits, key_lengths = jax.random.split(key)
         bits = integers(key_bits, (length, batch), 0, 2)
         lengths = full(length, batch)

@@ -16,7 +16,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from rnnlab.data.tasks.base import Array, Batch, Task, full, integers
+from rnnlab.arrays import Key
+from rnnlab.data.tasks.base import Batch, Task, full, integers
 from rnnlab.errors import UsageError
 
 #: Tenths of T where the interval of each symbol begins; it is one tenth long.
@@ -51,7 +52,7 @@ class TemporalOrder(Task):
         """The orders that are possible."""
         return 2**self.symbols
 
-    def _draw(self, key: Array, batch: int, length: int, dtype: jnp.dtype) -> Batch:
+    def _draw(self, key: Key, batch: int, length: int, dtype: jnp.dtype) -> Batch:
         key_distractors, key_symbols, *keys = jax.random.split(key, 2 + self.symbols)
         inputs = integers(key_distractors, (length, batch), 2, 6)
         chosen = integers(key_symbols, (self.symbols, batch), 0, 2)

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Literal, Var
 
-from rnnlab.arrays import Array
+from rnnlab.arrays import Array, Params
 from rnnlab.tracing import bind, read, shape_of
 
 #: Operations that may be applied to columns as they are, once their operands have equal shapes.
@@ -63,7 +63,7 @@ class Columns:
       outputs: the variables of the results.
     """
 
-    def __init__(self, function: Callable[..., Any], params: Any, *args: Any) -> None:
+    def __init__(self, function: Callable[..., Any], params: Params, *args: Any) -> None:
         with jax.disable_jit():  # so that jitted helpers such as the sigmoid are traced inline
             traced = jax.make_jaxpr(function)(params, *args)
         jaxpr = traced.jaxpr
@@ -97,7 +97,7 @@ class Columns:
         """The product that an equation is part of."""
         return next((p for p in self.products if eqn.outvars[0] in p.outs), None)
 
-    def fixed(self, params: Any) -> tuple[list[Array], list[Array]]:
+    def fixed(self, params: Params) -> tuple[list[Array], list[Array]]:
         """The weight `[m, n]` of each product and the constants, from the parameters."""
         env = dict(self._literals)
         env.update(zip(self._params, jax.tree.leaves(params), strict=True))
