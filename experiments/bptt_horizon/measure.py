@@ -18,7 +18,7 @@ from rnnlab.run.workdir import Workdir
 from rnnlab.training import populations
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.model import Reader
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 
 
 def measure(config: Config, workdir: Workdir) -> xr.Dataset:

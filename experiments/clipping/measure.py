@@ -15,7 +15,7 @@ from rnnlab.run.workdir import Workdir
 from rnnlab.training import log, model, populations
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 
 #: Variables `[step, seed]` of the result, and what evaluations call them.
 EVALUATED = {

@@ -20,8 +20,8 @@ from rnnlab.training import log
 from rnnlab.training.evaluators import Evaluator, Memory, TextEvaluator, Together, parts_of
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
 from rnnlab.training.loop import Outcome, train
-from rnnlab.training.step import Learner
 from rnnlab.training.summary import finite
+from rnnlab.training.update import Learner
 
 #: Parts of the validation split that are read side by side. The test split is read in one.
 PARTS = 20

@@ -29,7 +29,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 from rnnlab import hosts
 from rnnlab.arrays import Params
 from rnnlab.errors import RunError, UsageError
-from rnnlab.training.step import TrainState
+from rnnlab.training.update import TrainState
 
 #: Folder of a work directory.
 CHECKPOINTS = "checkpoints"

@@ -16,7 +16,7 @@ from rnnlab.arrays import Array, Params
 from rnnlab.data.images import Images, sequences
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 
 #: Images of an examination that are read at a time, which bounds its memory.
 READ = 100

@@ -19,7 +19,7 @@ from rnnlab.errors import UsageError
 from rnnlab.training.cross_entropy import cross_entropy
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 from rnnlab.unroll import step as stream_step
 
 

@@ -29,8 +29,8 @@ from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.log import Log
 from rnnlab.training.plan import Plan
 from rnnlab.training.signals import Deferred, deferred
-from rnnlab.training.step import Learner, TrainState
 from rnnlab.training.times import Times
+from rnnlab.training.update import Learner, TrainState
 
 
 class Outcome(NamedTuple):
@@ -176,7 +176,7 @@ class _Run:
                 self._ahead = self._take(self._step)
         batches = self._ahead
         with self._times.of("compile"):
-            program = self._programs.steps(count, self._state, batches)
+            program = self._programs.updates(count, self._state, batches)
         start = time.monotonic()
         self._state, metrics = program(self._state, batches)
         waited = self._look_ahead(stop, metrics)

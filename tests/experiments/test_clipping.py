@@ -23,7 +23,7 @@ from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, log, loop, populations
-from rnnlab.training.step import train_steps
+from rnnlab.training.update import updates
 from tests import quick
 from tests.experiments.settings import assert_recorded, trainings
 
@@ -215,7 +215,7 @@ def test_starts(start, deviation):
 def steps(method, count=30, **changes):
     config = dataclasses.replace(SMALL, hidden=8, **changes)
     learner = measuring.learner_of(config, "basic_tanh", 10, method)
-    return quick.jit(lambda s: train_steps(learner, count, s))(learner.start(jax.random.key(1)))
+    return quick.jit(lambda s: updates(learner, count, s))(learner.start(jax.random.key(1)))
 
 
 def test_clipping_bounds_the_update():

@@ -22,7 +22,7 @@ from rnnlab.run.workdir import open_workdir
 from rnnlab.training import checkpoints, devices, log, optimisers
 from rnnlab.training.loop import train
 from rnnlab.training.plan import Plan
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 from tests import quick
 from tests.training.measured import Measured
 
