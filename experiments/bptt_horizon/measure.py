@@ -120,7 +120,7 @@ class Trial:
         return train(
             self._workdir,
             self._learner(horizon),
-            training.plan(unit="sequences", units=training.batch * seeds),
+            training.plan(speed_unit="sequences", units_per_update=training.batch * seeds),
             populations.keys(seeds),
             evaluator=self._problem.evaluator(self._reader(self._problem.steps)),
             feed=self._problem.feed(),

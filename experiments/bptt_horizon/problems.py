@@ -146,7 +146,7 @@ class TextProblem:
     Attributes:
         corpus: the text.
         length: steps T of a window.
-        batch: places that are read side by side.
+        batch: rows that are read side by side.
     """
 
     corpus: Corpus

@@ -106,7 +106,7 @@ class Trial:
         return train(
             workdir,
             self._learner,
-            training.plan(unit="sequences", units=training.batch * seeds),
+            training.plan(speed_unit="sequences", units_per_update=training.batch * seeds),
             self._keys,
             evaluator=Together(
                 Solving(self._config, reader, task, length),

@@ -71,7 +71,7 @@ class Config:
         warmup=200,
         evaluate_every=0,
         checkpoint_every=200,
-        chunk=20,
+        dispatch=20,
     )
     #: Seed of all that is random.
     seed: int = 0
@@ -112,8 +112,8 @@ class Config:
             self.steps,
             evaluate_every=self.training.evaluate_every or self.epoch,
             best="error",
-            unit="images",
-            units=self.training.batch,
+            speed_unit="images",
+            units_per_update=self.training.batch,
         )
 
 

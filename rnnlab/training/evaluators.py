@@ -135,8 +135,8 @@ class TextEvaluator(Evaluator):
         name: of the number.
         model: the language model.
         codes: the text, integers `[N]`.
-        batch: parts of it that are read side by side.
-        steps: symbols of a part that are read at a time.
+        batch: rows of it that are read side by side.
+        steps: symbols of a row that are read at a time.
         population: whether parameters have a leading axis of members.
     """
 
@@ -180,8 +180,8 @@ class ImageEvaluator(Evaluator):
         return {"accuracy": result.accuracy, "loss": result.loss, "error": 1 - result.accuracy}
 
 
-def parts_of(codes: np.ndarray, length: int, count: int = 8) -> Array:
-    """Some parts of a text, evenly spaced, `[T, count]`, T at most `length`."""
+def rows_of(codes: np.ndarray, length: int, count: int = 8) -> Array:
+    """Some stretches of a text, evenly spaced, `[T, count]`, T at most `length`."""
     steps = min(length, len(codes))
     starts = np.linspace(0, len(codes) - steps, count).astype(int)
     return jnp.asarray(codes[starts + np.arange(steps)[:, None]])

@@ -39,7 +39,7 @@ SMALL: dict[str, Any] = {
     "sample_characters": 60,
     "evaluate_every": 20,
     "checkpoint_every": 10,
-    "chunk": 10,
+    "dispatch": 10,
 }
 WRITTEN = ("metrics.jsonl", "samples/000010.txt", "samples/000040.txt")
 

@@ -38,7 +38,7 @@ SMALL = clipping.Config(
     steps=40,
     evaluate_every=10,
     evaluation_batch=40,
-    chunk=5,
+    dispatch=5,
 )
 
 
@@ -97,7 +97,7 @@ def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
     assert data.length.values.tolist() == list(TINY.lengths)
     assert data.test_length.values.tolist() == list(TINY.test_lengths)
     for method, (learner, plan, keys) in zip(TINY.methods, made, strict=True):
-        assert (plan.steps, plan.chunk) == (TINY.steps, TINY.chunk)
+        assert (plan.steps, plan.dispatch) == (TINY.steps, TINY.dispatch)
         assert plan.evaluate_every == TINY.evaluate_every
         assert learner.batch == TINY.batch and len(keys) == TINY.seeds
         assert learner.clip.norm == (None if method == "sgd" else TINY.clip_norm)
@@ -283,7 +283,7 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
         ({"test_lengths": (0,)}, "length=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"steps": 0}, "steps=0"),
-        ({"chunk": 4}, "evaluate_every=10: must be a multiple of chunk=4"),
+        ({"dispatch": 4}, "evaluate_every=10: must be a multiple of dispatch=4"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"solved": 1.0}, "solved=1.0"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),

@@ -32,7 +32,7 @@ SMALL = changed(
     steps=20,
     evaluate_every=10,
     evaluation_batch=16,
-    chunk=10,
+    dispatch=10,
     strategy="autodiff",
 )
 
@@ -83,7 +83,7 @@ def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
     assert data.length.values.tolist() == list(TINY.lengths)
     assert data.test_length.values.tolist() == list(TINY.test_lengths)
     for learner, plan, keys in made:
-        assert (plan.steps, plan.chunk) == (training.steps, training.chunk)
+        assert (plan.steps, plan.dispatch) == (training.steps, training.dispatch)
         assert plan.evaluate_every == training.evaluate_every
         assert plan.checkpoint_every == training.checkpoint_every
         assert (learner.batch, learner.clip.norm) == (training.batch, training.clip_norm)
@@ -164,7 +164,7 @@ def test_seeds_that_diverge_are_a_result(tmp_path):
         ({"test_lengths": (0,)}, "length=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"steps": 0}, "steps=0"),
-        ({"chunk": 0}, "chunk=0"),
+        ({"dispatch": 0}, "dispatch=0"),
         ({"optimiser": "adm"}, "optimiser='adm'"),
         ({"schedule": "cos"}, "schedule='cos'"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),

@@ -35,7 +35,7 @@ SMALL: dict[str, Any] = {
     "strategy": "autodiff",
     "evaluate_every": 40,
     "checkpoint_every": 10,
-    "chunk": 10,
+    "dispatch": 10,
 }
 
 

@@ -41,7 +41,7 @@ devices.COMPILER_OPTIONS = quick.known_options()
 LEAVE = int(os.environ.get("TOY_LEAVE", "0"))
 
 def run(config, workdir):
-    plan = Plan(steps=12, chunk=2, evaluate_every=4, checkpoint_every=4, best="size")
+    plan = Plan(steps=12, dispatch=2, evaluate_every=4, checkpoint_every=4, best="size")
     adam = optimisers.optimiser("adam", 0.01)
 
     def evaluate(params, step):
