@@ -32,8 +32,8 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
                 jobs[f"{name}-{network}-{horizon}"] = partial(trial.trained, horizon)
             jobs[f"{name}-{network}-gradients"] = trial.gradients
 
-    def combine(parts: dict[str, xr.Dataset]) -> xr.Dataset:
-        data = xr.merge(parts.values(), join="outer", compat="no_conflicts")
+    def combine(partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
+        data = xr.merge(partial_results.values(), join="outer", compat="no_conflicts")
         networks = list(config.population.networks)
         return data.assign_coords(task=list(config.tasks), network=networks)
 

@@ -116,6 +116,8 @@ def measure_descents(config: Config, rule: str) -> xr.Dataset:
     )
 
 
-def combine(parts: dict[str, xr.Dataset]) -> xr.Dataset:
+def combine(partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
     """The surface, and the paths `[rule, start, update]`."""
-    return parts["surface"].merge(xr.concat([parts[rule] for rule in RULES], "rule"))
+    return partial_results["surface"].merge(
+        xr.concat([partial_results[rule] for rule in RULES], "rule")
+    )

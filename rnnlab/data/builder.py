@@ -110,14 +110,16 @@ class TextBuilder(Builder, skip_registration=True):
         yield 0, {"text": text}
 
 
-def load_text(
+def load_text_split(
     builder_cls: type[TextBuilder], data_dir: Folder, manual_dir: Folder, split: str
 ) -> str:
-    """A split of a text; arguments and errors as in `load`."""
-    return load(builder_cls, data_dir, manual_dir, split, lambda source: source[0]["text"].decode())
+    """A split of a text; arguments and errors as in `load_split`."""
+    return load_split(
+        builder_cls, data_dir, manual_dir, split, lambda source: source[0]["text"].decode()
+    )
 
 
-def load(
+def load_split(
     builder_cls: type[Builder],
     data_dir: Folder,
     manual_dir: Folder,
@@ -131,7 +133,7 @@ def load(
         data_dir: where TFDS keeps downloads and prepared data; its own default if None.
         manual_dir: a folder with the upstream files, or None.
         split: name of the split.
-        read: what to make of the split's data source, a sequence of examples.
+        read: turns the data source of the split, a sequence of examples, into the result.
 
     Raises:
         UsageError: `manual_dir` is not a folder.

@@ -18,7 +18,7 @@ from rnnlab.errors import RunError, UsageError
 Text = TypeVar("Text", str, list[str])
 
 SPLITS = ("train", "validation", "test")
-#: InputTexts that have a builder: its module in `rnnlab.data`, and its class.
+#: Corpora that have a builder: its module in `rnnlab.data`, and its class.
 NAMED = {
     "tiny_shakespeare": ("tiny_shakespeare", "TinyShakespeareText"),
     "penn_treebank": ("penn_treebank", "PennTreebankText"),
@@ -223,7 +223,7 @@ def _load_named(
             f"{name}: the package {error.name} is missing; install tensorflow-datasets "
             "and importlib_resources, or give the path of a text file instead"
         ) from error
-    return builder.load_text(builder_cls, data_dir, manual_dir, split)
+    return builder.load_text_split(builder_cls, data_dir, manual_dir, split)
 
 
 def _read_file(path: Path) -> str:

@@ -264,8 +264,8 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         measure(tmp_path / "w")
     monkeypatch.setattr(loop._Run, "_measure", original)
-    parts = [path.name for path in (tmp_path / "w/parts").iterdir()]
-    assert parts == ["smart_tanh-10-clip.nc"]
+    names = [path.name for path in (tmp_path / "w/partial").iterdir()]
+    assert names == ["smart_tanh-10-clip.nc"]
     xr.testing.assert_identical(measure(tmp_path / "w"), whole)
     name = "smart_tanh-10-clip_penalty"
     a, b = (root / name / "metrics.jsonl" for root in (folder, tmp_path / "w"))

@@ -132,7 +132,7 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         measure(tmp_path / "w")
     monkeypatch.setattr(loop._Run, "_measure", original)
-    assert [path.name for path in (tmp_path / "w/parts").iterdir()] == ["adding-4-additive.nc"]
+    assert [path.name for path in (tmp_path / "w/partial").iterdir()] == ["adding-4-additive.nc"]
     xr.testing.assert_identical(measure(tmp_path / "w"), whole)
     a, b = (root / "adding-4-gru/metrics.jsonl" for root in (folder, tmp_path / "w"))
     assert a.read_bytes() == b.read_bytes()
