@@ -21,7 +21,7 @@ from rnnlab.initializers import (
     Uniform,
     Zeros,
     by_name,
-    chrono_bias,
+    draw_chrono_bias,
     gate_blocks,
     rescale_to_radius,
     singular_values,
@@ -321,24 +321,24 @@ def test_measures_need_matrices(shape):
 
 
 def test_chrono_bias_is_the_log_of_a_uniform_time():
-    bias = np.asarray(chrono_bias(KEY, 4000, 101.0, jnp.float64))
+    bias = np.asarray(draw_chrono_bias(KEY, 4000, 101.0, jnp.float64))
     assert bias.shape == (4000,) and bias.min() >= 0 and bias.max() <= np.log(100)
     assert stats.kstest(np.exp(bias), stats.uniform(1, 99).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=lambda d: d.__name__)
 def test_chrono_bias_types_and_bits(dtype):
-    first = chrono_bias(KEY, 16, 50, dtype)
+    first = draw_chrono_bias(KEY, 16, 50, dtype)
     assert first.dtype == dtype
-    np.testing.assert_array_equal(first, chrono_bias(KEY, 16, 50, dtype))
+    np.testing.assert_array_equal(first, draw_chrono_bias(KEY, 16, 50, dtype))
 
 
 @pytest.mark.parametrize("t_max", [2, 1.0, -5, float("nan"), float("inf")])
 def test_chrono_bad_input(t_max):
     with pytest.raises(UsageError, match="t_max="):
-        chrono_bias(KEY, 4, t_max)
+        draw_chrono_bias(KEY, 4, t_max)
     with pytest.raises(UsageError, match="hidden=0"):
-        chrono_bias(KEY, 0, 100)
+        draw_chrono_bias(KEY, 0, 100)
 
 
 # --- names ---

@@ -75,7 +75,7 @@ def measure_surface(config: Config) -> xr.Dataset:
     """Loss and gradient norm `[height, w]`, at the points `b = wall(w) + height`.
 
     Heights are spaced as sinh, evenly near 0 and logarithmically beyond `THIN`, because no even
-    grid resolves the wall. They reach to the corners of the part of the plane that is drawn.
+    grid resolves the wall. They reach to the corners of the part of the plane that is plotted.
     """
     w = np.linspace(config.w_range[0], config.w_range[-1], config.points)
     corners = np.subtract.outer(config.b_range, cliff_wall(w, config.x_0))

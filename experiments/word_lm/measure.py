@@ -23,7 +23,7 @@ from rnnlab.training.loop import Outcome, train
 from rnnlab.training.summary import finite
 from rnnlab.training.update import Learner
 
-#: Parts of the validation split that are read side by side. The test split is read in one.
+#: Rows of the validation split that are read side by side. The test split is one row.
 ROWS = 20
 #: exp of more leaves float64.
 LARGEST_NATS = 709

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer
-from rnnlab.initializers.chrono import chrono_bias
+from rnnlab.initializers.chrono import draw_chrono_bias
 from rnnlab.initializers.constant import Constant, Zeros
 from rnnlab.initializers.distributions import Gaussian, Uniform, uniform_like
 from rnnlab.initializers.gate_blocks import GateBlocks, gate_blocks
@@ -53,7 +53,7 @@ __all__ = [
     "Uniform",
     "Zeros",
     "by_name",
-    "chrono_bias",
+    "draw_chrono_bias",
     "gate_blocks",
     "rescale_to_radius",
     "singular_values",

@@ -11,7 +11,9 @@ from rnnlab.errors import UsageError
 from rnnlab.initializers.base import draw_dtype
 
 
-def chrono_bias(key: Array, hidden: int, t_max: float, dtype: DTypeLike = jnp.float32) -> Array:
+def draw_chrono_bias(
+    key: Array, hidden: int, t_max: float, dtype: DTypeLike = jnp.float32
+) -> Array:
     """Returns forget-gate biases for memories of 1 to `t_max` steps: the chrono initialisation.
 
     b_f ~ log U(1, t_max - 1), and the input gate takes b_i = -b_f (Tallec & Ollivier 2018, "Can
