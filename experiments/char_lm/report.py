@@ -125,6 +125,6 @@ CAPTION = """\
     case; words that were cut off at the end of a sample do not count."""
 CELLS_TEXT = """\
     For each feature of the text the cell of the highest absolute correlation was chosen in the
-    first half of a stretch of the validation split. The picture and the correlation beside it are of
+    first half of a stretch of the validation text. The picture and the correlation beside it are of
     the second half. What a cell remembers is tanh(c) where it has a memory cell, and its output
     elsewhere."""

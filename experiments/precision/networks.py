@@ -11,7 +11,7 @@ from experiments.precision.schema import CONTROL
 from rnnlab import cells, initializers
 from rnnlab.arrays import Params, State
 from rnnlab.cells import Cell
-from rnnlab.initializers import Blocks, Orthogonal, Rescaled
+from rnnlab.initializers import GateBlocks, Orthogonal, Rescaled
 
 
 class Network(NamedTuple):
@@ -37,7 +37,7 @@ def draw_network(config: Config, network: str, radius: float, seed: int) -> Netw
     name, base = network, initializers.by_name(config.init)
     if network == CONTROL:
         name, base = "linear", Orthogonal()
-    draft = cells.by_name(name, config.hidden, wh_init=Rescaled(Blocks(base), radius))
+    draft = cells.by_name(name, config.hidden, wh_init=Rescaled(GateBlocks(base), radius))
     params = draft.init(keys[0], 1, jnp.float64)
     state = draft.initial_state((), jnp.float64)
     xs = jnp.zeros((config.lengths[-1], 1), jnp.float64)

@@ -3,7 +3,7 @@
 A recurrent network predicts the next word of the Penn Treebank, or of any text file with a sentence
 a line. It reads rows of the text in parallel, window after window with continuing state (truncated
 backpropagation through time). The default is the small network of Zaremba, Sutskever and Vinyals
-(2014), "Recurrent neural network regularization", with their numbers as they stand: the loss is the
+(2014), "Recurrent neural network regularization", with their numbers: the loss is the
 sum over the steps of a window, the mean over its rows. After each epoch the validation split is
 read, and the checkpoint with the lowest loss is tested once. Perplexity is exp(mean nats a word).
 
