@@ -50,7 +50,7 @@ def evaluator(config: Config, workdir: Workdir, corpus: Corpus, model: LanguageM
 def summarise(
     corpus: Corpus, model: LanguageModel, outcome: Outcome, params: Params
 ) -> dict[str, Any]:
-    """The run in a few numbers; this is where the test split is looked at.
+    """The run in a few numbers; the test split is evaluated only here.
 
     Args:
         corpus: the text.

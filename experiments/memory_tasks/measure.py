@@ -78,7 +78,7 @@ class Trial:
         )
 
     def measure(self, workdir: Workdir) -> xr.Dataset:
-        """Trains, and gives the evaluations and what follows from them."""
+        """Trains, and returns the evaluations and what follows from them."""
         outcome = self._train(workdir)
         steps, seeds = self._steps(), self._config.population.seeds
         loss, right = (

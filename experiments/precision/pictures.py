@@ -18,7 +18,7 @@ MARKERS: dict[str, dict[str, Any]] = {
     "float64 naive": {"marker": "o", "markersize": 7, "fillstyle": "none"},
     "float32 log-domain": {"marker": "+", "markersize": 6},
 }
-#: Errors are plotted between these; the lower one stands for no error at all.
+#: Errors are plotted between these; the lower one means no error at all.
 FLOOR, CEILING = 1e-17, 30.0
 #: Looks of the ways in which the chaotic networks are computed.
 ROUNDING_LOOKS: dict[str, dict[str, Any]] = {

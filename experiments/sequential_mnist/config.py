@@ -12,7 +12,7 @@ from rnnlab.run import checks
 from rnnlab.training import settings
 from rnnlab.training.plan import Plan
 
-#: Unless told, biases start for memories of this part of the sequence: our choice.
+#: Unless set, biases start for memories of this fraction of the sequence: our choice.
 CHRONO_PART = 8
 
 

@@ -131,7 +131,7 @@ def plot_adjoints(evaluated: list[dict[str, Any]]) -> Figure:
 
 INTRODUCTION = """\
     The network reads an image as a sequence, row by row or pixel by pixel, and names the digit from
-    its last output. The test images were looked at once, with the checkpoint that misread the
+    its last output. The test images were evaluated once, with the checkpoint that misread the
     fewest validation images."""
 CAPTION = "Losses are cross-entropies in nats for each image; the interval is Wilson's."
 CURVE_CAPTION = """\

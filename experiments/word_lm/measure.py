@@ -124,7 +124,7 @@ def read_curve(workdir: Workdir, epoch: int) -> Curve:
 def summarise(
     config: Config, corpus: Corpus, model: LanguageModel, curve: Curve, params: Params
 ) -> dict[str, Any]:
-    """The run in a few numbers; this is where the test split is looked at."""
+    """The run in a few numbers; the test split is evaluated only here."""
     best = int(np.argmin(curve.validation)) or len(curve.training)
     test = test_loss(corpus, model, params)
     words = corpus.vocabulary.decode(corpus.codes("test"))

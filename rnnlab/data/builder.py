@@ -151,7 +151,7 @@ def load_split(
     except Exception as error:  # each layer below has its own exceptions for a damaged file
         raise RunError(
             f"{builder_cls.TITLE}: the prepared data in data_dir={data_dir} cannot be read "
-            f"({_first_line(error)}); delete its folder {builder_cls.name}, it will be made again"
+            f"({_first_line(error)}); delete its folder {builder_cls.name} and rerun to prepare it again"
         ) from error
 
 
@@ -163,7 +163,9 @@ def _prepare(builder: Builder, manual_dir: Folder) -> None:
         config = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
         tfds.disable_progress_bar()
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints two lines of no use here
+            with contextlib.redirect_stdout(
+                io.StringIO()
+            ):  # TFDS prints two lines that nobody needs
                 builder.download_and_prepare(download_dir=downloads, download_config=config)
         except NonMatchingChecksumError as error:
             raise RunError(

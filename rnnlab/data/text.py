@@ -212,7 +212,7 @@ def _load_named(
     manual_dir: str | PathLike[str] | None,
     split: str,
 ) -> str:
-    # Imported here because it takes TFDS along, which costs half a second and may be absent.
+    # Imported here because it imports TFDS, which costs half a second and may be absent.
     module, builder_name = NAMED[name]
     try:
         from rnnlab.data import builder

@@ -104,7 +104,7 @@ def _run(
 
 
 def _workdir_to_ask(line: command_line.CommandLine, folder: pathlib.Path) -> pathlib.Path:
-    """The work directory of the model that is asked: the one given, or that of the same command.
+    """The work directory of the model to use: the one given, or that of the same command.
 
     Raises:
         UsageError: if there is none, or it belongs to another run than the command describes.

@@ -19,7 +19,7 @@ from rich.progress import Progress as RichProgress
 class Progress:
     """Progress of `total` steps, on standard error, for the length of a `with` block.
 
-    Within the block of another one it says nothing: the outer one is the run's.
+    Within the `with` statement of another one it prints nothing: the outer one is of the run.
 
     Args:
         title: what is being done.

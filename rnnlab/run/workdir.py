@@ -98,7 +98,7 @@ class Workdir:
             self._record("interrupted" if interrupted else "failed", message)
 
     def _record(self, state: str, message: str = "") -> None:
-        """Writes how the run stands to `status.json`."""
+        """Writes the status of the run to `status.json`."""
         self.status |= {"state": state, "message": message}
         if state != "running":
             self.status["ended"] = _now()
@@ -115,10 +115,10 @@ def open_workdir(
     *,
     preset: str | None = None,
 ) -> Iterator[Workdir]:
-    """Creates or reopens a work directory and holds it for the length of a `with` block.
+    """Creates or reopens a work directory and holds it for the duration of a `with` statement.
 
-    Leaving the block records `done`, unless `Workdir.end` was called in it; an exception records
-    `interrupted` (KeyboardInterrupt) or `failed` and goes on.
+    Leaving it records `done`, unless `Workdir.end` was called in it; an exception records
+    `interrupted` (KeyboardInterrupt) or `failed` and is raised again.
 
     Args:
         path: the folder; made with its parents if it does not exist.

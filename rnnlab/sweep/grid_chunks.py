@@ -82,7 +82,7 @@ def cut(grid: Grid, memory: float, input_texts: InputTexts) -> list[GridChunk]:
 
     Raises:
       UsageError: a text that does not fit the grid.
-      RunError: a text that cannot be had.
+      RunError: a text that cannot be loaded.
     """
     grid_chunks = []
     for number, program in enumerate(grid.programs()):

@@ -1,8 +1,8 @@
 """What a training run measures at its evaluations.
 
-An evaluator is called with parameters and gives numbers by name, which go to `metrics.jsonl`. Of a
-population it gets the parameters of all members, with a leading axis, and gives `[members]` of each
-number. `Together` joins several.
+An evaluator is called with parameters and returns numbers by name, which go to `metrics.jsonl`.
+Of a population it gets the parameters of all members, with a leading axis, and returns `[members]`
+of each number. `Together` joins several.
 """
 
 from __future__ import annotations

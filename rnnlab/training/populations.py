@@ -104,7 +104,7 @@ def series(
 
 
 def numbers(values: Sequence[float | None]) -> list[float]:
-    """A list read from JSON, where null stands for a number that is not finite."""
+    """A list read from JSON, where null is a number that is not finite."""
     return [np.nan if value is None else value for value in values]
 
 

@@ -113,7 +113,7 @@ def test_a_damaged_part_is_named(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         measure(tmp_path, jobs)
     (tmp_path / "w" / "partial" / "a.nc").write_bytes(b"damaged")
-    with pytest.raises(RunError, match=r"parts/a\.nc: is damaged"):
+    with pytest.raises(RunError, match=r"partial/a\.nc: is damaged"):
         measure(tmp_path, jobs)
 
 
@@ -165,7 +165,7 @@ def test_metrics_of_populations_in_folders(tmp_path):
         (tmp_path / "partial" / name / "metrics.jsonl").write_text(json.dumps(row) + "\n")
     frame = results.metrics(tmp_path)
     assert list(frame.columns) == ["training", "step", "group", "member", "loss", "rate"]
-    assert frame.training.tolist() == ["parts/adding"] * 2 + ["parts/copy"] * 2
+    assert frame.training.tolist() == ["partial/adding"] * 2 + ["partial/copy"] * 2
     assert frame.member.tolist() == [0, 1, 0, 1] and frame.rate.tolist() == [0.1] * 4
     assert frame.loss.isna().tolist() == [False, True, False, True]
 

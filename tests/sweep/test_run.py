@@ -279,7 +279,7 @@ def test_damaged_description_of_the_grid(finished):
 
 def test_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="file/below: Not a directory; mend it"):
+    with pytest.raises(RunError, match=r"file/below: Not a directory\. Fix this and rerun"):
         sweep.run(GRID, tmp_path / "file" / "below")
 
 
@@ -293,7 +293,9 @@ def test_full_disk_keeps_what_is_done(tmp_path, monkeypatch, in_chunks):
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match=r"points-.*\.npz: No space left on device; mend it"):
+    with pytest.raises(
+        RunError, match=r"points-.*\.npz: No space left on device\. Fix this and rerun"
+    ):
         sweep.run(GRID, tmp_path, memory=LITTLE)
     assert len(list(tmp_path.iterdir())) == 4
     monkeypatch.setattr(os, "fsync", real)
