@@ -151,7 +151,8 @@ def load_split(
     except Exception as error:  # each layer below has its own exceptions for a damaged file
         raise RunError(
             f"{builder_cls.TITLE}: the prepared data in data_dir={data_dir} cannot be read "
-            f"({_first_line(error)}); delete its folder {builder_cls.name} and rerun to prepare it again"
+            f"({_first_line(error)}); delete its folder {builder_cls.name} and rerun to make "
+            "it again"
         ) from error
 
 

@@ -127,7 +127,7 @@ class _Transposed(NamedTuple):
 
 
 def _segments(lengths: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """Cuts time into `(first time block, end time block, active lengths)`, from the end to the start.
+    """Cuts time into `(first time block, end, active lengths)`, from the end to the start.
 
     Of all ways to cut behind the end of a length, the one with the least time blocks times lengths.
     """

@@ -104,7 +104,7 @@ class TimeBlocks:
     def forward(
         self, keep: bool, shared: Params, own: Params, xs: Any, state: State, control: Control
     ) -> Any:
-        """Runs the time blocks; returns the final state, the outputs, and what `keep` asks to keep."""
+        """Runs the time blocks; returns final state, outputs, and what `keep` asks to keep."""
         weights = self.weights(shared)
         each, tiled = self.own_columns(own)
 
