@@ -72,7 +72,7 @@ def by_first(make: Callable[[], bytes]) -> bytes:
 
 @contextlib.contextmanager
 def failing_together() -> Iterator[None]:
-    """If the `with` block fails on one host it fails on all, which would wait for that one."""
+    """If the `with` statement fails on one host it fails on all, which would wait for that one."""
     error: Exception | None = None
     try:
         yield

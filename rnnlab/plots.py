@@ -56,7 +56,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Makes figures in the project's style, for the length of a `with` block."""
+    """Makes figures in the project's style, within a `with` statement."""
     with matplotlib.rc_context(_STYLE):
         yield
 

@@ -17,7 +17,7 @@ from rich.progress import Progress as RichProgress
 
 
 class Progress:
-    """Progress of `total` steps, on standard error, for the length of a `with` block.
+    """Progress of `total` units of work, on standard error, within a `with` statement.
 
     Within the `with` statement of another one it prints nothing: the outer one is of the run.
 

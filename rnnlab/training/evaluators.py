@@ -42,25 +42,25 @@ class Evaluator(abc.ABC):
 
 
 class Together(Evaluator):
-    """What several evaluators measure; training ends early where one of them says so.
+    """What several evaluators measure; one of them may end training early.
 
     Args:
-        *parts: the evaluators, whose names differ.
+        *evaluators: the evaluators, whose names differ.
     """
 
-    def __init__(self, *parts: Evaluator):
-        self._parts = parts
+    def __init__(self, *evaluators: Evaluator):
+        self._evaluators = evaluators
 
     def __call__(self, params: Params, step: int) -> dict[str, Any]:
-        """The numbers of all parts."""
+        """The numbers of all evaluators."""
         numbers: dict[str, Any] = {}
-        for part in self._parts:
-            numbers |= part(params, step)
+        for evaluator in self._evaluators:
+            numbers |= evaluator(params, step)
         return numbers
 
     def finished(self, values: Mapping[str, Any]) -> bool:
-        """Whether one of the parts says so."""
-        return any(part.finished(values) for part in self._parts)
+        """Whether one of the evaluators ends training."""
+        return any(evaluator.finished(values) for evaluator in self._evaluators)
 
 
 class Memory(Evaluator):

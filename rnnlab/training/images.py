@@ -122,20 +122,20 @@ class Examination:
 def log_probabilities(model: ImageModel, params: Params, pixels: np.ndarray) -> np.ndarray:
     """Log-probabilities of the classes of images `[N, S, S]`, float64 `[N, classes]`.
 
-    Images are read in parts of equal size.
+    Images are read in batches of equal size.
     """
     count = len(pixels)
-    parts = -(-count // READ)
-    size = -(-count // max(parts, 1))
-    room = np.zeros((parts * size, *pixels.shape[1:]), np.uint8)
+    batches = -(-count // READ)
+    size = -(-count // max(batches, 1))
+    room = np.zeros((batches * size, *pixels.shape[1:]), np.uint8)
     room[:count] = pixels
-    logits = _read(model, params, room.reshape(parts, size, *pixels.shape[1:]))
+    logits = _read(model, params, room.reshape(batches, size, *pixels.shape[1:]))
     logits = np.asarray(logits, np.float64).reshape(-1, model.reader.outputs)[:count]
     largest = logits.max(axis=1, keepdims=True)
     return logits - (largest + np.log(np.exp(logits - largest).sum(axis=1, keepdims=True)))
 
 
 @partial(jax.jit, static_argnums=0)
-def _read(model: ImageModel, params: Params, parts: Any) -> Array:
-    """The logits `[parts, N, classes]` of images `[parts, N, S, S]`, part after part."""
-    return jax.lax.map(partial(model.logits, params), parts)
+def _read(model: ImageModel, params: Params, batches: Any) -> Array:
+    """The logits `[batches, N, classes]` of images `[batches, N, S, S]`, one after the other."""
+    return jax.lax.map(partial(model.logits, params), batches)

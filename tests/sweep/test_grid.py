@@ -47,7 +47,7 @@ def test_axes_may_be_lists_and_arrays():
 
 
 def test_lengths_are_measured_in_ascending_order():
-    assert Grid(lengths=(100, 10, 1000)).steps == (10, 100, 1000)
+    assert Grid(lengths=(100, 10, 1000)).sorted_lengths == (10, 100, 1000)
 
 
 def test_programs_and_points():

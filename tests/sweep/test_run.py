@@ -215,7 +215,9 @@ class TestHosts:
         with pytest.raises(OSError), there.telling_hosts():
             raise OSError("the disk is on fire")
         self.be(0, monkeypatch)
-        with pytest.raises(RunError, match=r"^host-1 has failed \(the disk is on fire\); what is"):
+        with pytest.raises(
+            RunError, match=r"^host-1 has failed \(the disk is on fire\)\. Fix this"
+        ):
             here.wait(grid_chunk, GRID)
 
     def test_failure_of_an_earlier_run_is_forgotten(self, tmp_path, monkeypatch, in_chunks):
