@@ -115,7 +115,7 @@ def optimiser(name: str, learning_rate: float | optax.Schedule) -> optax.Gradien
 
 
 def rate_of(opt_state: Any) -> Array | None:
-    """The learning rate `[]` of the last update; None of an optimiser that is not of `optimiser`."""
+    """The learning rate `[]` of the last update; None if `optimiser` did not make the optimiser."""
     return getattr(opt_state, "hyperparams", {}).get("learning_rate")
 
 
