@@ -1,4 +1,4 @@
-"""The two ways in which a request can end badly, each told in one line."""
+"""The two kinds of failure of a request, each reported in one line."""
 
 
 class UsageError(ValueError):

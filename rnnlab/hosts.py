@@ -1,7 +1,7 @@
 """Several hosts that train as one, after `jax.distributed.initialize`.
 
 All hosts run the same program and come to the same calls in the same order. The first one keeps the
-work directory, and tells the others what it read there.
+work directory, and sends the others what it read there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def first() -> bool:
 
 
 def told(contents: bytes) -> bytes:
-    """What the first host gives; the others' own is not looked at."""
+    """The bytes of the first host, on every host."""
     if not several():
         return contents
     length = int(multihost_utils.broadcast_one_to_all(np.uint32(len(contents))))
@@ -72,7 +72,7 @@ def by_first(make: Callable[[], bytes]) -> bytes:
 
 @contextlib.contextmanager
 def failing_together() -> Iterator[None]:
-    """Where the block fails on one host it ends on all, which would wait for that one."""
+    """If the `with` statement fails on one host it fails on all, which would wait for that one."""
     error: Exception | None = None
     try:
         yield
@@ -82,4 +82,4 @@ def failing_together() -> Iterator[None]:
     if error is not None:
         raise error
     if failed:
-        raise RunError("another host could not begin; it says why")
+        raise RunError("another host could not start; see its message")

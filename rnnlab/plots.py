@@ -56,7 +56,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Makes figures in the project's style, for the length of a `with` block."""
+    """Makes figures in the project's style, within a `with` statement."""
     with matplotlib.rc_context(_STYLE):
         yield
 
@@ -171,7 +171,7 @@ def add_colorbar(mesh: QuadMesh, axes: Axes | np.ndarray, label: str) -> None:
 
     Args:
         mesh: what `phase_diagram` returned.
-        axes: the axes beside which it stands.
+        axes: the axes beside which it is placed.
         label: of the colour bar.
     """
     beyond = np.ma.max(np.ma.abs(np.ma.asarray(mesh.get_array()))) > (mesh.norm.vmax or 0.0)

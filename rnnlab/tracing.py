@@ -1,6 +1,6 @@
-"""A cell's step taken apart, by tracing it once.
+"""The step of a cell divided into its products and the rest, by tracing it once.
 
-A cell is one function, `step(params, x, state) -> (state, y)`. Its trace tells of every variable
+A cell is one function, `step(params, x, state) -> (state, y)`. Its trace says for every variable
 whether it depends on the state, else on the input, else on the parameters alone, and so sorts the
 operations:
 
@@ -146,8 +146,8 @@ class TracedStep:
         """The whole step, with the result of every product changed.
 
         Args:
-          change: maps the place of a product in `[*outer, *inner]` and its result to what the step
-            goes on with.
+          change: maps the index of a product in `[*outer, *inner]` and its result to what the step
+            uses instead.
           params: the parameters.
           x: the input.
           state: the state.

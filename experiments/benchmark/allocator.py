@@ -2,7 +2,7 @@
 
 glibc gives large buffers back to the kernel when they are freed, and each new one is then paid for
 page by page. `hugepages` keeps them, in pages of 2 MiB where the kernel allows that on request. The
-setting has to stand before the process starts, so that it starts itself again under it.
+setting must be made before a process starts, so the benchmark starts itself again with it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _VARIABLE = "GLIBC_TUNABLES"
 
 
 def require(setting: str) -> None:
-    """Goes on where the process has that allocator, else starts the same command again under it.
+    """Returns if the process has that allocator, else starts the same command again with it.
 
     Raises:
       UsageError: there is no glibc of at least 2.35, or it did not take the setting.

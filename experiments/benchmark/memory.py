@@ -60,7 +60,7 @@ def measure(cell_name: str, strategy: str, length: int) -> dict[str, float]:
 def peak_memory() -> float:
     """Largest resident memory of this process so far, in MiB.
 
-    Linux starts `ru_maxrss` of a process with that of the one that started it, `VmHWM` afresh.
+    On Linux a process inherits `ru_maxrss` from the one that started it, but not `VmHWM`.
     """
     status = pathlib.Path("/proc/self/status")
     if status.exists():

@@ -49,7 +49,7 @@ def with_speedup(rows: Rows) -> Rows:
 def summary(rows: Rows) -> Rows:
     """For each layer the smallest ratio over shapes and passes, of our best and of `auto`.
 
-    Over the shapes with B = 1 or H ≤ 64 stands apart from that over the shapes with H ≥ 128.
+    Shapes with B = 1 or H ≤ 64 are kept apart from those with H ≥ 128.
     """
     table = []
     for layer in dict.fromkeys(row["layer"] for row in rows):

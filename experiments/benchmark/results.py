@@ -15,7 +15,7 @@ MEDIAN, LOW, HIGH = "median (ms)", "lower quartile (ms)", "upper quartile (ms)"
 FIRST, MEMORY = "first (s)", "temporaries (MiB)"
 VERSUS_JAX, VERSUS_TORCH, VERSUS_PLAIN = "× best JAX peer", "× PyTorch", "× autodiff"
 
-#: Titles of tables from which pictures are drawn.
+#: Titles of tables from which figures are plotted.
 LAYERS = "Layers"
 SCALING = "Scaling of the gradient, around {base}, float32"
 

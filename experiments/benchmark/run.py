@@ -23,6 +23,6 @@ def run(config: Config, workdir: Workdir) -> Status:
             results.add(found)
             report.show(found)
             report.write(workdir, results, pictures)
-        pictures += report.draw(suite, config, results, workdir)
+        pictures += report.plot(suite, config, results, workdir)
         report.write(workdir, results, pictures)
     return "done"

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 
 
 class Comparison(NamedTuple):

@@ -18,7 +18,7 @@ from rnnlab.run.workdir import Workdir
 from rnnlab.training import populations
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.model import Reader
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 
 
 def measure(config: Config, workdir: Workdir) -> xr.Dataset:
@@ -32,8 +32,8 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
                 jobs[f"{name}-{network}-{horizon}"] = partial(trial.trained, horizon)
             jobs[f"{name}-{network}-gradients"] = trial.gradients
 
-    def combine(parts: dict[str, xr.Dataset]) -> xr.Dataset:
-        data = xr.merge(parts.values(), join="outer", compat="no_conflicts")
+    def combine(partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
+        data = xr.merge(partial_results.values(), join="outer", compat="no_conflicts")
         networks = list(config.population.networks)
         return data.assign_coords(task=list(config.tasks), network=networks)
 
@@ -120,7 +120,7 @@ class Trial:
         return train(
             self._workdir,
             self._learner(horizon),
-            training.plan(unit="sequences", units=training.batch * seeds),
+            training.plan(speed_unit="sequences", units_per_update=training.batch * seeds),
             populations.keys(seeds),
             evaluator=self._problem.evaluator(self._reader(self._problem.steps)),
             feed=self._problem.feed(),

@@ -22,7 +22,7 @@ from rnnlab.training.language import LanguageModel, language_learner
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.starts import Population
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 
 #: Seed of the sequences on which tasks are evaluated; those of networks are 0, 1, ...
 EVALUATION_SEED = 1_000_000
@@ -146,7 +146,7 @@ class TextProblem:
     Attributes:
         corpus: the text.
         length: steps T of a window.
-        batch: places that are read side by side.
+        batch: rows that are read side by side.
     """
 
     corpus: Corpus

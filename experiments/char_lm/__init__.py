@@ -1,11 +1,11 @@
 """What does a character model learn of a text, and when: quotes, then short words, then names?
 
 A recurrent network predicts the next character of Tiny Shakespeare or of any text file (Karpathy
-2015, "The unreasonable effectiveness of recurrent neural networks"). It reads the text in parallel
-places, window after window with continuing state (truncated backpropagation through time). Measured
-are nats per character on the validation split and the share of generated words that exist in the
-corpus; the checkpoint with the best validation loss is tested once. Pictures show single cells that
-follow quotes or the position in the line (Karpathy, Johnson and Fei-Fei 2015).
+2015, "The unreasonable effectiveness of recurrent neural networks"). It reads rows of the text in
+parallel, window after window with continuing state (truncated backpropagation through time). It
+measures nats per character on the validation split and the share of generated words that exist in
+the corpus; the checkpoint with the best validation loss is tested once. Pictures show single cells
+that follow quotes or the position in the line (Karpathy, Johnson and Fei-Fei 2015).
 
 Command: python run.py --experiment=char_lm
 Two layers of 384 units with dropout: --preset=large

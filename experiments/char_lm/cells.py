@@ -1,4 +1,4 @@
-"""Single cells of a character model that follow quotes, lines or words: found, checked and drawn.
+"""Single cells of a character model that follow quotes, lines or words: found, checked and plotted.
 
 After A. Karpathy, J. Johnson and L. Fei-Fei, "Visualizing and understanding recurrent networks"
 (2015), section 4.2. What a cell remembers is tanh(c) in the LSTM family and h elsewhere.
@@ -116,7 +116,7 @@ def _correlations(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return targets @ values / np.where(scale > 0, scale, 1)
 
 
-def draw(text: str, found: list[Follower]) -> Figure:
+def plot(text: str, found: list[Follower]) -> Figure:
     """The text in the colours of each follower's memory; `text` is the second half."""
     rows = max(len(found), 1)
     figure, axes = plots.subplots(rows, 1, width=9, height=2.1 * rows)

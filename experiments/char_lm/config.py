@@ -60,8 +60,8 @@ class Config:
         return training.plan(
             evaluate_at=tuple(step for step in self.samples if step <= training.steps),
             best="validation",
-            unit="characters",
-            units=training.batch * training.length,
+            speed_unit="characters",
+            units_per_update=training.batch * training.length,
         )
 
 

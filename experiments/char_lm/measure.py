@@ -14,7 +14,7 @@ from rnnlab.data.corpus import Corpus
 from rnnlab.data.pipelines import Feed, stream
 from rnnlab.data.spelling import known_share, spelled_words
 from rnnlab.run.workdir import Workdir
-from rnnlab.training.evaluators import Evaluator, Memory, TextEvaluator, Together, parts_of
+from rnnlab.training.evaluators import Evaluator, Memory, TextEvaluator, Together, rows_of
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.summary import finite
@@ -39,7 +39,7 @@ def fit(config: Config, workdir: Workdir, corpus: Corpus, model: LanguageModel) 
 def evaluator(config: Config, workdir: Workdir, corpus: Corpus, model: LanguageModel) -> Evaluator:
     """Measures validation loss, generated words, matrices and adjoints; keeps generated texts."""
     validation = corpus.codes("validation")
-    read = parts_of(validation, config.training.length)
+    read = rows_of(validation, config.training.length)
     return Together(
         TextEvaluator("validation", model, validation),
         Samples(config, workdir, corpus, model),
@@ -50,7 +50,7 @@ def evaluator(config: Config, workdir: Workdir, corpus: Corpus, model: LanguageM
 def summarise(
     corpus: Corpus, model: LanguageModel, outcome: Outcome, params: Params
 ) -> dict[str, Any]:
-    """The run in a few numbers; this is where the test split is looked at.
+    """The run in a few numbers; the test split is evaluated only here.
 
     Args:
         corpus: the text.

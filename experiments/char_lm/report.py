@@ -41,9 +41,9 @@ def write(
     layers = cells.memories(model, params, corpus.vocabulary.read(text))
     found = cells.followers(text, layers)
     with plots.style():
-        plots.save(draw_curve(workdir, summary), workdir.path(CURVE))
+        plots.save(plot_curve(workdir, summary), workdir.path(CURVE))
         if found:
-            plots.save(cells.draw(text[len(text) // 2 :], found), workdir.path(CELLS))
+            plots.save(cells.plot(text[len(text) // 2 :], found), workdir.path(CELLS))
     page = Report("What does a character model learn of a text, and when?")
     page.text(INTRODUCTION)
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
@@ -60,7 +60,7 @@ def write(
     page.write(workdir.path("report.html"))
 
 
-def draw_curve(workdir: Workdir, summary: dict[str, Any]) -> Figure:
+def plot_curve(workdir: Workdir, summary: dict[str, Any]) -> Figure:
     """Losses, and words that exist, against steps."""
     rows = workdir.path(log.METRICS).read_text(encoding="utf-8")
     trained, evaluated = log.read(rows, "train"), log.read(rows, "evaluation")
@@ -117,14 +117,14 @@ def _add_cells(page: Report, workdir: Workdir, found: list[Follower]) -> None:
 INTRODUCTION = """\
     The network reads a text character by character and predicts the next one. Training sees the
     first 90 % of the text. The loss is the mean cross-entropy of a split in nats for each
-    character: every character but the first is predicted once, from all before it in its part of
-    the split (16 parts are read side by side). The test split was looked at once, with the
+    character: every character but the first is predicted once, from all before it in its row of
+    the split (16 rows are read side by side). The test split was evaluated once, with the
     checkpoint of the lowest validation loss."""
 CAPTION = """\
     Losses in nats per character. A word exists if it occurs in the training text, in whatever
     case; words that were cut off at the end of a sample do not count."""
 CELLS_TEXT = """\
     For each feature of the text the cell of the highest absolute correlation was chosen in the
-    first half of a part of the validation split. The picture and the correlation beside it are of
+    first half of a stretch of the validation text. The picture and the correlation beside it are of
     the second half. What a cell remembers is tanh(c) where it has a memory cell, and its output
     elsewhere."""

@@ -10,7 +10,7 @@ where it is longer (their Algorithm 1, here `optax.clip_by_global_norm`). Not st
 chosen here: the part of the (w, b) plane, the start, the learning rate, the threshold. Clipping
 each component by itself (`optax.clip`) is the common alternative.
 
-Where the wall stands follows from the map (`rnnlab.gradients.theory.cliff`). On the line
+The place of the wall follows from the map (`rnnlab.gradients.theory.cliff`). On the line
 b = x_0 - w σ(x_0) the unit starts in a fixed point, of slope μ = w σ'(x_0). Where μ > 1 that point
 is unstable: above the line x_T rises to the upper stable state, below it falls to the lower one,
 and on it, exactly,

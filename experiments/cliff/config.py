@@ -12,7 +12,7 @@ from rnnlab.run import checks
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The network, the part of the plane that is drawn, and the descent."""
+    """The network, the part of the plane that is plotted, and the descent."""
 
     #: Steps T of the network, at least 1.
     length: int = 50
@@ -20,13 +20,13 @@ class Config:
     x_0: float = 0.5
     #: What σ(x_T) should be, between 0 and 1.
     target: float = 0.7
-    #: Least and largest w that are drawn.
+    #: Least and largest w that are plotted.
     w_range: tuple[float, ...] = (4.2, 5.5)
-    #: Least and largest b that are drawn.
+    #: Least and largest b that are plotted.
     b_range: tuple[float, ...] = (-2.95, -2.05)
     #: Points of the surface in w and in height over the wall, at least 21.
     points: int = 301
-    #: Where the descents start, (w, b), within the part that is drawn.
+    #: Where the descents start, (w, b), within the part that is plotted.
     start: tuple[float, ...] = (5.2, -2.6)
     #: Learning rate of the gradient descent, above 0.
     learning_rate: float = 0.05
@@ -56,7 +56,7 @@ class Config:
             raise UsageError(f"start={self.start}: must be w,b within w_range and b_range")
 
     def shows(self, w: ArrayLike, b: ArrayLike) -> NDArray[np.bool_]:
-        """Whether (w, b) lies in the part of the plane that is drawn; arrays broadcast."""
+        """Whether (w, b) lies in the part of the plane that is plotted; arrays broadcast."""
         w, b = np.asarray(w), np.asarray(b)
         in_w = (self.w_range[0] <= w) & (w <= self.w_range[1])
         return in_w & (self.b_range[0] <= b) & (b <= self.b_range[1])

@@ -75,7 +75,7 @@ def measure_surface(config: Config) -> xr.Dataset:
     """Loss and gradient norm `[height, w]`, at the points `b = wall(w) + height`.
 
     Heights are spaced as sinh, evenly near 0 and logarithmically beyond `THIN`, because no even
-    grid resolves the wall. They reach to the corners of the part of the plane that is drawn.
+    grid resolves the wall. They reach to the corners of the part of the plane that is plotted.
     """
     w = np.linspace(config.w_range[0], config.w_range[-1], config.points)
     corners = np.subtract.outer(config.b_range, cliff_wall(w, config.x_0))
@@ -116,6 +116,8 @@ def measure_descents(config: Config, rule: str) -> xr.Dataset:
     )
 
 
-def combine(parts: dict[str, xr.Dataset]) -> xr.Dataset:
+def combine(partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
     """The surface, and the paths `[rule, start, update]`."""
-    return parts["surface"].merge(xr.concat([parts[rule] for rule in RULES], "rule"))
+    return partial_results["surface"].merge(
+        xr.concat([partial_results[rule] for rule in RULES], "rule")
+    )

@@ -26,14 +26,14 @@ LEVELS = (0.003, 0.01, 0.03)
 REACH = 0.2
 
 
-def draw_cliff(config: Config, data: xr.Dataset) -> Figure:
+def plot_cliff(config: Config, data: xr.Dataset) -> Figure:
     """The surface in perspective, and from above, with the three paths."""
     figure, axes = plots.subplots(1, 2, width=11, height=4.9, width_ratios=(1, 1.1))
     place = axes[0, 0].get_subplotspec()
     axes[0, 0].remove()
-    _draw_perspective(config, data, figure.add_subplot(place, projection="3d"))
+    _plot_perspective(config, data, figure.add_subplot(place, projection="3d"))
     ax = axes[0, 1]
-    plots.add_colorbar(_draw_loss(data, "b", ax), ax, "loss E")
+    plots.add_colorbar(_plot_loss(data, "b", ax), ax, "loss E")
     w = data.w.broadcast_like(data.loss)
     ax.contour(w, data.b, data.loss, LEVELS, colors="#555555", linewidths=0.7)
     for layer, rule in enumerate(RULES):
@@ -50,15 +50,15 @@ def draw_cliff(config: Config, data: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_loss(data: xr.Dataset, vertical: str, ax: Axes) -> QuadMesh:
+def _plot_loss(data: xr.Dataset, vertical: str, ax: Axes) -> QuadMesh:
     """The loss from above, over `vertical`, which is "b" or "height"."""
     few = data.isel(w=slice(None, None, 4))
     w, y = (few[name].broadcast_like(few.loss) for name in ("w", vertical))
     return ax.pcolormesh(w, y, few.loss, shading="gouraud", rasterized=True, **LOSS_COLORS)
 
 
-def _draw_perspective(config: Config, data: xr.Dataset, ax: Any) -> None:
-    """The loss as a height. Paths are drawn as points, because lines would cover the wall."""
+def _plot_perspective(config: Config, data: xr.Dataset, ax: Any) -> None:
+    """The loss as a height. Paths are plotted as points, because lines would cover the wall."""
     few = data.sel(height=slice(-REACH, REACH)).isel(w=slice(None, None, 4))
     w = np.broadcast_to(few.w, few.b.shape)
     ax.computed_zorder = False  # else the surface hides the points that lie on it
@@ -100,13 +100,13 @@ def _label_exit(config: Config, path: xr.Dataset, ax: Axes) -> None:
     )
 
 
-def draw_descents(config: Config, data: xr.Dataset) -> Figure:
+def plot_descents(config: Config, data: xr.Dataset) -> Figure:
     """For each rule: its path over the wall, and the loss along all paths."""
     figure, axes = plots.subplots(2, 3, width=11, height=6, sharey="row")
     for above, below, rule in zip(*axes, RULES, strict=True):
         paths = data.sel(rule=rule)
         w, height = paths.path_w[0], paths.path_b[0] - cliff_wall(paths.path_w[0], config.x_0)
-        _draw_loss(data, "height", above)
+        _plot_loss(data, "height", above)
         above.plot(w, height, color=COLORS[rule], linewidth=0.5)
         points = above.scatter(w, height, c=w.update, s=8, cmap="plasma", zorder=3)
         above.plot(w[0], height[0], "o", color="black", markerfacecolor="white", label="start")
@@ -124,7 +124,7 @@ def draw_descents(config: Config, data: xr.Dataset) -> Figure:
     return figure
 
 
-def draw_gradients(config: Config, data: xr.Dataset) -> Figure:
+def plot_gradients(config: Config, data: xr.Dataset) -> Figure:
     """The norm of the gradient across the wall, and along it with what theory says."""
     figure, axes = plots.subplots(1, 2, width=10, height=4)
     ax = axes[0, 0]

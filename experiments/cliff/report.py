@@ -3,7 +3,7 @@
 import xarray as xr
 
 from experiments.cliff.config import Config
-from experiments.cliff.pictures import LEVELS, REACH, draw_cliff, draw_descents, draw_gradients
+from experiments.cliff.pictures import LEVELS, REACH, plot_cliff, plot_descents, plot_gradients
 from experiments.cliff.schema import THIN
 from experiments.cliff.tables import table_of_neighbours, table_of_paths
 from rnnlab import plots
@@ -15,9 +15,9 @@ from rnnlab.run.workdir import Workdir
 def write(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
     """Writes pictures and report, and prints the tables."""
     with plots.style():
-        plots.save(draw_cliff(config, data), workdir.path("cliff.png"))
-        plots.save(draw_descents(config, data), workdir.path("descents.png"))
-        plots.save(draw_gradients(config, data), workdir.path("gradients.png"))
+        plots.save(plot_cliff(config, data), workdir.path("cliff.png"))
+        plots.save(plot_descents(config, data), workdir.path("descents.png"))
+        plots.save(plot_gradients(config, data), workdir.path("gradients.png"))
     write_report(config, workdir, data)
     print_table(table_of_paths(data), title=path_title(config))
     print_table(table_of_neighbours(data), title=neighbour_title(config))

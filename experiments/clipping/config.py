@@ -43,14 +43,14 @@ class Config:
     steps: int = 40000
     #: A network has solved the task when a smaller share of fresh sequences is answered wrongly.
     solved: float = 0.01
-    #: Training steps between evaluations, a multiple of chunk.
+    #: Training steps between evaluations, a multiple of `dispatch`.
     evaluate_every: int = 1000
     #: Fresh sequences that decide whether a network has solved the task.
     evaluation_batch: int = 10000
     #: Lengths at which networks are tested after training; empty for none.
     test_lengths: tuple[int, ...] = ()
     #: Training steps of a dispatch, and of a point in the curves.
-    chunk: int = 250
+    dispatch: int = 250
 
     def __post_init__(self) -> None:
         """Checks every field."""
@@ -67,9 +67,10 @@ class Config:
         self._check_used("clip_norm", "clip", "clip_penalty")
         self._check_used("penalty", "clip_penalty")
         self.plan()
-        if self.evaluate_every % self.chunk:
+        if self.evaluate_every % self.dispatch:
             raise UsageError(
-                f"evaluate_every={self.evaluate_every}: must be a multiple of chunk={self.chunk}"
+                f"evaluate_every={self.evaluate_every}: must be a multiple of "
+                f"dispatch={self.dispatch}"
             )
         self.optimiser()
 
@@ -86,11 +87,11 @@ class Config:
         """How long each training is."""
         return Plan(
             steps=self.steps,
-            chunk=self.chunk,
+            dispatch=self.dispatch,
             evaluate_every=self.evaluate_every,
             checkpoint_every=max(self.evaluate_every, 1) * 2,
-            unit="sequences",
-            units=self.batch * self.seeds,
+            speed_unit="sequences",
+            units_per_update=self.batch * self.seeds,
         )
 
     def optimiser(self) -> optax.GradientTransformation:
@@ -110,6 +111,6 @@ PRESETS = {
         evaluate_every=250,
         evaluation_batch=1000,
         test_lengths=(20,),
-        chunk=125,
+        dispatch=125,
     ),
 }

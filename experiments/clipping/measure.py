@@ -15,7 +15,7 @@ from rnnlab.run.workdir import Workdir
 from rnnlab.training import log, model, populations
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 
 #: Variables `[step, seed]` of the result, and what evaluations call them.
 EVALUATED = {
@@ -77,14 +77,14 @@ def _dataset(
 ) -> xr.Dataset:
     """One training as labelled arrays: evaluations, and means over training steps."""
     every = [*range(0, config.steps, config.evaluate_every), config.steps]
-    chunks = [*range(config.chunk, config.steps, config.chunk), config.steps]
+    ends = [*range(config.dispatch, config.steps, config.dispatch), config.steps]
     rows = log.read(folder.path(log.METRICS).read_text(encoding="utf-8"), "train")
     evaluated = {
         name: populations.series(outcome.evaluations, key, every, config.seeds)
         for name, key in (*EVALUATED.items(), ("solved_at", "solved_at"))
     }
     trained = {
-        name: populations.series(rows, key, chunks, config.seeds) for name, key in TRAINED.items()
+        name: populations.series(rows, key, ends, config.seeds) for name, key in TRAINED.items()
     }
     solved_at = populations.last(evaluated.pop("solved_at"))
     shape = (len(config.test_lengths), config.seeds)
@@ -100,7 +100,7 @@ def _dataset(
         },
         {
             "step": every,
-            "until": chunks,
+            "until": ends,
             "seed": np.arange(config.seeds),
             "test_length": list(config.test_lengths),
         },

@@ -10,7 +10,7 @@ from rnnlab.run.workdir import Workdir
 
 
 def measure(config: Config, workdir: Workdir) -> xr.Dataset:
-    """The result of the sweep; finished chunks are in `chunks`, the whole in `results.nc`."""
+    """The result of the sweep, in `results.nc`; finished grid chunks are in `grid_chunks`."""
     path = workdir.path(results.FILE)
     if path.exists():
         return results.load_dataset(path)

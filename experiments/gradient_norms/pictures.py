@@ -32,7 +32,7 @@ LEVELS = (-300, -100, -30, -10, 0, 10, 30)
 COLUMNS, LINES = 3, 6
 
 
-def draw_phase_diagrams(measured: Sequence[Measured]) -> Figure:
+def plot_phase_diagrams(measured: Sequence[Measured]) -> Figure:
     """One panel for each cell: median over seeds of log10 ‖∂L/∂s_0‖ against ρ and T."""
     medians = [np.median(one.state, axis=0).T for one in measured]
     limit = max(float(np.abs(finite(z)[np.isfinite(z)]).max(initial=1)) for z in medians)
@@ -53,7 +53,7 @@ def draw_phase_diagrams(measured: Sequence[Measured]) -> Figure:
             floor_label="below the smallest float32, 10⁻³⁸",
             colorbar=False,
         )
-        _draw_contours(ax, one, median)
+        _plot_contours(ax, one, median)
         ax.set_title(one.name, loc="left")
         ax.set_title(_remark(one), loc="right", fontsize=8, color="#555555")
     plots.add_colorbar(mesh, np.array(axes), "log10 ‖∂L/∂s_0‖, median over seeds")
@@ -61,13 +61,13 @@ def draw_phase_diagrams(measured: Sequence[Measured]) -> Figure:
     return figure
 
 
-def draw_growth(measured: Sequence[Measured]) -> Figure:
+def plot_growth(measured: Sequence[Measured]) -> Figure:
     """log10 ‖∂L/∂s_0‖ / T for each cell: above against T for some radii, below against ρ."""
     width = 0.6 + 3.6 * len(measured)
     figure, axes = plots.subplots(2, len(measured), width=width, height=7.2)
     for (above, below), one in zip(axes.T, measured, strict=True):
-        _draw_growth_against_length(above, one)
-        _draw_growth_against_radius(below, one)
+        _plot_growth_against_length(above, one)
+        _plot_growth_against_radius(below, one)
     for row in axes:
         row[0].set_ylabel("growth per step, log10 ‖∂L/∂s_0‖ / T")
     for ax in axes[1, 1:]:
@@ -77,7 +77,7 @@ def draw_growth(measured: Sequence[Measured]) -> Figure:
     return figure
 
 
-def _draw_growth_against_length(ax: Axes, one: Measured) -> None:
+def _plot_growth_against_length(ax: Axes, one: Measured) -> None:
     """A band for some radii; at the right edge, mean field."""
     shown = list(_some_radii(one))
     for index, color in shown:
@@ -94,7 +94,7 @@ def _draw_growth_against_length(ax: Axes, one: Measured) -> None:
     _length_axis(ax, one)
 
 
-def _draw_growth_against_radius(ax: Axes, one: Measured) -> None:
+def _plot_growth_against_radius(ax: Axes, one: Measured) -> None:
     """The band at the longest T over the curves of the theories."""
     fine = np.linspace(one.radius[0], one.radius[-1], 300)
     for name, rates in one.theories(fine).items():
@@ -106,7 +106,7 @@ def _draw_growth_against_radius(ax: Axes, one: Measured) -> None:
     ax.set_xlabel("measured spectral radius ρ")
 
 
-def draw_weight_gradients(measured: Sequence[Measured]) -> Figure:
+def plot_weight_gradients(measured: Sequence[Measured]) -> Figure:
     """log10 ‖∂L/∂wh‖ against T for some radii, a panel for each cell."""
     figure, axes = _panels(len(measured), height=3.6)
     for ax, one in zip(axes, measured, strict=True):
@@ -121,7 +121,7 @@ def draw_weight_gradients(measured: Sequence[Measured]) -> Figure:
 
 
 def _length_axis(ax: Axes, one: Measured) -> None:
-    """The horizontal axis; its limits are set, for there may be nothing finite to draw."""
+    """The horizontal axis; its limits are set, for there may be nothing finite to plot."""
     limits = (one.lengths[0] / 1.25, one.lengths[-1] * 1.5)
     ax.set(xscale="log", xlabel="length T (steps)", xlim=limits)
 
@@ -138,7 +138,7 @@ def _widen_small(ax: Axes) -> None:
     ax.set_ylim(low, high)
 
 
-def _draw_contours(ax: Axes, one: Measured, median: np.ndarray) -> None:
+def _plot_contours(ax: Axes, one: Measured, median: np.ndarray) -> None:
     """Level lines of each theory and, over them, of what was measured `[N, R]`."""
     if min(median.shape) < 2:
         return
@@ -179,7 +179,7 @@ def _level_lines(
 
 
 def _remark(one: Measured) -> str:
-    """What the panel's title says of the theories that it does not draw."""
+    """What the panel's title says of the theories that it does not plot."""
     if one.activation is None:
         return "bound and mean field: not for gated cells"
     return "bound = T log10 ρ, as γ σ_max = ρ" if one.bound_is_radius else ""

@@ -7,9 +7,9 @@ import xarray as xr
 from experiments.gradient_norms.comparison import FLOAT32_FLOOR, Measured, each_cell
 from experiments.gradient_norms.config import Config
 from experiments.gradient_norms.pictures import (
-    draw_growth,
-    draw_phase_diagrams,
-    draw_weight_gradients,
+    plot_growth,
+    plot_phase_diagrams,
+    plot_weight_gradients,
 )
 from experiments.gradient_norms.tables import table_of_cells, table_of_radii
 from rnnlab import plots
@@ -25,13 +25,13 @@ def write(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
     """Writes pictures and report, and prints the tables."""
     measured = list(each_cell(data))
     pictures = {
-        "phase_diagram.png": draw_phase_diagrams,
-        "growth.png": draw_growth,
-        "weight_gradients.png": draw_weight_gradients,
+        "phase_diagram.png": plot_phase_diagrams,
+        "growth.png": plot_growth,
+        "weight_gradients.png": plot_weight_gradients,
     }
     with plots.style():
-        for name, draw in pictures.items():
-            plots.save(draw(measured), workdir.path(name))
+        for name, plot in pictures.items():
+            plots.save(plot(measured), workdir.path(name))
     write_report(config, workdir, measured)
     rows = [row for one in measured for row in table_of_radii(one, PRINTED_RADII)]
     title = f"Gradients at T = {max(config.lengths)}, median (quartiles) of {config.seeds} seeds"

@@ -26,13 +26,13 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     return results.measured(workdir, "gradient_profiles", jobs, partial(combine, config))
 
 
-def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
+def combine(config: Config, partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
     """One labelled data set of both measurements, with the theory beside them."""
     data = xr.Dataset(
         {
             "log10_norm": (
                 ("cell", "part", "seed", "steps_before_loss"),
-                np.stack([parts[f"cell-{name}"].log10_norm for name in config.cells]),
+                np.stack([partial_results[f"cell-{name}"].log10_norm for name in config.cells]),
                 {"long_name": "log10 ‖∂L/∂s_t‖, mean over the batch", "units": "decades"},
             )
         },
@@ -50,13 +50,15 @@ def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
         {"long_name": "slope of log10_norm, far from the loss", "units": "decades per step"},
     )
     if config.forget_cells:
-        return _with_forgetting(config, data, parts)
+        return _with_forgetting(config, data, partial_results)
     return data
 
 
-def _with_forgetting(config: Config, data: xr.Dataset, parts: dict[str, xr.Dataset]) -> xr.Dataset:
+def _with_forgetting(
+    config: Config, data: xr.Dataset, partial_results: dict[str, xr.Dataset]
+) -> xr.Dataset:
     """The data set with the second measurement added."""
-    growth = [parts[f"forget-{name}"].forget_growth for name in config.forget_cells]
+    growth = [partial_results[f"forget-{name}"].forget_growth for name in config.forget_cells]
     data = data.assign_coords(
         forget_cell=list(config.forget_cells),
         forget_radius=list(config.forget_radii),

@@ -33,7 +33,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_profiles(data: xr.Dataset) -> Figure:
+def plot_profiles(data: xr.Dataset) -> Figure:
     """A small panel for each cell, four in a row, family by family."""
     known = data.cell.to_numpy().tolist()
     families = {
@@ -46,13 +46,13 @@ def draw_profiles(data: xr.Dataset) -> Figure:
     figure.clear()
     boxes = np.atleast_1d(cast(Any, figure.subfigures(len(rows), 1, height_ratios=rows)))
     for box, height, (family, names) in zip(boxes, rows, families.items(), strict=True):
-        _draw_family(box, height, family, names, data)
+        _plot_family(box, height, family, names, data)
     lines = [Line2D([], [], label=part, **look) for part, look in LOOKS.items()]
     boxes[0].legend(handles=lines, ncols=3, loc="upper right", fontsize=8, borderpad=0)
     return figure
 
 
-def _draw_family(
+def _plot_family(
     box: SubFigure, rows: int, family: str, names: list[str], data: xr.Dataset
 ) -> None:
     box.suptitle(family, x=0.01, ha="left", fontweight="bold", fontsize=11)
@@ -74,7 +74,7 @@ def _draw_family(
     box.supylabel("log10 ‖∂L/∂s_t‖", fontsize=10)
 
 
-def draw_forgetting(data: xr.Dataset) -> Figure:
+def plot_forgetting(data: xr.Dataset) -> Figure:
     """Time constant against forget bias, a panel for each radius."""
     radii = data.forget_radius.to_numpy()
     figure, axes = plots.subplots(1, len(radii), width=10, height=3.6, sharey=True, sharex=True)
@@ -99,7 +99,7 @@ def draw_forgetting(data: xr.Dataset) -> Figure:
             here = data.forget_growth.sel(forget_cell=name, forget_radius=radius)
             offset = 0.1 * (index - (data.sizes["forget_cell"] - 1) / 2)
             color = plots.COLORS[index % len(plots.COLORS)]
-            _draw_time_constants(ax, here.transpose("seed", ...), offset, top, color, name)
+            _plot_time_constants(ax, here.transpose("seed", ...), offset, top, color, name)
         title = f"recurrent radius ρ = {radius:g}" if radius else "no recurrence, ρ = 0"
         ax.set(xlabel="forget bias b", title=title, yscale="log", ylim=(None, 1.15 * top))
     axes[0, 0].set_ylabel("time constant of ‖∂L/∂c_t‖ (steps)")
@@ -107,7 +107,7 @@ def draw_forgetting(data: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_time_constants(
+def _plot_time_constants(
     ax: Axes, growth: xr.DataArray, offset: float, top: float, color: str, label: str
 ) -> None:
     """Medians with quartiles, beside each other by an offset; triangles at the top for growth."""

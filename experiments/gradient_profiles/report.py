@@ -3,7 +3,7 @@
 import xarray as xr
 
 from experiments.gradient_profiles.config import Config
-from experiments.gradient_profiles.pictures import draw_forgetting, draw_profiles
+from experiments.gradient_profiles.pictures import plot_forgetting, plot_profiles
 from experiments.gradient_profiles.tables import forgetting_rows, growth_rows
 from rnnlab import plots
 from rnnlab.run.report import Report
@@ -24,7 +24,7 @@ def write(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
 def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
     """The first measurement: text, picture and table."""
     with plots.style():
-        picture = plots.save(draw_profiles(data), workdir.path("profiles.png"))
+        picture = plots.save(plot_profiles(data), workdir.path("profiles.png"))
     report.text(
         f"The loss is the mean of the last output times √{config.hidden}. The recurrent matrix of "
         f"every gate is {config.init} and has the spectral radius {config.radius:g}. The input "
@@ -55,7 +55,7 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
 def report_forgetting(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
     """The second measurement: text, picture and table."""
     with plots.style():
-        picture = plots.save(draw_forgetting(data), workdir.path("forget_bias.png"))
+        picture = plots.save(plot_forgetting(data), workdir.path("forget_bias.png"))
     report.heading("Forget bias and time constant")
     report.text(
         "The curve is τ = −1 / ln σ(b), the time constant of a forget gate that depends on its "

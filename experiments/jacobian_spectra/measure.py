@@ -32,13 +32,13 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     return results.measured(workdir, "jacobian_spectra", jobs, partial(combine, config))
 
 
-def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
+def combine(config: Config, partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
     """One labelled data set: the histograms' values, and the widths' distance from theory."""
     cases = {
-        ORTHOGONAL: parts["orthogonal"],
-        PRODUCT: parts[f"product-{config.hidden}"],
-        POWER: parts[f"power-{config.hidden}"],
-        **{name: parts[f"cell-{name}"] for name in config.cells},
+        ORTHOGONAL: partial_results["orthogonal"],
+        PRODUCT: partial_results[f"product-{config.hidden}"],
+        POWER: partial_results[f"power-{config.hidden}"],
+        **{name: partial_results[f"cell-{name}"] for name in config.cells},
     }
     size = max(case.sizes["index"] for case in cases.values())
     sigma = [case.log10_sigma.pad(index=(0, size - case.sizes["index"])) for case in cases.values()]
@@ -49,7 +49,7 @@ def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
                 np.stack(sigma),
                 {"long_name": "log10 of the singular values of ∂s_T/∂s_0, descending"} | DECADES,
             ),
-            **_compared_with_theory(config, parts),
+            **_compared_with_theory(config, partial_results),
         },
         coords={
             "case": list(cases),
@@ -62,10 +62,12 @@ def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
     )
 
 
-def _compared_with_theory(config: Config, parts: dict[str, xr.Dataset]) -> dict[str, Variable]:
+def _compared_with_theory(
+    config: Config, partial_results: dict[str, xr.Dataset]
+) -> dict[str, Variable]:
     """Distance from the Fuss-Catalan law and largest singular value, for each kind and width."""
     linear = [
-        [parts[f"{kind}-{width}"].log10_sigma for width in config.widths]
+        [partial_results[f"{kind}-{width}"].log10_sigma for width in config.widths]
         for kind in ("product", "power")
     ]
     shape = (len(KINDS), len(config.widths), len(config.lengths))

@@ -14,7 +14,7 @@ from rnnlab import plots
 from rnnlab.gradients import theory
 
 
-def draw_histograms(config: Config, data: xr.Dataset) -> Figure:
+def plot_histograms(config: Config, data: xr.Dataset) -> Figure:
     """A row of panels for each T, a column for each case."""
     cases, lengths = data.case.to_numpy(), data.length.to_numpy()
     figure, axes = plots.subplots(
@@ -35,7 +35,7 @@ def draw_histograms(config: Config, data: xr.Dataset) -> Figure:
             shown = rate[np.isfinite(rate)]
             each = np.full(shown.shape, 1 / (max(shown.size, 1) * (bins[1] - bins[0])))
             ax.hist(shown, bins, weights=each, color=plots.COLORS[5], edgecolor="none")
-            _draw_law(ax, case, int(length), config.gain, bins)
+            _plot_law(ax, case, int(length), config.gain, bins)
             ax.set(yticks=[], xlim=(bins[0], bins[-1]))
             ax.spines["left"].set_visible(False)
         column[0].set_title(case, fontsize=10)
@@ -45,7 +45,7 @@ def draw_histograms(config: Config, data: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_law(ax: Axes, case: str, length: int, gain: float, bins: np.ndarray) -> None:
+def _plot_law(ax: Axes, case: str, length: int, gain: float, bins: np.ndarray) -> None:
     """The theory of a panel, in the variable v = u/T: its density is T p(T v)."""
     if case == ORTHOGONAL:
         point = theory.log10_singular_values_orthogonal(gain, length) / length
@@ -56,7 +56,7 @@ def _draw_law(ax: Axes, case: str, length: int, gain: float, bins: np.ndarray) -
         ax.plot(v, density, color="black", linestyle="-", linewidth=1)
 
 
-def draw_validity(data: xr.Dataset) -> Figure:
+def plot_validity(data: xr.Dataset) -> Figure:
     """Distance from the law, and excess of the largest singular value over its edge, against T."""
     figure, axes = plots.subplots(1, 2, width=10, height=3.6)
     lengths = data.length.to_numpy()

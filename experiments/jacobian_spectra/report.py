@@ -5,7 +5,7 @@ import math
 import xarray as xr
 
 from experiments.jacobian_spectra.config import Config
-from experiments.jacobian_spectra.pictures import draw_histograms, draw_validity
+from experiments.jacobian_spectra.pictures import plot_histograms, plot_validity
 from experiments.jacobian_spectra.schema import ORTHOGONAL
 from experiments.jacobian_spectra.tables import case_rows, validity_rows
 from rnnlab import plots
@@ -26,7 +26,7 @@ def write(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
 def report_histograms(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
     """The histograms: text, picture and table."""
     with plots.style():
-        picture = plots.save(draw_histograms(config, data), workdir.path("histograms.png"))
+        picture = plots.save(plot_histograms(config, data), workdir.path("histograms.png"))
     spread = float(
         abs(
             data.log10_sigma.sel(case=ORTHOGONAL).isel(index=slice(0, config.hidden))
@@ -58,7 +58,7 @@ def report_histograms(config: Config, workdir: Workdir, data: xr.Dataset, report
 def report_validity(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
     """Where the theory ends: text, picture and table."""
     with plots.style():
-        picture = plots.save(draw_validity(data), workdir.path("validity.png"))
+        picture = plots.save(plot_validity(data), workdir.path("validity.png"))
     report.heading("Where Fuss–Catalan holds")
     report.text(
         "The law is exact for infinite width at fixed T. At finite width the powers of one matrix "

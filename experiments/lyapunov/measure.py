@@ -1,4 +1,4 @@
-"""Measures both parts of `lyapunov`, as one data set with the theory beside them."""
+"""Measures both parts of `lyapunov` into one data set, with the theory beside them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,9 +25,9 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     return results.measured(workdir, "lyapunov", jobs, partial(combine, config))
 
 
-def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
+def combine(config: Config, partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
     """One labelled data set of everything, with the theory beside what it predicts."""
-    widths = [parts[f"width-{width}"] for width in config.widths]
+    widths = [partial_results[f"width-{width}"] for width in config.widths]
     data = _stack(widths, "width", config.widths).assign_coords(
         input_std=list(config.input_stds), gain=list(config.gains), seed=np.arange(config.seeds)
     )
@@ -41,7 +41,7 @@ def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
         "critical_gain": ("gain at which the mean-field exponent is zero", "1"),
     }
     if config.spectrum_cells:
-        spectra = [parts[f"spectrum-{cell}"] for cell in config.spectrum_cells]
+        spectra = [partial_results[f"spectrum-{cell}"] for cell in config.spectrum_cells]
         data = data.merge(_stack(spectra, "cell", config.spectrum_cells)).assign_coords(
             spectrum_gain=list(config.spectrum_gains),
             step=list(records_of(config.spectrum_steps, config.discard)),

@@ -14,7 +14,7 @@ from rnnlab import plots
 from rnnlab.gradients import theory
 
 
-def draw_exponents(data: xr.Dataset) -> Figure:
+def plot_exponents(data: xr.Dataset) -> Figure:
     """Exponent against gain, and below it the distance from mean field; a column per input."""
     figure, axes = plots.subplots(
         2, data.sizes["input_std"], width=9, height=6.4, sharex=True, sharey="row"
@@ -27,7 +27,7 @@ def draw_exponents(data: xr.Dataset) -> Figure:
             ax.axhline(0, color="#999999", linewidth=0.8)
             ax.axvline(float(here.critical_gain), color="black", linestyle=":", linewidth=1)
         for color, width in zip(plots.COLORS, data.width.to_numpy(), strict=False):
-            _draw_width(top, bottom, here.sel(width=width), color, resting=std == 0)
+            _plot_width(top, bottom, here.sel(width=width), color, resting=std == 0)
         critical = f"critical gain {float(here.critical_gain):.3g}"
         top.set(title=f"input std {std:g}, {critical}" if std else f"no input, {critical}")
         bottom.set(xlabel="gain")
@@ -39,7 +39,7 @@ def draw_exponents(data: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_width(top: Axes, bottom: Axes, data: xr.Dataset, color: str, resting: bool) -> None:
+def _plot_width(top: Axes, bottom: Axes, data: xr.Dataset, color: str, resting: bool) -> None:
     """Points of one width; where the network comes to rest, also what its matrix says."""
     mean, error = data.exponent.mean("seed"), standard_error(data.exponent, "seed")
     style = {"color": color, "linestyle": "", "marker": "o", "markersize": 4, "capsize": 2}
@@ -55,7 +55,7 @@ def _draw_width(top: Axes, bottom: Axes, data: xr.Dataset, color: str, resting: 
         )
 
 
-def draw_spectra(config: Config, data: xr.Dataset) -> Figure:
+def plot_spectra(config: Config, data: xr.Dataset) -> Figure:
     """Spectrum of each cell, and below it the convergence of its largest exponent."""
     names = data.cell.to_numpy()
     figure, axes = plots.subplots(2, len(names), width=9, height=6, sharey="row")

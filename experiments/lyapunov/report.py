@@ -3,7 +3,7 @@
 import xarray as xr
 
 from experiments.lyapunov.config import Config
-from experiments.lyapunov.pictures import draw_exponents, draw_spectra
+from experiments.lyapunov.pictures import plot_exponents, plot_spectra
 from experiments.lyapunov.tables import exponent_rows, spectrum_rows
 from rnnlab import plots
 from rnnlab.run.report import Report
@@ -24,7 +24,7 @@ def write(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
 def report_exponents(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
     """The first measurement: picture, text and table."""
     with plots.style():
-        picture = plots.save(draw_exponents(data), workdir.path("exponents.png"))
+        picture = plots.save(plot_exponents(data), workdir.path("exponents.png"))
     report.text(
         "The largest Lyapunov exponent λ is the mean growth of a generic small perturbation, in "
         "nats per step. Gradients vanish on average where it is negative and explode where it is "
@@ -47,7 +47,7 @@ def report_exponents(config: Config, workdir: Workdir, data: xr.Dataset, report:
 def report_spectra(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
     """The second measurement: picture, text and table."""
     with plots.style():
-        picture = plots.save(draw_spectra(config, data), workdir.path("spectra.png"))
+        picture = plots.save(plot_spectra(config, data), workdir.path("spectra.png"))
     report.heading("Whole spectra")
     report.figure(
         picture,

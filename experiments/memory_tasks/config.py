@@ -28,7 +28,9 @@ class Config:
     #: The networks.
     population: Population = Population(NETWORKS, seeds=4, hidden=32, strategy="auto")
     #: Their training, which ends earlier once all seeds have solved the task.
-    training: Training = Training(steps=4000, chunk=100, evaluate_every=200, checkpoint_every=1000)
+    training: Training = Training(
+        steps=4000, dispatch=100, evaluate_every=200, checkpoint_every=1000
+    )
     #: Weight of Pascanu's regulariser of the gradient's norm; 0 for none. It needs strategy=auto.
     penalty: float = 0.0
     #: A network has solved a task when its loss is below this share of the loss without learning.
@@ -81,7 +83,7 @@ PRESETS = {
             strategy="autodiff",  # compiles fastest
         ),
         training=Training(
-            steps=300, learning_rate=0.02, chunk=100, evaluate_every=100, checkpoint_every=500
+            steps=300, learning_rate=0.02, dispatch=100, evaluate_every=100, checkpoint_every=500
         ),
         solved=0.2,
         evaluation_batch=64,

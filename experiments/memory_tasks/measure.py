@@ -78,7 +78,7 @@ class Trial:
         )
 
     def measure(self, workdir: Workdir) -> xr.Dataset:
-        """Trains, and gives the evaluations and what follows from them."""
+        """Trains, and returns the evaluations and what follows from them."""
         outcome = self._train(workdir)
         steps, seeds = self._steps(), self._config.population.seeds
         loss, right = (
@@ -106,7 +106,7 @@ class Trial:
         return train(
             workdir,
             self._learner,
-            training.plan(unit="sequences", units=training.batch * seeds),
+            training.plan(speed_unit="sequences", units_per_update=training.batch * seeds),
             self._keys,
             evaluator=Together(
                 Solving(self._config, reader, task, length),

@@ -70,9 +70,9 @@ def measure_chaos(config: Config) -> xr.Dataset:
     return xr.Dataset({"chaos_log10_norm": (dims, values)}, coords)
 
 
-def combine(config: Config, parts: dict[str, xr.Dataset]) -> xr.Dataset:
+def combine(config: Config, partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
     """`log10_norm [network, radius, seed, way, length]`, and the chaotic networks."""
-    *points, chaos = parts.values()
+    *points, chaos = partial_results.values()
     size = len(config.radii)
     rows = [
         xr.concat(points[start : start + size], "radius") for start in range(0, len(points), size)

@@ -18,7 +18,7 @@ MARKERS: dict[str, dict[str, Any]] = {
     "float64 naive": {"marker": "o", "markersize": 7, "fillstyle": "none"},
     "float32 log-domain": {"marker": "+", "markersize": 6},
 }
-#: Errors are drawn between these; the lower one stands for no error at all.
+#: Errors are plotted between these; the lower one means no error at all.
 FLOOR, CEILING = 1e-17, 30.0
 #: Looks of the ways in which the chaotic networks are computed.
 ROUNDING_LOOKS: dict[str, dict[str, Any]] = {
@@ -28,7 +28,7 @@ ROUNDING_LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_values(config: Config, data: xr.Dataset) -> Figure:
+def plot_values(config: Config, data: xr.Dataset) -> Figure:
     """What each way returns for the first network of each radius, and the limits of a norm."""
     columns = min(len(config.networks), 3)
     rows = math.ceil(len(config.networks) / columns)
@@ -59,7 +59,7 @@ def draw_values(config: Config, data: xr.Dataset) -> Figure:
     return figure
 
 
-def draw_errors(config: Config, data: xr.Dataset) -> Figure:
+def plot_errors(config: Config, data: xr.Dataset) -> Figure:
     """The error of each way against the length, for each network."""
     error = errors(data).median("seed")
     rows = len(config.networks)
@@ -101,7 +101,7 @@ def _looks(config: Config) -> list[dict[str, Any]]:
     ]
 
 
-def draw_chaos(config: Config, data: xr.Dataset) -> Figure:
+def plot_chaos(config: Config, data: xr.Dataset) -> Figure:
     """One trajectory and the distribution over seeds, in float32 and in float64."""
     figure, axes = plots.subplots(1, 3, width=12, height=4.2)
     one, band, share = axes[0]

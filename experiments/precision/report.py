@@ -3,7 +3,7 @@
 import xarray as xr
 
 from experiments.precision.config import Config
-from experiments.precision.pictures import FLOOR, draw_chaos, draw_errors, draw_values
+from experiments.precision.pictures import FLOOR, plot_chaos, plot_errors, plot_values
 from experiments.precision.schema import CONTROL
 from experiments.precision.tables import table_of_chaos, table_of_failures, table_of_lengths
 from rnnlab import plots
@@ -15,9 +15,9 @@ from rnnlab.run.workdir import Workdir
 def write(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
     """Writes pictures and report, and prints the tables."""
     with plots.style():
-        plots.save(draw_values(config, data), workdir.path("values.png"))
-        plots.save(draw_errors(config, data), workdir.path("errors.png"))
-        plots.save(draw_chaos(config, data), workdir.path("chaos.png"))
+        plots.save(plot_values(config, data), workdir.path("values.png"))
+        plots.save(plot_errors(config, data), workdir.path("errors.png"))
+        plots.save(plot_chaos(config, data), workdir.path("chaos.png"))
     write_report(config, workdir, data)
     print_table(table_of_lengths(config, data), title=lengths_title(config))
     print_table(table_of_failures(config, data), title="Right and wrong values")
@@ -57,7 +57,7 @@ def _report_errors(config: Config, workdir: Workdir, data: xr.Dataset, report: R
     report.figure(
         workdir.path("errors.png"),
         caption=f"Absolute error in decades, median of {config.seeds} networks; errors below "
-        f"{FLOOR:g} are drawn there. A cross: from here on the median is 0, inf or nan.",
+        f"{FLOOR:g} are plotted there. A cross: from here on the median is 0, inf or nan.",
         alt="Naive errors stay small until the value is lost; log-domain errors stay small.",
     )
     report.table(

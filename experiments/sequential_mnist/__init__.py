@@ -12,7 +12,7 @@ Under a minute, on small images that it makes: --preset=tiny
 Expected on test images: 99.1 % (rows, 5 epochs), 98.8 % (pixels, 10 epochs, 45 minutes), 93.1 %
 (permuted, 5 epochs, 25 minutes).
 Splits: the published 60,000 and 10,000 images; the last 5,000 of the former validate. The test
-images are looked at once, with the checkpoint that misread the fewest validation images.
+images are evaluated once, with the checkpoint that misread the fewest validation images.
 """
 
 from experiments.sequential_mnist.config import PRESETS, Config

@@ -12,7 +12,7 @@ from rnnlab.run import checks
 from rnnlab.training import settings
 from rnnlab.training.plan import Plan
 
-#: Unless told, biases start for memories of this part of the sequence: our choice.
+#: Unless set, biases start for memories of this fraction of the sequence: our choice.
 CHRONO_PART = 8
 
 
@@ -71,7 +71,7 @@ class Config:
         warmup=200,
         evaluate_every=0,
         checkpoint_every=200,
-        chunk=20,
+        dispatch=20,
     )
     #: Seed of all that is random.
     seed: int = 0
@@ -112,8 +112,8 @@ class Config:
             self.steps,
             evaluate_every=self.training.evaluate_every or self.epoch,
             best="error",
-            unit="images",
-            units=self.training.batch,
+            speed_unit="images",
+            units_per_update=self.training.batch,
         )
 
 

@@ -59,7 +59,7 @@ def evaluator(config: Config, images: Images) -> Evaluator:
 def summarise(
     config: Config, workdir: Workdir, test: Images, outcome: Outcome, params: Params
 ) -> dict[str, Any]:
-    """The run in a few numbers; this is where the test images are looked at.
+    """The run in a few numbers; the test images are evaluated only here.
 
     Args:
         config: of the run.

@@ -38,11 +38,11 @@ def write(
     trained, evaluated = log.read(rows, "train"), log.read(rows, "evaluation")
     counts = confusion(np.asarray(test.labels), answers)
     with plots.style():
-        plots.save(draw_curve(trained, evaluated, epoch), workdir.path(CURVE))
-        plots.save(draw_confusion(counts), workdir.path(CONFUSION))
-        plots.save(draw_adjoints(evaluated), workdir.path(ADJOINTS))
+        plots.save(plot_curve(trained, evaluated, epoch), workdir.path(CURVE))
+        plots.save(plot_confusion(counts), workdir.path(CONFUSION))
+        plots.save(plot_adjoints(evaluated), workdir.path(ADJOINTS))
         if np.any(answers != test.labels):
-            plots.save(draw_misread(test, answers), workdir.path(MISREAD))
+            plots.save(plot_misread(test, answers), workdir.path(MISREAD))
     page = Report("Can a network read a digit as a sequence?")
     page.text(INTRODUCTION)
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
@@ -70,7 +70,7 @@ def confusion(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
     return np.bincount(labels * CLASSES + answers, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
-def draw_curve(
+def plot_curve(
     trained: list[dict[str, Any]],
     evaluated: list[dict[str, Any]],
     epoch: int,
@@ -87,7 +87,7 @@ def draw_curve(
     return figure
 
 
-def draw_confusion(counts: np.ndarray) -> Figure:
+def plot_confusion(counts: np.ndarray) -> Figure:
     """The confusion matrix with its numbers."""
     figure, axes = plots.subplots(1, 1, width=5.5, height=5)
     ax = axes[0, 0]
@@ -100,7 +100,7 @@ def draw_confusion(counts: np.ndarray) -> Figure:
     return figure
 
 
-def draw_misread(test: Images, answers: np.ndarray) -> Figure:
+def plot_misread(test: Images, answers: np.ndarray) -> Figure:
     """Some of the images that were misread, spread evenly over all of them."""
     wrong = np.flatnonzero(answers != test.labels)
     rows, columns = SHOWN
@@ -115,7 +115,7 @@ def draw_misread(test: Images, answers: np.ndarray) -> Figure:
     return figure
 
 
-def draw_adjoints(evaluated: list[dict[str, Any]]) -> Figure:
+def plot_adjoints(evaluated: list[dict[str, Any]]) -> Figure:
     """How far back a loss is felt, at the first and at the last evaluation."""
     figure, axes = plots.subplots(1, 1, width=5.5, height=3.6)
     ax, prefix = axes[0, 0], "log10_adjoint/"
@@ -131,7 +131,7 @@ def draw_adjoints(evaluated: list[dict[str, Any]]) -> Figure:
 
 INTRODUCTION = """\
     The network reads an image as a sequence, row by row or pixel by pixel, and names the digit from
-    its last output. The test images were looked at once, with the checkpoint that misread the
+    its last output. The test images were evaluated once, with the checkpoint that misread the
     fewest validation images."""
 CAPTION = "Losses are cross-entropies in nats for each image; the interval is Wilson's."
 CURVE_CAPTION = """\

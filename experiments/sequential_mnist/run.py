@@ -12,7 +12,7 @@ from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
 
 
 def run(config: Config, workdir: Workdir) -> Status:
-    """Trains, tests and draws, or does what is left of that."""
+    """Trains, tests and reports; a rerun resumes where it stopped."""
     splits = read_images(config.source)
     side, names = SIDES[config.source.images], [str(digit) for digit in range(CLASSES)]
     trained.describe_images(workdir, config.network, config.order, side, names)

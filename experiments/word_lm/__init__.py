@@ -1,10 +1,10 @@
 """How good a language model is a recurrent network?
 
 A recurrent network predicts the next word of the Penn Treebank, or of any text file with a sentence
-a line. It reads the text in parallel places, window after window with continuing state (truncated
+a line. It reads rows of the text in parallel, window after window with continuing state (truncated
 backpropagation through time). The default is the small network of Zaremba, Sutskever and Vinyals
-(2014), "Recurrent neural network regularization", with their numbers as they stand: the loss is the
-sum over the steps of a window, the mean over its places. After each epoch the validation split is
+(2014), "Recurrent neural network regularization", with their numbers: the loss is the
+sum over the steps of a window, the mean over its rows. After each epoch the validation split is
 read, and the checkpoint with the lowest loss is tested once. Perplexity is exp(mean nats a word).
 
 Command: python run.py --experiment=word_lm

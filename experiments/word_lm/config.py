@@ -74,7 +74,7 @@ class Config:
     )
     #: Its training.
     training: Training = Training(
-        batch=20, optimiser="sgd", learning_rate=1.0, clip_norm=5.0, chunk=100
+        batch=20, optimiser="sgd", learning_rate=1.0, clip_norm=5.0, dispatch=100
     )
     #: Seed of all that is random.
     seed: int = 0
@@ -89,26 +89,26 @@ class Config:
         training = self.training
         return EpochPlan(
             steps=training.epochs * epoch,
-            chunk=training.chunk,
+            dispatch=training.dispatch,
             evaluate_every=epoch,
             checkpoint_every=epoch,
             best="validation",
-            unit="words",
-            units=training.batch * training.length,
+            speed_unit="words",
+            units_per_update=training.batch * training.length,
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class EpochPlan(Plan):
-    """A plan whose chunks are counted anew in each epoch, the time between evaluations.
+    """A plan that counts its dispatches anew in each epoch, the time between evaluations.
 
-    There are then chunks of two lengths only, and two programs to compile.
+    Dispatches then have two lengths only, and two programs are compiled.
     """
 
     def next_stop(self, step: int) -> int:
-        """The end of the chunk that begins after `step` steps."""
+        """The last training step of the dispatch that begins after `step` of them."""
         within = step % self.evaluate_every
-        return step + min(self.chunk - within % self.chunk, self.evaluate_every - within)
+        return step + min(self.dispatch - within % self.dispatch, self.evaluate_every - within)
 
 
 _SMALL = Config()
@@ -150,5 +150,5 @@ def _with_free_fields_of(config: Config, setting: Config) -> Config:
         seed=config.seed,
         source=dataclasses.replace(setting.source, **folders),
         network=dataclasses.replace(setting.network, strategy=config.network.strategy),
-        training=dataclasses.replace(setting.training, chunk=config.training.chunk),
+        training=dataclasses.replace(setting.training, dispatch=config.training.dispatch),
     )

@@ -17,14 +17,14 @@ from rnnlab.data.pipelines import Feed, Stream, stream
 from rnnlab.data.words import UNKNOWN
 from rnnlab.run.workdir import Workdir
 from rnnlab.training import log
-from rnnlab.training.evaluators import Evaluator, Memory, TextEvaluator, Together, parts_of
+from rnnlab.training.evaluators import Evaluator, Memory, TextEvaluator, Together, rows_of
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
 from rnnlab.training.loop import Outcome, train
-from rnnlab.training.step import Learner
 from rnnlab.training.summary import finite
+from rnnlab.training.update import Learner
 
-#: Parts of the validation split that are read side by side. The test split is read in one.
-PARTS = 20
+#: Rows of the validation split that are read side by side. The test split is one row.
+ROWS = 20
 #: exp of more leaves float64.
 LARGEST_NATS = 709
 
@@ -68,9 +68,9 @@ def learner_of(config: Config, model: LanguageModel, epoch: int) -> Learner:
 def evaluator(config: Config, corpus: Corpus, model: LanguageModel) -> Evaluator:
     """Measures validation loss and perplexity, matrices and adjoints."""
     codes, length = corpus.codes("validation"), config.training.length
-    read = parts_of(codes, length)
+    read = rows_of(codes, length)
     return Together(
-        Perplexity(TextEvaluator("validation", model, codes, PARTS, length)),
+        Perplexity(TextEvaluator("validation", model, codes, ROWS, length)),
         Memory(model.reader.cell, lambda params: model.embed(params, read)),
     )
 
@@ -124,7 +124,7 @@ def read_curve(workdir: Workdir, epoch: int) -> Curve:
 def summarise(
     config: Config, corpus: Corpus, model: LanguageModel, curve: Curve, params: Params
 ) -> dict[str, Any]:
-    """The run in a few numbers; this is where the test split is looked at."""
+    """The run in a few numbers; the test split is evaluated only here."""
     best = int(np.argmin(curve.validation)) or len(curve.training)
     test = test_loss(corpus, model, params)
     words = corpus.vocabulary.decode(corpus.codes("test"))

@@ -46,7 +46,7 @@ def write(
         params: its parameters, of the best checkpoint.
     """
     with plots.style():
-        plots.save(draw(curve, summary["test perplexity published"]), workdir.path(CURVE))
+        plots.save(plot(curve, summary["test perplexity published"]), workdir.path(CURVE))
     page = Report("How good a language model is a recurrent network?")
     page.text(INTRODUCTION)
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
@@ -64,7 +64,7 @@ def write(
     page.write(workdir.path("report.html"))
 
 
-def draw(curve: Curve, published: float | None) -> Figure:
+def plot(curve: Curve, published: float | None) -> Figure:
     """Perplexity against epochs."""
     figure, axes = plots.subplots(1, 1, width=6)
     axis = axes[0, 0]
@@ -120,7 +120,7 @@ INTRODUCTION = """\
     too. Perplexity is exp of the mean cross-entropy in nats: a guess among that many words, all
     as likely, would be as good. The test split was read once, as one text from its first word,
     with the checkpoint of the lowest validation loss. For validation the split is cut into 20
-    parts that are read side by side, each from the initial state."""
+    rows that are read side by side, each from the initial state."""
 CAPTION = """\
     Perplexities, and losses in nats for each word. The training perplexity is a mean over an epoch
     during which the network changed."""

@@ -12,7 +12,7 @@ from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
 
 
 def run(config: Config, workdir: Workdir) -> Status:
-    """Trains, tests and draws, or does what is left of that."""
+    """Trains, tests and reports; a rerun resumes where it stopped."""
     corpus = read_words(config.source, config.words)
     corpus.claim(workdir, config.source.corpus)
     trained.describe_text(workdir, config.network, corpus)

@@ -2,7 +2,7 @@
 
 A cell is three pure methods, `init`, `initial_state` and `step` (`rnnlab.layer.Cell`). The cells of
 the library are frozen dataclasses that inherit the first two from `StandardCell`. Its weights of
-all gates stand side by side, one gate block of `H` columns for each, and a step forms
+all gates are side by side, one gate block of `H` columns for each, and a step forms
 
     z = x @ wx + b + h @ wh
 

@@ -28,6 +28,6 @@ def check_chrono(value: Any) -> None:
 
 
 def draw_chrono(key: Key, hidden: int, chrono: int, dtype: DTypeLike) -> Array:
-    """Chrono biases `[H]` for the key of a cell's `init`; see `initializers.chrono_bias`."""
+    """Chrono biases `[H]` for the key of a cell's `init`; see `initializers.draw_chrono_bias`."""
     # Not 0 or 1, which are the keys of wx and wh: the weights are those drawn without chrono.
-    return initializers.chrono_bias(jax.random.fold_in(key, 2), hidden, chrono, dtype)
+    return initializers.draw_chrono_bias(jax.random.fold_in(key, 2), hidden, chrono, dtype)

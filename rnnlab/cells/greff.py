@@ -60,7 +60,7 @@ class GreffLSTM(CarouselCell):
     c'`), coupled input and forget gate (CIFG, `f = 1 - i`), no peepholes (NP, `p = 0`), full gate
     recurrence (FGR: the gates also receive `(i, f, o) @ wg` of the step before).
 
-    Gate blocks stand in the order `i, f, g, o`, the rows of `p` in the order `i, f, o`; a gate that
+    Gate blocks are in the order `i, f, g, o`, the rows of `p` in the order `i, f, o`; a gate that
     is removed has none. In FGR `wg [3H, 3H]` holds nine matrices, from and to `i`, `f` and `o`, and
     the gates join the state, zero before the first step.
 

@@ -51,7 +51,7 @@ class GRU(_UpdateGateCell):
         n = tanh(x @ wx + b + r * (h @ wh + bh))
         h' = (1 - z) * n + z * h,  y = h'
 
-    The candidate's recurrent bias `bh [H]` stands inside the reset, so that it is a parameter of
+    The candidate's recurrent bias `bh [H]` is inside the reset, so that it is a parameter of
     its own; a recurrent bias of `r` and `z` would only add to `b`.
 
     Attributes:

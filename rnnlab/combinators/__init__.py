@@ -1,6 +1,6 @@
 """Cells made of cells: stacked, read both ways, bridged, normalised, and run with noise.
 
-A combinator is a frozen dataclass like a cell and goes wherever a cell goes. There are two kinds:
+A combinator is a frozen dataclass like a cell and can be used wherever a cell can. Two kinds:
 
 - Arrangements (`Stack`, `Bidirectional`, `Residual`, `Dropout`) say how layers follow one another.
   `unroll` runs them layer by layer, each over the whole sequence, so every layer keeps its one

@@ -26,8 +26,8 @@ class LayerNorm(CellWrapper):
         u = gain_u * norm(x @ wx)            norm(z) = (z - mean(z)) / sqrt(var(z) + ε)
         v = gain_v * norm(h @ wh)            mean and var over the H units of one gate
 
-    and goes on with `u` and `v` as the cell does with the products. Biases are added after the
-    normalisation, so that a forget bias acts as it is. The paper also normalises the LSTM's `c` on
+    and uses `u` and `v` as the cell uses the products. Biases are added after the normalisation, so
+    that a forget bias is not rescaled. The paper also normalises the LSTM's `c` on
     its way to `h`: wrap `CellNormLSTM` for that. The products are found by tracing the cell's step,
     so that any cell can be wrapped.
 

@@ -185,7 +185,7 @@ class Bidirectional(Arrangement):
 class Residual(Arrangement):
     """A layer bridged by a shortcut: `y = layer(x) + x`, for as many outputs as inputs.
 
-    Parameters and states are those of the layer. The sum stands outside the scan.
+    Parameters and states are those of the layer. The sum is outside the scan.
 
     Source: K. He et al., "Deep residual learning for image recognition" (2016), equation 1; between
     recurrent layers as in Y. Wu et al., "Google's neural machine translation system" (2016), 3.1.

@@ -1,4 +1,4 @@
-"""The cell around a cell: hands everything on, so that a wrapper states only what it changes."""
+"""The cell around a cell: delegates everything, so that a wrapper states only what it changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rnnlab.tracing import TracedStep
 class Noisy(NamedTuple):
     """Inputs of a cell, and the noise that goes beside them.
 
-    The noise is an array of floats with time first: it is scanned, reversed and cut into parts
+    The noise is an array of floats with time first: it is scanned, reversed and cut into blocks
     like the inputs, and a derivative with respect to it exists.
     """
 
@@ -104,7 +104,7 @@ class CellWrapper(NoisyCell):
         return self.cell.step(params, x, state)
 
     def traced(self, params: Params, x: Any, state: State) -> TracedStep:
-        """The cell's step taken apart, for arguments like these."""
+        """The traced step of the cell, for arguments like these."""
         return TracedStep(self.cell, *jax.tree.map(_shape, (params, x, state)))
 
 

@@ -110,14 +110,16 @@ class TextBuilder(Builder, skip_registration=True):
         yield 0, {"text": text}
 
 
-def load_text(
+def load_text_split(
     builder_cls: type[TextBuilder], data_dir: Folder, manual_dir: Folder, split: str
 ) -> str:
-    """A split of a text; arguments and errors as in `load`."""
-    return load(builder_cls, data_dir, manual_dir, split, lambda source: source[0]["text"].decode())
+    """A split of a text; arguments and errors as in `load_split`."""
+    return load_split(
+        builder_cls, data_dir, manual_dir, split, lambda source: source[0]["text"].decode()
+    )
 
 
-def load(
+def load_split(
     builder_cls: type[Builder],
     data_dir: Folder,
     manual_dir: Folder,
@@ -131,7 +133,7 @@ def load(
         data_dir: where TFDS keeps downloads and prepared data; its own default if None.
         manual_dir: a folder with the upstream files, or None.
         split: name of the split.
-        read: what to make of the split's data source, a sequence of examples.
+        read: turns the data source of the split, a sequence of examples, into the result.
 
     Raises:
         UsageError: `manual_dir` is not a folder.
@@ -149,7 +151,8 @@ def load(
     except Exception as error:  # each layer below has its own exceptions for a damaged file
         raise RunError(
             f"{builder_cls.TITLE}: the prepared data in data_dir={data_dir} cannot be read "
-            f"({_first_line(error)}); delete its folder {builder_cls.name}, it will be made again"
+            f"({_first_line(error)}); delete its folder {builder_cls.name} and rerun to make "
+            "it again"
         ) from error
 
 
@@ -161,7 +164,9 @@ def _prepare(builder: Builder, manual_dir: Folder) -> None:
         config = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
         tfds.disable_progress_bar()
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints two lines of no use here
+            with contextlib.redirect_stdout(
+                io.StringIO()
+            ):  # TFDS prints two lines that nobody needs
                 builder.download_and_prepare(download_dir=downloads, download_config=config)
         except NonMatchingChecksumError as error:
             raise RunError(

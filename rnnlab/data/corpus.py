@@ -141,8 +141,8 @@ def read_words(source: Source, most: int) -> Corpus:
 def known_words(words: Mapping[str, list[str]], most: int) -> WordVocabulary:
     """The most frequent words of the training split.
 
-    Where another split has words that this one lacks, something must stand for them: if it has no
-    `<unk>`, the words that it has only once become one.
+    Words of another split that this one lacks need a symbol: if there is no `<unk>`, the words that
+    occur only once in the training split become one.
     """
     vocabulary = WordVocabulary.of(words["train"], most)
     strange = {word for split in SPLITS for word in words[split]} - set(vocabulary.words)

@@ -80,7 +80,7 @@ def read_images(source: ImageSource) -> Splits:
         ) from error
 
     def load(split: str) -> Images:
-        return Images(*mnist.load(source.data_dir or None, source.manual_dir or None, split))
+        return Images(*mnist.load_images(source.data_dir or None, source.manual_dir or None, split))
 
     known, count = load("train"), COUNTS[source.images][0]
     train = Images(*(array[:count] for array in known))

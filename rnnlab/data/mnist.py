@@ -90,12 +90,12 @@ def read_idx(raw: bytes, what: str) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-def load(
+def load_images(
     data_dir: builder.Folder, manual_dir: builder.Folder, split: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 `[N, 28, 28]` and labels int32 `[N]` of a split, in the original order.
 
-    Arguments and errors are those of `rnnlab.data.builder.load`.
+    Arguments and errors are those of `rnnlab.data.builder.load_split`.
     """
 
     def read(source: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -104,4 +104,4 @@ def load(
         labels = np.concatenate([record["labels"] for record in records])
         return images, labels.astype(np.int32)
 
-    return builder.load(MnistIdx, data_dir, manual_dir, split, read)
+    return builder.load_split(MnistIdx, data_dir, manual_dir, split, read)

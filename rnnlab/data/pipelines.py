@@ -1,7 +1,7 @@
 """Input pipelines of grain: shuffled batches and contiguous streams; `buckets` has one more.
 
 Each function returns a `grain.MapDataset`, in which batch number i is a pure function of i and the
-seed. So the state of an iterator is the number of the next batch, and a resumed run reads the same
+seed. So the position in the data is the number of the next batch, and a resumed run reads the same
 batches as an uninterrupted one. `Feed` iterates in a thread of its own.
 """
 
@@ -52,7 +52,7 @@ def shuffled(
 
 
 class Window(NamedTuple):
-    """A part of a stream: `T` steps of `B` places in a text.
+    """A stretch of a text: `T` steps of its `B` rows.
 
     Attributes:
         xs: codes, int32 `[T, B]`.
@@ -69,9 +69,9 @@ class Window(NamedTuple):
 class Stream:
     """The windows of one epoch over a corpus, as a grain source.
 
-    The corpus is cut into B contiguous parts of equal length, which are read side by side, T steps
+    The corpus is cut into B contiguous rows of equal length, which are read side by side, T steps
     at a time: `xs[t + 1, b]` follows `xs[t, b]`, and the first step of a window follows the last of
-    the window before. Fewer than `B · T + B` codes at the ends of the parts are left out. This is
+    the window before. Fewer than `B · T + B` codes at the ends of the rows are left out. This is
     the batching of Zaremba, Sutskever and Vinyals (2014).
 
     Args:
@@ -87,19 +87,21 @@ class Stream:
         for name, value in (("batch", batch), ("length", length)):
             if value < 1:
                 raise UsageError(f"{name}={value}: must be a positive integer")
-        self._part = len(codes) // batch
+        self._row_length = len(codes) // batch
         self._length = length
-        if (self._part - 1) // length < 1:
+        if (self._row_length - 1) // length < 1:
             raise UsageError(
                 f"batch={batch}, length={length}: a window needs {batch * (length + 1)} codes and "
                 f"the corpus has {len(codes)}; take a smaller batch, a smaller length or a longer "
                 "text"
             )
-        rows = np.asarray(codes[: self._part * batch], np.int32).reshape(batch, self._part)
+        rows = np.asarray(codes[: self._row_length * batch], np.int32).reshape(
+            batch, self._row_length
+        )
         self._columns = np.ascontiguousarray(rows.T)
 
     def __len__(self) -> int:
-        return (self._part - 1) // self._length
+        return (self._row_length - 1) // self._length
 
     def __getitem__(self, index: Any) -> Window:
         start = int(index) * self._length
@@ -125,13 +127,13 @@ class Feed:
         batches = [next(self._iterator) for _ in range(count)]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
 
-    def state(self) -> dict[str, Any]:
-        """What `restore` needs, as JSON values."""
+    def position(self) -> dict[str, Any]:
+        """The position in the data, which `restore` takes, as JSON values."""
         return dict(self._iterator.get_state())
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Resumes from where `state` was taken."""
-        self._iterator.set_state(dict(state))
+    def restore(self, position: dict[str, Any]) -> None:
+        """Resumes at a position."""
+        self._iterator.set_state(dict(position))
 
 
 def _check_batch(batch: int, count: int, what: str) -> None:

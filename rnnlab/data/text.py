@@ -212,7 +212,7 @@ def _load_named(
     manual_dir: str | PathLike[str] | None,
     split: str,
 ) -> str:
-    # Imported here because it takes TFDS along, which costs half a second and may be absent.
+    # Imported here because it imports TFDS, which costs half a second and may be absent.
     module, builder_name = NAMED[name]
     try:
         from rnnlab.data import builder
@@ -223,7 +223,7 @@ def _load_named(
             f"{name}: the package {error.name} is missing; install tensorflow-datasets "
             "and importlib_resources, or give the path of a text file instead"
         ) from error
-    return builder.load_text(builder_cls, data_dir, manual_dir, split)
+    return builder.load_text_split(builder_cls, data_dir, manual_dir, split)
 
 
 def _read_file(path: Path) -> str:

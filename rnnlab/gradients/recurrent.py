@@ -35,7 +35,7 @@ class RecurrentMatrix(NamedTuple):
 
 
 class RecurrentLeaves(NamedTuple):
-    """Where the recurrent matrices stand in the parameters of a cell.
+    """Where the recurrent matrices are in the parameters of a cell.
 
     Attributes:
       places: of the leaves `[H, kH]`, k square gate blocks each, in the order of the tree.

@@ -1,7 +1,7 @@
-"""One step of any cell, taken apart for differentiation, and the trajectory it makes.
+"""One step of any cell in two halves, for differentiation, and the trajectory it makes.
 
 A step is `s' = advance(inputs, s)` followed by `y = emit(inputs, s, s')`. A cell returns both at
-once; they are told apart in its jaxpr, by cutting the output's dependence at the new state. So a
+once; they are separated in its jaxpr, by cutting the output's dependence at the new state. So a
 loss on `y_t` acts on the state *after* step t wherever the cell computes its output from that
 state, as `y = h'` does, and `∂L/∂s_T` exists for a loss at the last step.
 """

@@ -19,8 +19,7 @@ from collections.abc import Callable
 
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer
-from rnnlab.initializers.chrono import chrono_bias
-from rnnlab.initializers.constant import Constant, Zeros
+from rnnlab.initializers.chrono import draw_chrono_bias
 from rnnlab.initializers.distributions import Gaussian, Uniform, uniform_like
 from rnnlab.initializers.gate_blocks import GateBlocks, gate_blocks
 from rnnlab.initializers.orthogonal import Identity, Orthogonal
@@ -42,7 +41,6 @@ INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
 
 __all__ = [
     "INITIALIZERS",
-    "Constant",
     "GateBlocks",
     "Gaussian",
     "Identity",
@@ -51,9 +49,8 @@ __all__ = [
     "Rescaled",
     "Sparse",
     "Uniform",
-    "Zeros",
     "by_name",
-    "chrono_bias",
+    "draw_chrono_bias",
     "gate_blocks",
     "rescale_to_radius",
     "singular_values",

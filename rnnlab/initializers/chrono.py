@@ -11,13 +11,13 @@ from rnnlab.errors import UsageError
 from rnnlab.initializers.base import draw_dtype
 
 
-def chrono_bias(
+def draw_chrono_bias(
     key: Key, hidden: int, t_max: float, dtype: DTypeLike = jnp.float32
 ) -> Float[Array, "H"]:
     """Returns forget-gate biases for memories of 1 to `t_max` steps: the chrono initialisation.
 
     b_f ~ log U(1, t_max - 1), and the input gate takes b_i = -b_f (Tallec & Ollivier 2018, "Can
-    recurrent neural networks warp time?", section 2). A forget gate that stands at sigmoid(b_f)
+    recurrent neural networks warp time?", section 2). A forget gate of value sigmoid(b_f)
     loses a factor e in about 1 + e^{b_f} steps, so the time constants are uniform over the range.
 
     In a GRU of the convention h' = (1-z) * n + z * h it is z that keeps, so b_z = b_f; texts that

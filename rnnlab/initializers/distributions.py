@@ -58,7 +58,7 @@ def uniform_like(key: Key, tree: Params, bound: float) -> Params:
 
     Args:
         key: random key; each array draws with a key of its own.
-        tree: arrays, or anything with `shape` and `dtype`, such as what `jax.eval_shape` gives.
+        tree: arrays, or anything with `shape` and `dtype`, such as what `jax.eval_shape` returns.
         bound: a finite number of at least 0.
 
     Returns:

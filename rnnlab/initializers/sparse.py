@@ -16,7 +16,7 @@ from rnnlab.initializers.base import Initializer, require_matrix
 class Sparse:
     """A draw from `base` in which each unit keeps `connections` of its incoming weights.
 
-    Which ones is drawn for each column of `[fan_in, fan_out]` by itself, uniformly without
+    Those connections are drawn for each column of `[fan_in, fan_out]`, uniformly without
     replacement; all others are zero (Martens 2010, "Deep learning via Hessian-free optimization").
 
     Raises:

@@ -30,7 +30,7 @@ class Rescaled:
     Raises:
         UsageError: a radius that is not positive and finite; fan_out not a multiple of fan_in; a
             block whose measured ρ is 0, as a nilpotent matrix has. Inside `jit` or `vmap` that last
-            case cannot raise and gives NaN or inf.
+            case cannot raise and returns NaN or inf.
     """
 
     base: Initializer

@@ -1,10 +1,10 @@
-"""Weights travel: parameters to and from other libraries, and cells of one run by the other.
+"""Other libraries: parameters converted to and from them, and cells of one run by the other.
 
-`from_X(cell, weights)` gives the parameters of an rnnlab cell, `to_X(cell, params)` the weights of
-the module of X that equals it. Both take and give plain arrays where X has such a form, so that X
-need not be installed: a state dict for PyTorch, dicts for Flax and Haiku, a list for Keras, one
-vector for cuDNN. JAX arrays stay JAX arrays and may be traced, everything else becomes NumPy; the
-dtype stays what it was. What cannot be said in the other library is refused with a UsageError.
+`from_X(cell, weights)` returns the parameters of an rnnlab cell, `to_X(cell, params)` the weights
+of the module of X that equals it. Both take and return plain arrays where X has such a form (a
+state dict for PyTorch, dicts for Flax and Haiku, a list for Keras, one vector for cuDNN), so that X
+need not be installed. JAX arrays stay JAX arrays and may be traced, everything else becomes NumPy;
+the dtype is kept. What the other library cannot express is refused with a UsageError.
 
 `LinenCell` and `NNXCell` run a cell of Flax in our engine. The other way round, as layers of Flax,
 cells of rnnlab are in `rnnlab.interop.linen_layer` and `rnnlab.interop.nnx_layer`.

@@ -1,8 +1,8 @@
 """What every conversion checks: the cell, the names, shapes and dtypes of weights.
 
-Weights are what a library hands out: arrays, or tensors that know their NumPy form. JAX arrays stay
+Weights are what a library returns: arrays, or tensors that know their NumPy form. JAX arrays stay
 JAX arrays, also while they are traced, so that a conversion can be differentiated; everything else
-becomes NumPy. The dtype stays what it was.
+becomes NumPy. The dtype is kept.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def check_names(
 
 
 def check_shape(name: str, array: Any, cell: StandardCell, shape: tuple[int | None, ...]) -> None:
-    """Raises UsageError unless the array has that shape; None stands for the free size `D`."""
+    """Raises UsageError unless the array has that shape; None is the free size `D`."""
     fits = len(array.shape) == len(shape) and all(
         want in (None, got) for want, got in zip(shape, array.shape, strict=True)
     )

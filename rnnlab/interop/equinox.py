@@ -27,7 +27,7 @@ TWINS = {LSTM: "LSTMCell", GRU: "GRUCell, reset after the product"}
 
 
 def from_equinox(cell: StandardCell, module: Any) -> Params:
-    """The parameters of `cell` from an Equinox cell; `use_bias=False` gives zeros.
+    """The parameters of `cell` from an Equinox cell; with `use_bias=False` the biases are zero.
 
     Args:
       cell: an `LSTM` or `GRU`.

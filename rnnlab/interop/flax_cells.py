@@ -20,7 +20,7 @@ from rnnlab.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class LinenCell:
-    """A cell of Flax Linen. Parameters are what stands under `"params"`, states the carry.
+    """A cell of Flax Linen. Parameters are the entry `"params"` of its variables, states its carry.
 
     Attributes:
       module: a `flax.linen.RNNCellBase` with `features`, such as `nn.LSTMCell(64)`.
@@ -60,7 +60,7 @@ class LinenCell:
 
 @dataclasses.dataclass(frozen=True)
 class NNXCell:
-    """A cell of Flax NNX. Parameters are its `nnx.Param`s as a dict, states the carry.
+    """A cell of Flax NNX. Parameters are its `nnx.Param`s as a dict, states its carry.
 
     Those of a module at hand are `nnx.to_pure_dict(nnx.state(module, nnx.Param))`.
 

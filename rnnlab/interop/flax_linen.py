@@ -60,7 +60,7 @@ def from_linen(cell: StandardCell, variables: Mapping[str, Any]) -> Params:
 
 
 def to_linen(cell: StandardCell, params: Params) -> dict[str, Any]:
-    """The weights of the Linen cell that equals `cell`, what stands under `"params"`.
+    """The weights of the Linen cell that equals `cell`: the entry `"params"` of its variables.
 
     With them: `module.apply({"params": to_linen(cell, params)}, carry, x)`
 

@@ -25,7 +25,7 @@ def split(array: Any, gates: Sequence[str]) -> dict[str, Any]:
 def join_biases(cell: StandardCell, b_ih: Any, b_hh: Any) -> Weights:
     """One bias from two, `b = b_ih + b_hh`, gates in the cell's order.
 
-    In the GRU the candidate's recurrent bias stands inside the reset and stays by itself, as `bh`.
+    In the GRU the candidate's recurrent bias is inside the reset and stays separate, as `bh`.
     """
     if not isinstance(cell, GRU):
         return {"b": b_ih + b_hh}

@@ -4,7 +4,7 @@ A layer's weights are `kernel [D, kH]`, `recurrent_kernel [H, kH]` and `bias`. L
 rnnlab's order, GRU gates in the order z, r, n (h in Keras's words). With `reset_after` the GRU has
 two biases `[2, 3H]`, of the input and of the state: it is a `GRU`, whose `bh` is the candidate's
 part of the second. Without, it is a `GRUResetBefore`. A bidirectional layer of Keras has one layer
-for each direction, `forward_layer` and `backward_layer`, to be converted by itself.
+for each direction, `forward_layer` and `backward_layer`, to be converted one by one.
 
 Source: the documentation of `keras.layers.SimpleRNN`, `LSTM` and `GRU`.
 """

@@ -1,6 +1,6 @@
 """Stacked and bidirectional layers as PyTorch and cuDNN number them.
 
-Their pseudo-layers are all alike and lie in the order: first layer forward, first layer backward,
+Their pseudo-layers are all alike and in the order: first layer forward, first layer backward,
 second layer forward, and so on.
 """
 

@@ -65,7 +65,7 @@ class LinenLayer(nn.Module):
 class LinenStep(nn.RNNCellBase):
     """An rnnlab cell as a cell of Linen, for `nn.RNN` and `nn.Bidirectional`.
 
-    Its input product stands inside their scan; `LinenLayer` is the faster of the two.
+    Its input product is inside their scan; `LinenLayer` is the faster of the two.
 
     Attributes:
       cell: a cell, or a stack of cells.

@@ -103,7 +103,7 @@ class NNXLayer(_Weights):
 class NNXStep(_Weights, nnx.RNNCellBase):
     """An rnnlab cell as a cell of NNX, for `nnx.RNN` and `nnx.Bidirectional`.
 
-    Its input product stands inside their scan; `NNXLayer` is the faster of the two.
+    Its input product is inside their scan; `NNXLayer` is the faster of the two.
 
     Attributes:
       cell: a cell, or a stack of cells.

@@ -56,7 +56,7 @@ def increasing(config: object, *names: str) -> None:
 
 
 def distinct(config: object, *names: str) -> None:
-    """Checks that no value stands twice in a tuple."""
+    """Checks that no value occurs twice in a tuple."""
     for name in names:
         values = getattr(config, name)
         _require(config, name, len(set(values)) == len(values), "without repetition")

@@ -123,7 +123,7 @@ class CommandLine:
             self._refuse_rest()
 
     def config(self, settings: Settings) -> Any:
-        """The preset, or the defaults, with the values that the command line gives.
+        """The preset, or the defaults, with the values of the command line.
 
         Args:
             settings: the class of the configuration, a dataclass whose fields all have defaults, of
@@ -144,7 +144,7 @@ class CommandLine:
         return finished(base, self._flags.config)
 
     def _refuse_rest(self) -> None:
-        """Parses again, now that all flags are known, and refuses what is none."""
+        """Parses again, now that all flags are known, and refuses unknown ones."""
         rest = self._parse(known_only=False)
         if rest:
             raise UsageError(f"{rest[0]}: unexpected argument; flags are written --NAME=VALUE")

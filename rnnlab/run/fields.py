@@ -63,7 +63,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def flatten_json(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The same for what `to_json` gives."""
+    """The same for what `to_json` returns."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
@@ -74,7 +74,7 @@ def flatten_json(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def to_json(config: Any) -> dict[str, Any]:
-    """A dataclass as the plain values that JSON gives back: tuples are lists, nested ones dicts."""
+    """A dataclass as the plain values that JSON holds: tuples are lists, nested ones dicts."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 

@@ -35,7 +35,7 @@ def read(root: pathlib.Path) -> Identity:
         return Identity(contents["experiment"], dict(contents["config"]))
     except (ValueError, LookupError, TypeError) as error:
         raise RunError(
-            f"{path}: is damaged; delete the folder {root} to start afresh, "
+            f"{path}: is damaged; delete the folder {root} to start again, "
             "or choose another with --workdir=PATH"
         ) from error
 

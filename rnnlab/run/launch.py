@@ -94,17 +94,17 @@ def _run(
     ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
-        state: workdirs.Status = module.run(config, workdir) or "done"
-        workdir.end(state)
+        status: workdirs.Status = module.run(config, workdir) or "done"
+        workdir.end(status)
     if line.hosts is None or _first():
-        print(f"\n{state} in {time.monotonic() - start:.1f} s; see {path}:")
+        print(f"\n{status} in {time.monotonic() - start:.1f} s; see {path}:")
         made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
         print("  " + "  ".join(made))
-    return state
+    return status
 
 
 def _workdir_to_ask(line: command_line.CommandLine, folder: pathlib.Path) -> pathlib.Path:
-    """The work directory of the model that is asked: the one given, or that of the same command.
+    """The work directory of the model to use: the one given, or that of the same command.
 
     Raises:
         UsageError: if there is none, or it belongs to another run than the command describes.

@@ -1,6 +1,6 @@
 """The modes of the command line that use a trained model: generate and predict.
 
-The work directory is only read. `rnnlab.load` gives the model; one that cannot do what is asked
+The work directory is only read. `rnnlab.load` returns the model; one that cannot do what is asked
 refuses with a UsageError.
 """
 

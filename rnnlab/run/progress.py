@@ -17,14 +17,14 @@ from rich.progress import Progress as RichProgress
 
 
 class Progress:
-    """Progress of `total` steps, on standard error, for the length of a `with` block.
+    """Progress of `total` units of work, on standard error, within a `with` statement.
 
-    Within the block of another one it says nothing: the outer one is the run's.
+    Within the `with` statement of another one it prints nothing: the outer one is of the run.
 
     Args:
         title: what is being done.
-        total: number of steps.
-        done: steps that an earlier run has already made.
+        total: units of work.
+        done: units that an earlier run has done.
         interval: seconds between lines where there is no terminal.
     """
 
@@ -62,14 +62,14 @@ class Progress:
         elif self._printed != (self._done, self._numbers):
             self._print()
 
-    def advance(self, steps: int = 1, numbers: str = "") -> None:
-        """Counts steps as made.
+    def advance(self, count: int = 1, numbers: str = "") -> None:
+        """Counts units of work as done.
 
         Args:
-            steps: how many.
+            count: how many.
             numbers: what to show beside the bar, such as "tanh ρ=1.1 log10‖g‖=-3.2".
         """
-        self._done += steps
+        self._done += count
         self._numbers = numbers
         if Progress._outermost is not self:
             return

@@ -1,7 +1,7 @@
 """The folder of experiments as a registry, read from source so that listing it costs no import.
 
 A package of the folder is an experiment if its `config.py` has a class `Config`. Importing the
-package gives `Config` and `run(config, workdir)`; `config.py` may name some of its instances in
+package defines `Config` and `run(config, workdir)`; `config.py` may name some of its instances in
 `PRESETS`. The first line of the package's docstring is its summary.
 """
 

@@ -23,9 +23,9 @@ from rnnlab.errors import RunError
 from rnnlab.run.progress import Progress
 from rnnlab.run.workdir import METRICS, Workdir, atomic_write
 
-#: The finished result of an experiment, and the folder of its parts until then.
+#: The finished result of an experiment, and the folder of its partial results until then.
 FILE = "results.nc"
-PARTS = "parts"
+PARTIAL = "partial"
 
 
 def save_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> pathlib.Path:
@@ -82,29 +82,29 @@ def measured(
     Args:
         workdir: holds `results.nc` and, until that is there, a file for each job.
         title: of the progress bar.
-        jobs: what measures each part, by a name that can name a file. The attribute `numbers` of a
-            part is shown beside the bar.
-        combine: makes the result from the parts, in the order of `jobs`.
+        jobs: what measures each partial result, by a name that can name a file. The attribute
+            `numbers` of a partial result is shown beside the bar.
+        combine: makes the result from the partial results, in the order of `jobs`.
 
     Raises:
         RunError: a damaged file.
         OSError: if the disk is full or cannot be written.
     """
-    path, folder = workdir.path(FILE), workdir.path(PARTS)
+    path, folder = workdir.path(FILE), workdir.path(PARTIAL)
     if path.exists():
         return load_dataset(path)
     folder.mkdir(exist_ok=True)
     done = {name: file for name in jobs if (file := folder / f"{name}.nc").exists()}
-    parts = {}
+    partial_results = {}
     with Progress(title, total=len(jobs), done=len(done)) as bar:
         for name, job in jobs.items():
             if name in done:
-                parts[name] = load_dataset(done[name])
+                partial_results[name] = load_dataset(done[name])
                 continue
-            parts[name] = job()
-            save_dataset(parts[name], folder / f"{name}.nc")
-            bar.advance(1, parts[name].attrs.get("numbers", name))
-    data = combine(parts)
+            partial_results[name] = job()
+            save_dataset(partial_results[name], folder / f"{name}.nc")
+            bar.advance(1, partial_results[name].attrs.get("numbers", name))
+    data = combine(partial_results)
     save_dataset(data, path)
     shutil.rmtree(folder)
     return data

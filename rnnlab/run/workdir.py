@@ -84,9 +84,9 @@ class Workdir:
         """Writes a file as a whole or not at all, and returns its path."""
         return atomic_write(self.path(name), data)
 
-    def end(self, state: Status) -> None:
+    def end(self, status: Status) -> None:
         """Records that the run has ended, and how."""
-        self._record(state)
+        self._record(status)
 
     def _fail(self, error: BaseException) -> None:
         """Records a run that an exception ended; a full disk must not hide the exception."""
@@ -97,10 +97,10 @@ class Workdir:
         with contextlib.suppress(OSError):
             self._record("interrupted" if interrupted else "failed", message)
 
-    def _record(self, state: str, message: str = "") -> None:
-        """Writes how the run stands to `status.json`."""
-        self.status |= {"state": state, "message": message}
-        if state != "running":
+    def _record(self, status: str, message: str = "") -> None:
+        """Writes the status of the run to `status.json`."""
+        self.status |= {"state": status, "message": message}
+        if status != "running":
             self.status["ended"] = _now()
             self.status["seconds"] = round(time.monotonic() - self._start, 3)
         self.write("status.json", json.dumps(self.status, indent=2) + "\n")
@@ -115,10 +115,10 @@ def open_workdir(
     *,
     preset: str | None = None,
 ) -> Iterator[Workdir]:
-    """Creates or reopens a work directory and holds it for the length of a `with` block.
+    """Creates or reopens a work directory and holds it for the duration of a `with` statement.
 
-    Leaving the block records `done`, unless `Workdir.end` was called in it; an exception records
-    `interrupted` (KeyboardInterrupt) or `failed` and goes on.
+    Leaving it records `done`, unless `Workdir.end` was called in it; an exception records
+    `interrupted` (KeyboardInterrupt) or `failed` and is raised again.
 
     Args:
         path: the folder; made with its parents if it does not exist.

@@ -1,6 +1,6 @@
 """Ways to run a cell over a sequence; all give the outputs and gradients of `autodiff`.
 
-(`Truncated` gives its outputs, and by design another gradient.) A strategy is a frozen dataclass
+(`Truncated` has its outputs, and by design another gradient.) A strategy is a frozen dataclass
 that is called, and says itself which cells it runs; `unroll` takes one, a function like one, or one
 of the names in `STRATEGIES`, of which `supported` tells those that run a layer on the default
 device.

@@ -23,7 +23,7 @@ class Autodiff(BaseStrategy):
     def __call__(
         self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
     ) -> tuple[State, Outputs]:
-        """Runs the scan; what depends on `xs` alone, as tracing the step finds, stands before."""
+        """Runs the scan; what depends on `xs` alone is found by tracing and computed before it."""
         step = trace(cell, params, xs, state)
 
         def body(state: State, inputs: tuple[Any, Control]) -> tuple[State, Outputs]:

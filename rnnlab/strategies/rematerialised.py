@@ -1,4 +1,4 @@
-"""Memory that grows as √T: only states between blocks of time are kept, all else is recomputed.
+"""Memory that grows as √T: only states between time blocks are kept, all else is recomputed.
 
 Source: A. Gruslys et al., "Memory-efficient backpropagation through time" (2016); T. Chen et al.,
 "Training deep nets with sublinear memory cost" (2016).
@@ -27,7 +27,7 @@ class Rematerialised(BaseStrategy):
 
     Attributes:
       time_block: steps in a block; None takes about `√T`, which needs the least memory.
-      inner: the strategy within a block.
+      inner: the strategy within a time block.
     """
 
     time_block: int | None = None
@@ -44,7 +44,7 @@ class Rematerialised(BaseStrategy):
     def __call__(
         self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
     ) -> tuple[State, Outputs]:
-        """Scans over the blocks; each is run again when its gradient is taken."""
+        """Scans over the time blocks; each is run again when its gradient is taken."""
         steps = jax.tree.leaves(xs)[0].shape[0]
         size = self.time_block or time_block_near_root(steps)
 
@@ -59,11 +59,12 @@ class Rematerialised(BaseStrategy):
 def time_block_near_root(steps: int) -> int:
     """The first divisor of `steps` in `⌈√T⌉ .. 2⌈√T⌉ - 1`, else `⌈√T⌉`.
 
-    Blocks that leave no rest are views of the inputs; a rest costs a copy of inputs and outputs.
+    Time blocks that leave no rest are views of the inputs; a rest costs a copy of inputs and
+    outputs.
     """
     root = 1 + math.isqrt(max(steps - 1, 0))
     return next((size for size in range(root, 2 * root) if steps % size == 0), root)
 
 
-#: Blocks of about `√T` steps, plain autodiff within them.
+#: Time blocks of about `√T` steps, plain autodiff within them.
 rematerialised = Rematerialised()

@@ -38,9 +38,9 @@ class Split(BaseStrategy):
     here too: `jit`, `grad`, `vmap` (which splits the rows of one example).
 
     Under `jit` all of one program must be split over the same devices, and arguments must not be
-    committed to others (by `jax.device_put`); JAX says so where they are. Results lie on all the
-    devices. Under `jax.set_mesh`, `jax.shard_map` and `jax.pmap` the program is divided already:
-    UsageError, use `inner` there.
+    committed to others (by `jax.device_put`); JAX raises an error if they are. Results are on all
+    the devices. Under `jax.set_mesh`, `jax.shard_map` and `jax.pmap` the program is divided
+    already: UsageError, use `inner` there.
 
     Attributes:
       inner: the strategy that runs the rows of one device.
@@ -123,7 +123,7 @@ def _check_mesh() -> None:
     mesh = jax.sharding.get_abstract_mesh()
     if not mesh.empty:
         raise UsageError(
-            f"strategy='split': stands inside a mesh with the axes {', '.join(mesh.axis_names)}, "
+            f"strategy='split': is inside a mesh with the axes {', '.join(mesh.axis_names)}, "
             "which divides the program already; use its inner strategy there"
         )
 

@@ -14,14 +14,14 @@ from rnnlab.arrays import State
 def scan_time_blocks(
     run: Callable[[State, Any, Any], tuple[State, Any]], state: State, inputs: Any, size: int
 ) -> tuple[State, Any]:
-    """Scans `run(state, time_block, first)` over blocks of `size` steps, the last one as it comes.
+    """Scans `run(state, time_block, first)` over blocks of `size` steps; the last may be shorter.
 
     Args:
-      run: maps a state, a block of the inputs `[<= size, ...]` and whether it is the first block
+      run: maps a state, a time block of the inputs `[<= size, ...]` and whether it is the first
         to the next state and the outputs `[<= size, ...]`.
       state: the state before the first step.
       inputs: tree of `[T, ...]`.
-      size: steps in a block.
+      size: steps in a time block.
 
     Returns:
       The final state and the outputs `[T, ...]`.

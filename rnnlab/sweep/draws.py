@@ -71,7 +71,7 @@ def features_in(grid: Grid, program: Program, input_texts: InputTexts) -> int:
 
     Raises:
       UsageError: `grid.features` set for a text, or a text shorter than the longest length.
-      RunError: a text that cannot be had.
+      RunError: a text that cannot be loaded.
     """
     if program.inputs == "zeros":
         return grid.features or 1
@@ -94,7 +94,7 @@ def features_in(grid: Grid, program: Program, input_texts: InputTexts) -> int:
 def draw(
     grid: Grid, program: Program, seeds: Int[np.ndarray, "S"], input_texts: InputTexts
 ) -> Draws:
-    """Draws what `program` needs for `seeds [S]`; a seed gives the same bits in any company.
+    """Draws what `program` needs for `seeds [S]`; the others do not change the bits of a seed.
 
     Raises:
       UsageError: a matrix of spectral radius 0 is to be rescaled.
@@ -106,7 +106,7 @@ def draw(
     shape = (grid.sorted_lengths[-1], grid.batch, features)
     # One seed after the other: mapped over the seeds, the QR decompositions of several gates would
     # be batches that run at the same time, and in JAX 0.10 such batches can wait for each other's
-    # threads for ever.
+    # threads forever.
     drawn = []
     for seed in seeds:
         given = _given_inputs(program.inputs, shape, dtype, seed, input_texts)

@@ -101,8 +101,8 @@ class Folder:
                 host, note = min(new)
                 reason = note.partition(" ")[2]
                 raise RunError(
-                    f"{host} has failed ({reason}); what is done is kept, the same command on all "
-                    "hosts continues"
+                    f"{host} has failed ({reason}). Fix this and rerun the same command on "
+                    "all hosts to resume."
                 )
             time.sleep(INTERVAL)
         return values
@@ -144,7 +144,7 @@ class Folder:
             return dict(json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             raise RunError(
-                f"{file}: is damaged; delete the folder {self.path} to start afresh, or choose "
+                f"{file}: is damaged; delete the folder {self.path} to start again, or choose "
                 "another folder"
             ) from error
 
@@ -164,6 +164,6 @@ class Folder:
             yield
         except OSError as error:
             raise RunError(
-                f"{error.filename or self.path}: {error.strerror}; mend it and run the same "
-                "command again, what is done is kept"
+                f"{error.filename or self.path}: {error.strerror}. Fix this and rerun the same "
+                "command to resume."
             ) from error

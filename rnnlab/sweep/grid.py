@@ -138,7 +138,7 @@ def _axis(name: str, values: Any) -> tuple[Any, ...]:
         raise UsageError(f"{name}={values!r}: must be a tuple with at least one entry")
     for value in plain:
         if plain.count(value) > 1:
-            raise UsageError(f"{name}={values!r}: {value!r} stands there twice, name it once")
+            raise UsageError(f"{name}={values!r}: {value!r} occurs twice")
     return tuple(plain)
 
 

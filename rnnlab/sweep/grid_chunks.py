@@ -1,4 +1,4 @@
-"""The points of a grid in chunks: how they are cut, and how one of them is measured.
+"""The grid chunks of a grid: how they are cut, and how one of them is measured.
 
 A grid chunk holds whole seeds, or a part of the points of one seed where all of them do not fit in
 memory. All grid chunks of a program have the same shape, so that it is compiled once. The cut
@@ -82,7 +82,7 @@ def cut(grid: Grid, memory: float, input_texts: InputTexts) -> list[GridChunk]:
 
     Raises:
       UsageError: a text that does not fit the grid.
-      RunError: a text that cannot be had.
+      RunError: a text that cannot be loaded.
     """
     grid_chunks = []
     for number, program in enumerate(grid.programs()):

@@ -88,8 +88,8 @@ def gradient_norms(
 def _forward(traced: TracedStep, params: Params, xs: Array, start: State, steps: int) -> State:
     """The states before each step, leaves `[T, B, H]`.
 
-    The state stands still after `steps`, where the padding begins: what it might overflow to there
-    would meet a zero adjoint and make NaN of it.
+    The state is frozen after `steps`, where the padding begins: an overflow there times a zero
+    adjoint would be NaN.
     """
 
     def time_block(index: Array, carry: Any) -> Any:
@@ -127,7 +127,7 @@ class _Transposed(NamedTuple):
 
 
 def _segments(lengths: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """Cuts time into `(first block, end block, active lengths)`, from the end to the start.
+    """Cuts time into `(first time block, end, active lengths)`, from the end to the start.
 
     Of all ways to cut behind the end of a length, the one with the least time blocks times lengths.
     """

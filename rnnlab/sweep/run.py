@@ -1,4 +1,4 @@
-"""Runs a grid chunk by chunk into one data set, continuing where an earlier run stopped."""
+"""Runs a grid, one grid chunk after the other, into one data set; resumes an earlier run."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def run(
     """Measures every point of the grid.
 
     Points that share shapes run as one compiled program, mapped over the points and spread over
-    all devices of this host; after `jax.distributed.initialize` the hosts share the chunks, and
-    must share `folder`. With a folder, each finished grid chunk is kept there: after a stop, even
-    `kill -9`, the same call computes what is missing and ends with the same bits.
+    all devices of this host; after `jax.distributed.initialize` the hosts share the grid chunks,
+    and must share `folder`. With a folder, each finished grid chunk is kept there: after a stop,
+    even `kill -9`, the same call computes what is missing and ends with the same bits.
 
     Args:
       grid: what to vary.
@@ -47,7 +47,7 @@ def run(
       A data set with the axes `grid.axes`: the `log10_grad_*` of `QUANTITIES`; with the axis `gate`
       in place of `length`, the measured `spectral_radius` and `sigma_max` of every recurrent
       matrix (NaN for gates a cell does not have); and `input_std`, the standard deviation of
-      `x @ wx`. -inf is a gradient that is exactly zero. NaN stands where a cell has no such
+      `x @ wx`. -inf is a gradient that is exactly zero. It is NaN where a cell has no such
       quantity, and where the state of the network left the range of the dtype before the end of
       that length, as that of a ReLU network above radius 1 may; the attribute `overflowed` counts
       the latter.

@@ -1,4 +1,4 @@
-"""Models that experiments have trained, for use anywhere: `load` gives one from a work directory.
+"""Models that experiments have trained, for use anywhere: `load` returns one from a work directory.
 
     import rnnlab
 

@@ -70,7 +70,7 @@ class TextModel:
     def predict(self, lines: Sequence[str]) -> list[dict[str, Any]]:
         """How well lines of text are predicted.
 
-        Each line is read after the primer, by itself. Its end counts as a symbol where the training
+        Each line is read alone, after the primer. Its end counts as a symbol where the training
         text had line ends.
 
         Args:

@@ -1,4 +1,4 @@
-"""Checkpoints by orbax: written while training goes on, verified when read.
+"""Checkpoints by orbax: written while training continues, verified when read.
 
 A checkpoint holds the training state and a note of JSON values: the position in the data, the rows
 of metrics so far, and what describes the arrays. The last two are kept, and the one with the best
@@ -29,7 +29,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 from rnnlab import hosts
 from rnnlab.arrays import Params
 from rnnlab.errors import RunError, UsageError
-from rnnlab.training.step import TrainState
+from rnnlab.training.update import TrainState
 
 #: Folder of a work directory.
 CHECKPOINTS = "checkpoints"
@@ -73,7 +73,7 @@ class Checkpoints:
             return
         # Copies: on a CPU orbax writes what the arrays' own memory holds by then.
         arrays = jax.tree.map(np.array, _as_arrays(state))
-        step = int(np.max(arrays["step"]))  # members of a population make their steps together
+        step = int(np.max(arrays["step"]))  # members of a population make their updates together
         if step in self._manager.all_steps():
             return
         value = math.inf if value is None or math.isnan(value) else value

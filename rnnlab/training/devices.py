@@ -1,9 +1,9 @@
 """The compiled programs of a run, and how they are spread over the devices.
 
-A population is cut into equal parts, one for each device, that know nothing of one another. Of a
-single network the batches are cut, where its learner says along which axes, and the parameters are
-on every device. The devices are those of all hosts, each of which has the same share; what cannot
-be cut that way is computed by every host, for itself.
+A population is cut into equal shares, one for each device, that do not communicate. Of a single
+network the batches are cut, where its learner says along which axes, and the parameters are on
+every device. The devices are those of all hosts, each of which has the same share; what cannot be
+cut that way is computed by every host.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnlab import hosts
 from rnnlab.arrays import Params
-from rnnlab.training.step import Learner, TrainState, train_steps
+from rnnlab.training.update import Learner, TrainState, updates
 
 MEMBERS, BATCH = "members", "batch"
 #: Passed to XLA with every program.
@@ -29,7 +29,7 @@ COMPILER_OPTIONS: dict[str, Any] = {}
 
 
 class Programs:
-    """Compiles a learner's steps, once for each number of steps.
+    """Compiles the updates of a learner, once for each number of them.
 
     Args:
         learner: what is trained.
@@ -45,7 +45,7 @@ class Programs:
             self._learner, self._everywhere = _cut_batches(learner)
 
     def start(self) -> TrainState:
-        """The state before the first step, in its place."""
+        """The training state before the first update, on the devices."""
         return self.place(self._start())
 
     def place(self, state: TrainState) -> TrainState:
@@ -62,7 +62,7 @@ class Programs:
     def _start(self) -> TrainState:
         if self._sharding is None:
             return jax.jit(self._learner.start)(self._key)
-        # One by one, and not by vmap: XLA:CPU can stop for ever in the QR of many matrices, which
+        # One by one, and not by vmap: XLA:CPU can hang in the QR of many matrices, which
         # waits for threads that wait in another one.
         start = jax.jit(self._learner.start)
         members = [jax.block_until_ready(start(key)) for key in self._key]
@@ -74,10 +74,10 @@ class Programs:
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *plain)
         return stacked._replace(key=keys)
 
-    def steps(
+    def updates(
         self, count: int, state: TrainState, batches: Any
     ) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]:
-        """The compiled program of `count` steps; it donates the state that it is given."""
+        """The compiled program of `count` updates; it donates the state that it is given."""
         shapes = jax.tree.map(lambda a: (np.shape(a), a.dtype), batches)
         name = (count, str(shapes))
         if name not in self._compiled:
@@ -88,11 +88,11 @@ class Programs:
         return self._compiled[name]
 
     def _function(self, count: int) -> Callable[..., Any]:
-        steps = partial(train_steps, self._learner, count)
+        many = partial(updates, self._learner, count)
         if self._sharding is None:
-            return steps
+            return many
         members = PartitionSpec(MEMBERS)
-        population = _in_turn(steps) if self._learner.in_turn else jax.vmap(steps, (0, None))
+        population = _in_turn(many) if self._learner.in_turn else jax.vmap(many, (0, None))
         return jax.shard_map(
             population,
             mesh=self._sharding.mesh,
@@ -102,9 +102,9 @@ class Programs:
         )
 
 
-def _in_turn(steps: Callable[..., Any]) -> Callable[..., Any]:
+def _in_turn(many: Callable[..., Any]) -> Callable[..., Any]:
     """Maps states `[members, ...]`, one after the other."""
-    return lambda states, batches: jax.lax.map(lambda state: steps(state, batches), states)
+    return lambda states, batches: jax.lax.map(lambda state: many(state, batches), states)
 
 
 def whole(tree: Any) -> Any:

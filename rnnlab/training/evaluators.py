@@ -1,8 +1,8 @@
 """What a training run measures at its evaluations.
 
-An evaluator is called with parameters and gives numbers by name, which go to `metrics.jsonl`. Of a
-population it gets the parameters of all members, with a leading axis, and gives `[members]` of each
-number. `Together` joins several.
+An evaluator is called with parameters and returns numbers by name, which go to `metrics.jsonl`.
+Of a population it gets the parameters of all members, with a leading axis, and returns `[members]`
+of each number. `Together` joins several.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ class Evaluator(abc.ABC):
 
 
 class Together(Evaluator):
-    """What several evaluators measure; training ends early where one of them says so.
+    """What several evaluators measure; one of them may end training early.
 
     Args:
-        *parts: the evaluators, whose names differ.
+        *evaluators: the evaluators, whose names differ.
     """
 
-    def __init__(self, *parts: Evaluator):
-        self._parts = parts
+    def __init__(self, *evaluators: Evaluator):
+        self._evaluators = evaluators
 
     def __call__(self, params: Params, step: int) -> dict[str, Any]:
-        """The numbers of all parts."""
+        """The numbers of all evaluators."""
         numbers: dict[str, Any] = {}
-        for part in self._parts:
-            numbers |= part(params, step)
+        for evaluator in self._evaluators:
+            numbers |= evaluator(params, step)
         return numbers
 
     def finished(self, values: Mapping[str, Any]) -> bool:
-        """Whether one of the parts says so."""
-        return any(part.finished(values) for part in self._parts)
+        """Whether one of the evaluators ends training."""
+        return any(evaluator.finished(values) for evaluator in self._evaluators)
 
 
 class Memory(Evaluator):
@@ -139,8 +139,8 @@ class TextEvaluator(Evaluator):
         name: of the number.
         model: the language model.
         codes: the text, integers `[N]`.
-        batch: parts of it that are read side by side.
-        steps: symbols of a part that are read at a time.
+        batch: rows of it that are read side by side.
+        steps: symbols of a row that are read at a time.
         population: whether parameters have a leading axis of members.
     """
 
@@ -184,8 +184,8 @@ class ImageEvaluator(Evaluator):
         return {"accuracy": result.accuracy, "loss": result.loss, "error": 1 - result.accuracy}
 
 
-def parts_of(codes: Int[np.ndarray, "codes"], length: int, count: int = 8) -> Int[Array, "T count"]:
-    """Some parts of a text, evenly spaced, `[T, count]`, T at most `length`."""
+def rows_of(codes: Int[np.ndarray, "codes"], length: int, count: int = 8) -> Int[Array, "T count"]:
+    """Some stretches of a text, evenly spaced, `[T, count]`, T at most `length`."""
     steps = min(length, len(codes))
     starts = np.linspace(0, len(codes) - steps, count).astype(int)
     return jnp.asarray(codes[starts + np.arange(steps)[:, None]])

@@ -16,7 +16,7 @@ from rnnlab.arrays import Array, Bool, Float, Int, Key, Params, UInt8
 from rnnlab.data.images import Images, Pixels, sequences
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 
 #: Images of an examination that are read at a time, which bounds its memory.
 READ = 100
@@ -126,20 +126,20 @@ def log_probabilities(
 ) -> Float[np.ndarray, "images classes"]:
     """Log-probabilities of the classes of images, float64.
 
-    Images are read in parts of equal size.
+    Images are read in batches of equal size.
     """
     count = len(pixels)
-    parts = -(-count // READ)
-    size = -(-count // max(parts, 1))
-    room = np.zeros((parts * size, *pixels.shape[1:]), np.uint8)
+    batches = -(-count // READ)
+    size = -(-count // max(batches, 1))
+    room = np.zeros((batches * size, *pixels.shape[1:]), np.uint8)
     room[:count] = pixels
-    logits = _read(model, params, room.reshape(parts, size, *pixels.shape[1:]))
+    logits = _read(model, params, room.reshape(batches, size, *pixels.shape[1:]))
     logits = np.asarray(logits, np.float64).reshape(-1, model.reader.outputs)[:count]
     largest = logits.max(axis=1, keepdims=True)
     return logits - (largest + np.log(np.exp(logits - largest).sum(axis=1, keepdims=True)))
 
 
 @partial(jax.jit, static_argnums=0)
-def _read(model: ImageModel, params: Params, parts: Any) -> Array:
-    """The logits `[parts, N, classes]` of images `[parts, N, S, S]`, part after part."""
-    return jax.lax.map(partial(model.logits, params), parts)
+def _read(model: ImageModel, params: Params, batches: Any) -> Array:
+    """The logits `[batches, N, classes]` of images `[batches, N, S, S]`, one after the other."""
+    return jax.lax.map(partial(model.logits, params), batches)

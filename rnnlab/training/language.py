@@ -19,7 +19,7 @@ from rnnlab.errors import UsageError
 from rnnlab.training.cross_entropy import cross_entropy
 from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 from rnnlab.unroll import step as stream_step
 
 
@@ -112,10 +112,10 @@ def language_learner(
 
     Args:
         model: what is trained.
-        batch: places of the text read side by side, B of the stream.
+        batch: rows of the text that are read side by side, B of the stream.
         optimiser: turns gradients into updates.
         clip: bounds of the gradient.
-        sum_steps: take the sum over the T steps of a window instead, still the mean over places,
+        sum_steps: take the sum over the T steps of a window instead, still the mean over rows,
             and so T times the loss and its gradient. Learning rates and clipping norms of Zaremba,
             Sutskever and Vinyals (2014) are meant for that. The mean is then the metric `nats`.
         init: draws the parameters instead of `model.init`.
@@ -142,15 +142,15 @@ def language_learner(
 class TextLoss:
     """The mean cross-entropy of a text, in nats for each symbol; noise is off.
 
-    Every symbol but the first is predicted once, from all before it. To use the machine well the
-    text is cut into `batch` parts that are read side by side, each from the initial state, which
-    makes the loss slightly larger than with one part.
+    Every symbol but the first is predicted once, from all before it. For speed the text is
+    cut into `batch` rows that are read side by side, each from the initial state, which makes the
+    loss slightly larger than with one row.
 
     Args:
         model: the language model.
         codes: the text, integers `[N]`.
-        batch: parts B; fewer where the text is short.
-        steps: symbols of a part that are read at a time, which bounds the memory.
+        batch: rows B; fewer where the text is short.
+        steps: symbols of a row that are read at a time, which bounds the memory.
 
     Raises:
         UsageError: a text of fewer than two symbols.

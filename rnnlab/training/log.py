@@ -18,12 +18,12 @@ EVENTS = "tensorboard"
 
 
 class Log:
-    """The rows of a run, each with the number of steps made.
+    """The rows of a run, each with the number of training steps made.
 
     Args:
         workdir: where to write.
-        text: rows of the part of the run that a checkpoint holds; later ones are forgotten.
-        step: the step of that checkpoint.
+        text: the rows up to the checkpoint that training resumes from; later ones are dropped.
+        step: the training step of that checkpoint.
     """
 
     def __init__(self, workdir: Workdir, text: str = "", step: int = 0):
@@ -36,7 +36,7 @@ class Log:
         """Appends a row.
 
         Args:
-            step: steps made.
+            step: training steps made.
             group: what the row is about, such as "train".
             values: numbers, or arrays of them for the members of a population.
         """
@@ -80,7 +80,7 @@ def read(text: str, group: str) -> list[dict[str, Any]]:
 
 
 def _as_json(value: Any) -> Any:
-    """A number, or a list of them; null for what is not finite, which JSON cannot say."""
+    """A number, or a list of them; null for what is not finite, which JSON cannot represent."""
     array = np.asarray(value)
     if array.ndim:
         return [_as_json(element) for element in array]

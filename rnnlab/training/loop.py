@@ -1,7 +1,7 @@
-"""The training loop of all experiments: many training steps per dispatch, resumable at any time.
+"""The training loop of all experiments: many updates per dispatch, resumable at any time.
 
-Training runs in chunks, which end at multiples of `Plan.chunk`, at evaluations, at checkpoints and
-at the last step. The chunks depend on the plan alone, so an interrupted run executes the same
+A dispatch ends at multiples of `Plan.dispatch`, at evaluations, at checkpoints and at the last
+training step. The dispatches depend on the plan alone, so an interrupted run executes the same
 programs as an uninterrupted one and ends with the same bits.
 
 After `jax.distributed.initialize` every host runs the loop. The hosts stop together, and all use
@@ -29,21 +29,21 @@ from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.log import Log
 from rnnlab.training.plan import Plan
 from rnnlab.training.signals import Deferred, deferred
-from rnnlab.training.step import Learner, TrainState
 from rnnlab.training.times import Times
+from rnnlab.training.update import Learner, TrainState
 
 
 class Outcome(NamedTuple):
     """The result of a training.
 
     Attributes:
-        state: after the last training step, or before the one that diverged.
+        state: the training state after the last update, or before the one that diverged.
         step: training steps completed.
-        diverged: the step whose loss or gradient was not finite, 0 if none; `[members]` in a
-            population.
+        diverged: the training step at which loss or gradient was not finite, 0 if none;
+            `[members]` in a population.
         evaluations: what each evaluation returned, with its `step`, as JSON values.
-        best: step of the best checkpoint, or None.
-        restore: gives the state of the checkpoint of a step.
+        best: training step of the best checkpoint, or None.
+        restore: returns the training state saved at a training step.
     """
 
     state: TrainState
@@ -113,7 +113,7 @@ class _Run:
         self._evaluations: list[dict[str, Any]] = []
         self._best: tuple[float, int] | None = None
         self._stopped = False
-        self._position = feed.state() if feed is not None else None
+        self._position = feed.position() if feed is not None else None
         self._ahead: Any = None
         self._resume()
 
@@ -140,7 +140,7 @@ class _Run:
             self._position = note["feed"]
 
     def go(self, signals: Deferred) -> Outcome:
-        """Runs all chunks."""
+        """Runs all dispatches."""
         self._times.begin()
         self._first = self._step
         plan, title = self._plan, self._name or self._workdir.experiment
@@ -152,7 +152,7 @@ class _Run:
                 self._measure()
             while self._step < plan.steps and not self._stopped and not self._lost:
                 self._obey(signals)
-                rows = self._chunk()
+                rows = self._dispatch()
                 marked = self._step in plan.evaluate_at
                 if (marked or self._due(plan.evaluate_every)) and not self._lost:
                     self._measure()
@@ -167,8 +167,8 @@ class _Run:
         signals.obey()
         return self._outcome()
 
-    def _chunk(self) -> dict[str, Any]:
-        """Trains until the end of the chunk and writes a row of metrics."""
+    def _dispatch(self) -> dict[str, Any]:
+        """Makes the updates of one dispatch and writes a row of metrics."""
         stop = self._plan.next_stop(self._step)
         count = stop - self._step
         if self._ahead is None:
@@ -176,7 +176,7 @@ class _Run:
                 self._ahead = self._take(self._step)
         batches = self._ahead
         with self._times.of("compile"):
-            program = self._programs.steps(count, self._state, batches)
+            program = self._programs.updates(count, self._state, batches)
         start = time.monotonic()
         self._state, metrics = program(self._state, batches)
         waited = self._look_ahead(stop, metrics)
@@ -188,12 +188,12 @@ class _Run:
         self._step = stop
         means = {k: np.mean(v.astype(np.float64), axis=-1) for k, v in metrics.items()}
         self._log.write(stop, "train", means)
-        speed = count * self._plan.units / seconds
-        self._log.event(stop, "speed", {f"{self._plan.unit} per second": speed})
-        return means | {"count": count, "speed": f"{speed:.3g} {self._plan.unit}/s"}
+        speed = count * self._plan.units_per_update / seconds
+        self._log.event(stop, "speed", {f"{self._plan.speed_unit} per second": speed})
+        return means | {"count": count, "speed": f"{speed:.3g} {self._plan.speed_unit}/s"}
 
     def _take(self, step: int) -> Any:
-        """The batches of the chunk that begins after `step` steps."""
+        """The batches of the dispatch that begins after training step `step`."""
         if self._feed is None:
             return None
         return self._feed.take(self._plan.next_stop(step) - step)
@@ -206,7 +206,7 @@ class _Run:
         """
         if self._feed is None:
             return 0.0
-        self._position = self._feed.state()
+        self._position = self._feed.position()
         start = time.monotonic()
         self._ahead = self._take(stop) if stop < self._plan.steps else None
         seconds = time.monotonic() - start

@@ -21,7 +21,7 @@ from rnnlab.layer import Cell, Layer, output_size
 from rnnlab.strategies import Control, Strategy
 from rnnlab.training import penalty
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.step import Learner, Loss
+from rnnlab.training.update import Learner, Loss
 from rnnlab.unroll import unroll
 
 

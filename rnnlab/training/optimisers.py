@@ -28,7 +28,7 @@ OPTIMISERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "nadam": optax.nadam,
 }
 
-#: Schedules by name: the factor of the learning rate as a function of the share of steps done.
+#: Schedules by name: the factor of the learning rate as a function of the share of training done.
 #: Not optax's, which round differently (its cosine by up to 0.5 % near the end): recorded results
 #: depend on every bit.
 SCHEDULES: dict[str, Callable[[Array], Array]] = {
@@ -42,17 +42,17 @@ SMALLEST_SQUARE = 1e-20
 
 
 def schedule(name: str, rate: float, steps: int, warmup: int = 0) -> optax.Schedule:
-    """The learning rate of each step.
+    """The learning rate of each training step.
 
     It rises linearly over `warmup` steps to `rate` and then follows the schedule to the end:
     constant; linear and cosine, to 0; inverse_sqrt, `1 / √(1 + 99 t)` for the share t of the
-    remaining steps, to a tenth.
+    remaining training steps, to a tenth.
 
     Args:
         name: one of `SCHEDULES`.
         rate: the highest learning rate, at least 0.
-        steps: steps of the whole training.
-        warmup: steps of the rise.
+        steps: training steps of the whole training.
+        warmup: training steps of the rise.
 
     Raises:
         UsageError: an unknown name, or a number out of range.
@@ -74,14 +74,14 @@ def schedule(name: str, rate: float, steps: int, warmup: int = 0) -> optax.Sched
 
 
 def decay_by_epoch(rate: float, epoch: int, constant: int, divisor: float) -> optax.Schedule:
-    """The learning rate of each step: the same within an epoch, and divided after each late one.
+    """The learning rate of each update: the same within an epoch, and divided after each late one.
 
     It is `rate / divisor^max(0, e - constant)` in the epoch number e = 1, 2, … (Zaremba, Sutskever
     and Vinyals 2014, section 4.1).
 
     Args:
         rate: the learning rate of the first epochs, at least 0.
-        epoch: steps of an epoch.
+        epoch: training steps of an epoch.
         constant: the number of first epochs, at least 1.
         divisor: at least 1.
 
@@ -115,7 +115,7 @@ def optimiser(name: str, learning_rate: float | optax.Schedule) -> optax.Gradien
 
 
 def rate_of(opt_state: Any) -> Array | None:
-    """The learning rate `[]` of the last step; None of an optimiser that is not of `optimiser`."""
+    """The learning rate `[]` of the last update; None if `optimiser` did not make the optimiser."""
     if isinstance(opt_state, optax.InjectStatefulHyperparamsState):
         rate = opt_state.hyperparams.get("learning_rate")
         return None if rate is None else jnp.asarray(rate)

@@ -69,7 +69,7 @@ def gradient_norm_penalty(
     As in the paper, its gradient is the immediate one: states, slopes of the activations and the
     adjoints `∂E/∂s_{k+1}` count as constants, and only the recurrent matrix in the Jacobian
     `∂s_{k+1}/∂s_k` varies. The paper's state is what enters the activation; ours is what leaves it,
-    so that a slope stands on the other side of each product and the products are the same.
+    so that a slope is on the other side of each product and the products are the same.
 
     A step past the end of its sequence, or whose adjoint is zero, contributes nothing.
 

@@ -29,7 +29,7 @@ def measured(
 ) -> xr.Dataset:
     """The result: read if it exists, otherwise one training for each point of the grid.
 
-    A finished training is kept in the folder `parts`; an unfinished one resumes from its
+    A finished training is kept in the folder `partial`; an unfinished one resumes from its
     checkpoint.
 
     Args:
@@ -37,7 +37,7 @@ def measured(
         grid: dimensions of the result with their coordinates, outermost first.
         measure: measures a point, given its coordinates in that order.
     """
-    path, folder = workdir.path(results.FILE), workdir.path(results.PARTS)
+    path, folder = workdir.path(results.FILE), workdir.path(results.PARTIAL)
     if path.exists():
         return results.load_dataset(path)
     folder.mkdir(exist_ok=True)
@@ -104,7 +104,7 @@ def series(
 
 
 def numbers(values: Sequence[float | None]) -> list[float]:
-    """A list read from JSON, where null stands for a number that is not finite."""
+    """A list read from JSON, where null is a number that is not finite."""
     return [np.nan if value is None else value for value in values]
 
 

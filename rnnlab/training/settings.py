@@ -105,7 +105,7 @@ class LanguageNetwork(Network):
 class Descent:
     """Gradient descent on batches."""
 
-    #: Sequences of a batch; of a text, places that are read side by side.
+    #: Sequences of a batch; of a text, rows that are read side by side.
     batch: int = 32
     #: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw or nadam.
     optimiser: str = "adam"
@@ -113,12 +113,12 @@ class Descent:
     learning_rate: float = 0.003
     #: Larger gradients are scaled down to this norm; 0 for no clipping.
     clip_norm: float = 1.0
-    #: Training steps per dispatch.
-    chunk: int = 50
+    #: Training steps in one dispatch.
+    dispatch: int = 50
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        checks.at_least(self, batch=1, chunk=1)
+        checks.at_least(self, batch=1, dispatch=1)
         checks.non_negative(self, "learning_rate", "clip_norm")
         self.optimiser_of(self.learning_rate)
 
@@ -158,7 +158,7 @@ class Scheduled(Descent):
     def make_plan(self, steps: int, **more: Any) -> Plan:
         """The plan of a training of that many steps; `more` are further fields of `Plan`."""
         fields: dict[str, Any] = {
-            "chunk": self.chunk,
+            "dispatch": self.dispatch,
             "evaluate_every": self.evaluate_every,
             "checkpoint_every": self.checkpoint_every,
         }

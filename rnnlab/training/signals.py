@@ -47,7 +47,7 @@ class Deferred:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Deferred]:
-    """Within the block a first signal only sets `came`; a second one acts immediately.
+    """Within the `with` statement a first signal only sets `came`; a second one acts immediately.
 
     In other threads than the main one, where Python forbids handlers, nothing changes.
     """

@@ -9,8 +9,8 @@ from typing import Any
 
 from rnnlab.run.workdir import Workdir
 from rnnlab.training.loop import Outcome
-from rnnlab.training.step import TrainState
 from rnnlab.training.times import TIMES
+from rnnlab.training.update import TrainState
 
 #: What a work directory keeps of the finished run.
 SUMMARY, REPORT = "summary.json", "report.html"

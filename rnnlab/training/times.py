@@ -54,7 +54,7 @@ class Times:
 
     @contextlib.contextmanager
     def of(self, what: str) -> Iterator[None]:
-        """Adds the seconds of a `with` block."""
+        """Adds the seconds of a `with` statement."""
         start = time.monotonic()
         try:
             yield

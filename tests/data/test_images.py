@@ -50,7 +50,7 @@ def test_splits_of_mnist(monkeypatch):
         "train": (np.arange(12 * 4, dtype=np.uint8).reshape(12, 2, 2), np.arange(12)),
         "test": (np.zeros((3, 2, 2), np.uint8), np.zeros(3, int)),
     }
-    monkeypatch.setattr(mnist, "load", lambda data_dir, manual_dir, split: arrays[split])
+    monkeypatch.setattr(mnist, "load_images", lambda data_dir, manual_dir, split: arrays[split])
     monkeypatch.setitem(images.COUNTS, "mnist", (9, 3, 3))
     train, validation, test = images.read_images(ImageSource(images="mnist"))
     assert train.labels.tolist() == list(range(9)) and validation.labels.tolist() == [9, 10, 11]

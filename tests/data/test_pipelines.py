@@ -54,20 +54,20 @@ def test_a_batch_larger_than_the_data(batch):
 
 
 def test_windows_continue_and_targets_are_shifted():
-    codes = np.arange(100, 123)  # 23 codes in 3 parts of 7: two are left out, and one of each part
+    codes = np.arange(100, 123)  # 23 codes in 3 rows of 7: two are left out, and one of each row
     data: Any = pipelines.stream(codes, batch=3, length=2)
-    parts = [codes[:7], codes[7:14], codes[14:21]]
+    rows = [codes[:7], codes[7:14], codes[14:21]]
     for epoch in range(2):
         windows = [data[3 * epoch + i] for i in range(3)]
         assert [bool(window.first) for window in windows] == [True, False, False]
-        for b, part in enumerate(parts):
-            assert np.concatenate([w.xs[:, b] for w in windows]).tolist() == part[:6].tolist()
-            assert np.concatenate([w.targets[:, b] for w in windows]).tolist() == part[1:].tolist()
+        for b, row in enumerate(rows):
+            assert np.concatenate([w.xs[:, b] for w in windows]).tolist() == row[:6].tolist()
+            assert np.concatenate([w.targets[:, b] for w in windows]).tolist() == row[1:].tolist()
     assert windows[0].xs.shape == (2, 3) and windows[0].xs.dtype == np.int32
 
 
 def test_number_of_windows_is_zarembas():
-    """Penn Treebank's 929,589 words in 20 parts and 35 steps: 1327 windows in an epoch."""
+    """Penn Treebank's 929,589 words in 20 rows and 35 steps: 1327 windows in an epoch."""
     assert len(pipelines.Stream(np.zeros(929_589, np.int32), 20, 35)) == 1327
 
 
@@ -152,14 +152,14 @@ DATASETS = {
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_a_feed_goes_on_where_its_state_was_taken(name):
+def test_a_feed_resumes_at_its_position(name):
     feed = Feed(DATASETS[name]())
     feed.take(7)
-    state = json.loads(json.dumps(feed.state()))
+    position = json.loads(json.dumps(feed.position()))
     expected = feed.take(9)
     other = Feed(DATASETS[name]())
     other.take(2)
-    other.restore(state)
+    other.restore(position)
     for a, b in zip(_leaves(expected), _leaves(other.take(9)), strict=True):
         np.testing.assert_array_equal(a, b)
 

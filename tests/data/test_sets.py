@@ -125,7 +125,7 @@ def test_mnist_keeps_the_order(tmp_path, digits, offline, monkeypatch):
     folder, arrays = digits
     monkeypatch.setattr(MnistIdx, "RECORD", 5)
     for split, (images, labels) in arrays.items():
-        got_images, got_labels = mnist.load(tmp_path / "data", folder, split)
+        got_images, got_labels = mnist.load_images(tmp_path / "data", folder, split)
         np.testing.assert_array_equal(got_images, images)
         np.testing.assert_array_equal(got_labels, labels)
         assert got_images.dtype == np.uint8 and got_labels.dtype == np.int32
@@ -134,7 +134,7 @@ def test_mnist_keeps_the_order(tmp_path, digits, offline, monkeypatch):
 
 def test_mnist_without_network_and_file(tmp_path, offline):
     with pytest.raises(RunError, match=r"mnist: cannot reach .*train-images-idx3-ubyte\.gz"):
-        mnist.load(tmp_path, None, "train")
+        mnist.load_images(tmp_path, None, "train")
     assert len(offline) == 1
 
 
@@ -177,10 +177,10 @@ def test_the_real_penn_treebank(tmp_path, offline):
 
 @pytest.mark.skipif(not (SHARED / "mnist").exists(), reason="no MNIST here")
 def test_the_real_mnist(tmp_path, offline):
-    images, labels = mnist.load(tmp_path, SHARED / "mnist", "test")
+    images, labels = mnist.load_images(tmp_path, SHARED / "mnist", "test")
     assert images.shape == (10_000, 28, 28)
     assert labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-    images, labels = mnist.load(tmp_path, None, "train")
+    images, labels = mnist.load_images(tmp_path, None, "train")
     assert images.shape == (60_000, 28, 28) and labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert np.bincount(labels).tolist()[:3] == [5923, 6742, 5958]
     assert offline == []

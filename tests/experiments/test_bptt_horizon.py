@@ -39,7 +39,7 @@ SMALL = changed(
     gradient_batches=3,
     evaluate_every=10,
     evaluation_batch=8,
-    chunk=10,
+    dispatch=10,
 )
 
 
@@ -184,7 +184,7 @@ def test_the_record_is_what_was_trained(small):
     training, population = SMALL.training, SMALL.population
     assert data.network.values.tolist() == list(population.networks) and len(made) == 6
     for learner, plan, keys in made:
-        assert (plan.steps, plan.chunk) == (training.steps, training.chunk)
+        assert (plan.steps, plan.dispatch) == (training.steps, training.dispatch)
         assert plan.evaluate_every == training.evaluate_every
         assert plan.units == training.batch * population.seeds and len(keys) == population.seeds
         assert learner.clip.norm == training.clip_norm

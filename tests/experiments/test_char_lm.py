@@ -39,7 +39,7 @@ SMALL: dict[str, Any] = {
     "sample_characters": 60,
     "evaluate_every": 20,
     "checkpoint_every": 10,
-    "chunk": 10,
+    "dispatch": 10,
 }
 WRITTEN = ("metrics.jsonl", "samples/000010.txt", "samples/000040.txt")
 
@@ -340,5 +340,5 @@ def test_letters_that_a_font_lacks(tmp_path):
     text = "日本 $x$ \\frac \t" * 200
     layers = [np.random.default_rng(0).normal(size=(len(text), 2))]
     with plots.style():
-        figure = cells.draw(text[len(text) // 2 :], cells.followers(text, layers))
+        figure = cells.plot(text[len(text) // 2 :], cells.followers(text, layers))
         plots.save(figure, tmp_path / "p.png")

@@ -24,7 +24,7 @@ from rnnlab.errors import UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, log, loop, populations
-from rnnlab.training.step import train_steps
+from rnnlab.training.update import updates
 from tests import quick
 from tests.experiments.settings import assert_recorded, trainings
 
@@ -39,7 +39,7 @@ SMALL = clipping.Config(
     steps=40,
     evaluate_every=10,
     evaluation_batch=40,
-    chunk=5,
+    dispatch=5,
 )
 
 
@@ -98,7 +98,7 @@ def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
     assert data.length.values.tolist() == list(TINY.lengths)
     assert data.test_length.values.tolist() == list(TINY.test_lengths)
     for method, (learner, plan, keys) in zip(TINY.methods, made, strict=True):
-        assert (plan.steps, plan.chunk) == (TINY.steps, TINY.chunk)
+        assert (plan.steps, plan.dispatch) == (TINY.steps, TINY.dispatch)
         assert plan.evaluate_every == TINY.evaluate_every
         assert learner.batch == TINY.batch and len(keys) == TINY.seeds
         assert learner.clip.norm == (None if method == "sgd" else TINY.clip_norm)
@@ -217,7 +217,7 @@ def test_starts(start, deviation):
 def steps(method, count=30, **changes):
     config = dataclasses.replace(SMALL, hidden=8, **changes)
     learner = measuring.learner_of(config, "basic_tanh", 10, method)
-    return quick.jit(lambda s: train_steps(learner, count, s))(learner.start(jax.random.key(1)))
+    return quick.jit(lambda s: updates(learner, count, s))(learner.start(jax.random.key(1)))
 
 
 def test_clipping_bounds_the_update():
@@ -266,8 +266,8 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         measure(tmp_path / "w")
     monkeypatch.setattr(loop._Run, "_measure", original)
-    parts = [path.name for path in (tmp_path / "w/parts").iterdir()]
-    assert parts == ["smart_tanh-10-clip.nc"]
+    names = [path.name for path in (tmp_path / "w/partial").iterdir()]
+    assert names == ["smart_tanh-10-clip.nc"]
     xr.testing.assert_identical(measure(tmp_path / "w"), whole)
     name = "smart_tanh-10-clip_penalty"
     a, b = (root / name / "metrics.jsonl" for root in (folder, tmp_path / "w"))
@@ -285,7 +285,7 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
         ({"test_lengths": (0,)}, "length=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"steps": 0}, "steps=0"),
-        ({"chunk": 4}, "evaluate_every=10: must be a multiple of chunk=4"),
+        ({"dispatch": 4}, "evaluate_every=10: must be a multiple of dispatch=4"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"solved": 1.0}, "solved=1.0"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),

@@ -30,7 +30,7 @@ SMALL = changed(
     steps=40,
     evaluate_every=4,
     evaluation_batch=16,
-    chunk=4,
+    dispatch=4,
     solved=1e-6,
 )
 TRAINED = ("adding-5-additive", "adding-5-tanh_identity")

@@ -32,7 +32,7 @@ SMALL = changed(
     steps=20,
     evaluate_every=10,
     evaluation_batch=16,
-    chunk=10,
+    dispatch=10,
     strategy="autodiff",
 )
 
@@ -83,7 +83,7 @@ def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
     assert data.length.values.tolist() == list(TINY.lengths)
     assert data.test_length.values.tolist() == list(TINY.test_lengths)
     for learner, plan, keys in made:
-        assert (plan.steps, plan.chunk) == (training.steps, training.chunk)
+        assert (plan.steps, plan.dispatch) == (training.steps, training.dispatch)
         assert plan.evaluate_every == training.evaluate_every
         assert plan.checkpoint_every == training.checkpoint_every
         assert (learner.batch, learner.clip.norm) == (training.batch, training.clip_norm)
@@ -132,7 +132,7 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         measure(tmp_path / "w")
     monkeypatch.setattr(loop._Run, "_measure", original)
-    assert [path.name for path in (tmp_path / "w/parts").iterdir()] == ["adding-4-additive.nc"]
+    assert [path.name for path in (tmp_path / "w/partial").iterdir()] == ["adding-4-additive.nc"]
     xr.testing.assert_identical(measure(tmp_path / "w"), whole)
     a, b = (root / "adding-4-gru/metrics.jsonl" for root in (folder, tmp_path / "w"))
     assert a.read_bytes() == b.read_bytes()
@@ -164,7 +164,7 @@ def test_seeds_that_diverge_are_a_result(tmp_path):
         ({"test_lengths": (0,)}, "length=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"steps": 0}, "steps=0"),
-        ({"chunk": 0}, "chunk=0"),
+        ({"dispatch": 0}, "dispatch=0"),
         ({"optimiser": "adm"}, "optimiser='adm'"),
         ({"schedule": "cos"}, "schedule='cos'"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),

@@ -36,7 +36,7 @@ SMALL: dict[str, Any] = {
     "strategy": "autodiff",
     "evaluate_every": 40,
     "checkpoint_every": 10,
-    "chunk": 10,
+    "dispatch": 10,
 }
 
 
@@ -71,7 +71,7 @@ def sigmoid(z):
 
 def test_accuracy_and_loss_against_numpy(monkeypatch):
     """A GRU, its readout and the cross-entropy once more, in float64."""
-    monkeypatch.setattr(images, "READ", 7)  # 17 images in parts of 6, 6 and 5
+    monkeypatch.setattr(images, "READ", 7)  # 17 images in batches of 6, 6 and 5
     shown = made_images(17, 0)
     config = changed(sequential_mnist.Config(), **(SMALL | {"order": "permuted"}))
     model = measure.model_of(config)

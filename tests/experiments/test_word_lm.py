@@ -45,7 +45,7 @@ SMALL: dict[str, Any] = {
     "learning_rate": 2.0,
     "constant_epochs": 2,
     "clip_norm": 2.0,
-    "chunk": 9,
+    "dispatch": 9,
 }
 WRITTEN = ("metrics.jsonl", "corpus.json")
 
@@ -138,7 +138,7 @@ def test_the_test_perplexity_is_that_of_a_plain_loop(whole, corpus):
 def test_the_validation_loss_is_that_of_its_parts(whole, corpus):
     read, params = best_params(whole, corpus)
     codes = read.codes("validation")
-    size = -(-(len(codes) - 1) // (measure.PARTS * 8)) * 8
+    size = -(-(len(codes) - 1) // (measure.ROWS * 8)) * 8
     starts = range(0, len(codes) - 1, size)
     nats = [nats_of(params, codes[start : start + size + 1]) for start in starts]
     row = min(evaluations(whole), key=lambda row: row["validation"])
@@ -230,7 +230,7 @@ def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     assert_same(whole, folder, WRITTEN)
 
 
-# --- learning rate and chunks ---
+# --- learning rate and dispatches ---
 
 
 def rates(training, epoch):
@@ -249,13 +249,13 @@ def test_learning_rates_are_those_of_the_paper():
     np.testing.assert_allclose(rates(word_lm.PRESETS["medium"].training, 2), medium, rtol=1e-5)
 
 
-def test_chunks_begin_anew_in_each_epoch():
-    plan = changed(word_lm.Config(), epochs=2, chunk=4).plan(10)
+def test_dispatches_begin_anew_in_each_epoch():
+    plan = changed(word_lm.Config(), epochs=2, dispatch=4).plan(10)
     stops = [0]
     while stops[-1] < plan.steps:
         stops.append(plan.next_stop(stops[-1]))
     assert stops == [0, 4, 8, 10, 14, 18, 20]
-    assert changed(word_lm.Config(), epochs=2, chunk=99).plan(10).next_stop(10) == 20
+    assert changed(word_lm.Config(), epochs=2, dispatch=99).plan(10).next_stop(10) == 20
 
 
 # --- settings and the corpus ---
@@ -290,7 +290,7 @@ def test_presets():
 def test_published_numbers_are_of_the_published_settings():
     assert published(changed(word_lm.Config(), seed=4, manual_dir="x")) == 114.5
     assert published(word_lm.PRESETS["medium"]) == 82.7
-    assert published(changed(word_lm.PRESETS["medium"], chunk=7, strategy="autodiff")) == 82.7
+    assert published(changed(word_lm.PRESETS["medium"], dispatch=7, strategy="autodiff")) == 82.7
     assert published(changed(word_lm.Config(), hidden=201)) is None
     assert published(changed(word_lm.Config(), corpus="x")) is None
 
@@ -366,7 +366,7 @@ def test_a_learning_rate_that_diverges(corpus, tmp_path, capsys):
         ({"embedding": 0}, "embedding=0"),
         ({"epochs": 0}, "epochs=0"),
         ({"batch": -1}, "batch=-1"),
-        ({"chunk": 0}, "chunk=0"),
+        ({"dispatch": 0}, "dispatch=0"),
         ({"words": 1}, "words=1"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"uniform": -0.1}, "uniform=-0.1"),

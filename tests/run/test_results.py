@@ -87,8 +87,8 @@ class Jobs(dict):
         return xr.Dataset({"value": ("x", np.full(3, float(ord(name))))})
 
 
-def combine(parts: dict[str, xr.Dataset]) -> xr.Dataset:
-    return xr.Dataset({name: part.value for name, part in parts.items()})
+def combine(partial_results: dict[str, xr.Dataset]) -> xr.Dataset:
+    return xr.Dataset({name: part.value for name, part in partial_results.items()})
 
 
 def measure(tmp_path, jobs):
@@ -103,7 +103,7 @@ def test_a_stopped_run_continues_and_a_finished_one_is_read(tmp_path):
     data = measure(tmp_path, jobs)
     assert jobs.calls == ["a", "b", "c", "c"]
     assert data["b"].to_numpy().tolist() == [98.0] * 3
-    assert not (tmp_path / "w" / "parts").exists()
+    assert not (tmp_path / "w" / "partial").exists()
     xr.testing.assert_identical(measure(tmp_path, jobs), data)
     assert len(jobs.calls) == 4
 
@@ -112,8 +112,8 @@ def test_a_damaged_part_is_named(tmp_path):
     jobs = Jobs()
     with pytest.raises(KeyboardInterrupt):
         measure(tmp_path, jobs)
-    (tmp_path / "w" / "parts" / "a.nc").write_bytes(b"damaged")
-    with pytest.raises(RunError, match=r"parts/a\.nc: is damaged"):
+    (tmp_path / "w" / "partial" / "a.nc").write_bytes(b"damaged")
+    with pytest.raises(RunError, match=r"partial/a\.nc: is damaged"):
         measure(tmp_path, jobs)
 
 
@@ -160,12 +160,12 @@ def test_metrics_of_one_network(tmp_path):
 
 def test_metrics_of_populations_in_folders(tmp_path):
     for name in ("adding", "copy"):
-        (tmp_path / "parts" / name).mkdir(parents=True)
+        (tmp_path / "partial" / name).mkdir(parents=True)
         row = {"step": 5, "train": {"loss": [0.5, None], "rate": 0.1}}
-        (tmp_path / "parts" / name / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+        (tmp_path / "partial" / name / "metrics.jsonl").write_text(json.dumps(row) + "\n")
     frame = results.metrics(tmp_path)
     assert list(frame.columns) == ["training", "step", "group", "member", "loss", "rate"]
-    assert frame.training.tolist() == ["parts/adding"] * 2 + ["parts/copy"] * 2
+    assert frame.training.tolist() == ["partial/adding"] * 2 + ["partial/copy"] * 2
     assert frame.member.tolist() == [0, 1, 0, 1] and frame.rate.tolist() == [0.1] * 4
     assert frame.loss.isna().tolist() == [False, True, False, True]
 

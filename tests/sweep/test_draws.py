@@ -165,7 +165,7 @@ def test_what_cannot_be_drawn_is_told_before_anything_is_computed(
     (tmp_path / "a.txt").write_text(TEXT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(corpus, "_load_named", no_network)
-    monkeypatch.setitem(initializers.INITIALIZERS, "zeros", lambda gain: initializers.Zeros())
+    monkeypatch.setitem(initializers.INITIALIZERS, "zeros", lambda gain: initializers.Gaussian(0.0))
     # The text comes last: what is wrong with it must not show after hours.
     inputs = ("gaussian", *settings.get("inputs", ()))
     grid = dataclasses.replace(GRID, **settings | {"inputs": inputs})

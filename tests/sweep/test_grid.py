@@ -20,7 +20,7 @@ from rnnlab.sweep import Grid
         ("scales", (-1.0,), "radius=-1.0: must be a positive"),
         ("scales", (float("nan"),), "radius=nan: must be a positive"),
         ("scales", ("1",), "radius='1': must be a positive"),
-        ("scales", (1.0, 1.0), "scales=(1.0, 1.0): 1.0 stands there twice"),
+        ("scales", (1.0, 1.0), "scales=(1.0, 1.0): 1.0 occurs twice"),
         ("hidden", (0,), "hidden=0: must be a positive integer"),
         ("lengths", (10, 0), "lengths=0: must be a positive integer"),
         ("lengths", (2.5,), "lengths=2.5: must be a positive integer"),

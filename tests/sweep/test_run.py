@@ -215,7 +215,9 @@ class TestHosts:
         with pytest.raises(OSError), there.telling_hosts():
             raise OSError("the disk is on fire")
         self.be(0, monkeypatch)
-        with pytest.raises(RunError, match=r"^host-1 has failed \(the disk is on fire\); what is"):
+        with pytest.raises(
+            RunError, match=r"^host-1 has failed \(the disk is on fire\)\. Fix this"
+        ):
             here.wait(grid_chunk, GRID)
 
     def test_failure_of_an_earlier_run_is_forgotten(self, tmp_path, monkeypatch, in_chunks):
@@ -279,7 +281,7 @@ def test_damaged_description_of_the_grid(finished):
 
 def test_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="file/below: Not a directory; mend it"):
+    with pytest.raises(RunError, match=r"file/below: Not a directory\. Fix this and rerun"):
         sweep.run(GRID, tmp_path / "file" / "below")
 
 
@@ -293,7 +295,9 @@ def test_full_disk_keeps_what_is_done(tmp_path, monkeypatch, in_chunks):
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match=r"points-.*\.npz: No space left on device; mend it"):
+    with pytest.raises(
+        RunError, match=r"points-.*\.npz: No space left on device\. Fix this and rerun"
+    ):
         sweep.run(GRID, tmp_path, memory=LITTLE)
     assert len(list(tmp_path.iterdir())) == 4
     monkeypatch.setattr(os, "fsync", real)

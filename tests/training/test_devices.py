@@ -32,7 +32,7 @@ for name in ("adding", "copy"):
     for kind, key in (("one", jax.random.key(1)), ("many", jax.random.split(jax.random.key(1), 4))):
         programs = devices.Programs(learner, key)
         state = programs.start()
-        state, metrics = programs.steps(5, state, None)(state, None)
+        state, metrics = programs.updates(5, state, None)(state, None)
         found[f"{name} {kind}"] = np.asarray(metrics["loss"]).tolist()
         found[f"{name} {kind} devices"] = len(state.params["cell"]["wh"].sharding.device_set)
 print(json.dumps(found))

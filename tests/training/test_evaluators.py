@@ -15,7 +15,7 @@ from rnnlab.training.evaluators import (
     TaskEvaluator,
     TextEvaluator,
     Together,
-    parts_of,
+    rows_of,
 )
 from rnnlab.training.images import Examination, ImageModel
 from rnnlab.training.language import LanguageModel, TextLoss
@@ -103,7 +103,7 @@ def test_the_memory_of_one_network_and_of_many():
 
 
 def test_parts_of_a_text():
-    parts = np.asarray(parts_of(np.arange(100), 10, 4))
+    parts = np.asarray(rows_of(np.arange(100), 10, 4))
     assert parts.shape == (10, 4) and parts[0].tolist() == [0, 30, 60, 90]
     assert np.array_equal(np.diff(parts, axis=0), np.ones((9, 4)))
-    assert parts_of(np.arange(5), 10, 3).shape == (5, 3)
+    assert rows_of(np.arange(5), 10, 3).shape == (5, 3)

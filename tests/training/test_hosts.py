@@ -41,7 +41,7 @@ devices.COMPILER_OPTIONS = quick.known_options()
 LEAVE = int(os.environ.get("TOY_LEAVE", "0"))
 
 def run(config, workdir):
-    plan = Plan(steps=12, chunk=2, evaluate_every=4, checkpoint_every=4, best="size")
+    plan = Plan(steps=12, dispatch=2, evaluate_every=4, checkpoint_every=4, best="size")
     adam = optimisers.optimiser("adam", 0.01)
 
     def evaluate(params, step):
@@ -184,7 +184,7 @@ def test_a_signal_to_one_host_stops_both_and_they_go_on_with_the_same_bits(folde
 def test_another_configuration_on_one_host_is_refused(folder):
     ended = on_two(folder, "differ", "--config.members=2", last=("--config.members=3",))
     assert [code for code, *_ in ended] == [1, 2]
-    assert "another host could not begin" in ended[0][2]
+    assert "another host could not start" in ended[0][2]
     assert "members is 2 there and 3 here" in ended[1][2]
     assert json.loads((folder / "differ" / "status.json").read_text())["state"] == "failed"
 

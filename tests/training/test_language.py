@@ -17,7 +17,7 @@ from rnnlab.training import generation, optimisers
 from rnnlab.training.generation import Choice
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
 from rnnlab.training.model import Reader
-from rnnlab.training.step import train_steps
+from rnnlab.training.update import updates
 from tests import quick
 
 KEY = jax.random.key(4)
@@ -82,7 +82,7 @@ def test_windows_continue_and_epochs_begin_anew():
     windows = pipelines.stream(CODES, 2, 6)  # two parts of 26 symbols: 4 windows an epoch
     batches = pipelines.Feed(windows).take(6)
     state = learner.start(KEY)
-    _, metrics = quick.jit(lambda s, b: train_steps(learner, 6, s, b))(state, batches)
+    _, metrics = quick.jit(lambda s, b: updates(learner, 6, s, b))(state, batches)
     rows = [
         nats(logits_of(in_numpy(state.params), part[:-1]), part[1:])
         for part in (CODES[:26], CODES[26:52])
@@ -104,7 +104,7 @@ def test_gradients_do_not_flow_into_the_window_before():
         return -jnp.take_along_axis(log_p, window.targets[..., None], -1).mean()
 
     one = jax.tree.map(lambda a: jnp.asarray(a)[None], window)
-    step = quick.jit(lambda s: train_steps(learner, 1, s, one))
+    step = quick.jit(lambda s: updates(learner, 1, s, one))
     after, _ = step(state._replace(carry=carry))
     gradient = quick.jit(jax.grad(loss))(state.params)
     moved = jax.tree.map(jnp.subtract, state.params, after.params)
@@ -121,7 +121,7 @@ def test_the_sum_over_steps_is_as_many_times_the_mean():
             network(), batch=2, optimiser=optimisers.optimiser("sgd", 1.0), sum_steps=sum_steps
         )
         state = learner.start(KEY)
-        after, row = quick.jit(lambda s, one=learner: train_steps(one, 1, s, window))(state)
+        after, row = quick.jit(lambda s, one=learner: updates(one, 1, s, window))(state)
         moved.append(jax.tree.map(jnp.subtract, state.params, after.params))
         metrics.append(row)
     for mean, total in zip(*map(jax.tree.leaves, moved), strict=True):

@@ -22,12 +22,12 @@ from rnnlab.run.workdir import open_workdir
 from rnnlab.training import checkpoints, devices, log, optimisers
 from rnnlab.training.loop import train
 from rnnlab.training.plan import Plan
-from rnnlab.training.step import Learner
+from rnnlab.training.update import Learner
 from tests import quick
 from tests.training.measured import Measured
 
 ROOT = Path(__file__).parents[2]
-PLAN = Plan(steps=24, chunk=4, evaluate_every=8, checkpoint_every=12, best="distance")
+PLAN = Plan(steps=24, dispatch=4, evaluate_every=8, checkpoint_every=12, best="distance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,16 +127,16 @@ def test_an_evaluation_can_end_the_run(tmp_path):
     assert outcome.step == 24
 
 
-def test_chunks_end_where_something_is_due():
-    plan = Plan(steps=23, chunk=4, evaluate_every=8, checkpoint_every=6)
+def test_dispatches_end_where_something_is_due():
+    plan = Plan(steps=23, dispatch=4, evaluate_every=8, checkpoint_every=6)
     stops = [0]
     while stops[-1] < plan.steps:
         stops.append(plan.next_stop(stops[-1]))
     assert stops == [0, 4, 6, 8, 12, 16, 18, 20, 23]
     plan = dataclasses.replace(plan, evaluate_at=(5, 8, 30))
     assert [plan.next_stop(step) for step in (0, 4, 5, 22)] == [4, 5, 6, 23]
-    with pytest.raises(UsageError, match="chunk=0"):
-        Plan(steps=3, chunk=0)
+    with pytest.raises(UsageError, match="dispatch=0"):
+        Plan(steps=3, dispatch=0)
 
 
 def test_evaluations_at_further_steps(tmp_path):

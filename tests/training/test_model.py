@@ -17,7 +17,7 @@ from rnnlab.strategies import Control, autodiff
 from rnnlab.training import devices, model, optimisers
 from rnnlab.training.model import Reader, task_learner
 from rnnlab.training.penalty import gradient_norm_penalty, penalised
-from rnnlab.training.step import train_steps
+from rnnlab.training.update import updates
 from tests import quick
 
 KEY = jax.random.key(2)
@@ -78,7 +78,7 @@ def test_compute_in_bfloat16_keeps_parameters_and_answers_in_float32():
     learner = model.task_learner(
         half, task, batch=4, length=9, optimiser=optimisers.optimiser("adam", 0.01)
     )
-    state, metrics = quick.jit(lambda s: train_steps(learner, 2, s))(learner.start(KEY))
+    state, metrics = quick.jit(lambda s: updates(learner, 2, s))(learner.start(KEY))
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state.params))
     assert metrics["loss"].dtype == jnp.float32
 
@@ -92,7 +92,7 @@ def test_a_learner_learns_short_parity():
         length=6,
         optimiser=optimisers.optimiser("adam", 0.02),
     )
-    _, metrics = jax.jit(lambda s: train_steps(learner, 600, s))(learner.start(KEY))
+    _, metrics = jax.jit(lambda s: updates(learner, 600, s))(learner.start(KEY))
     assert float(metrics["loss"][:5].mean()) == pytest.approx(task.baseline(6), rel=0.2)
     assert float(metrics["loss"][-20:].mean()) < 0.05 * task.baseline(6)
 
@@ -237,7 +237,7 @@ def test_training_with_the_regulariser_changes_the_recurrent_matrix_only_more():
             optimiser=optimisers.optimiser("sgd", 0.1),
             penalty_weight=weight,
         )
-        return quick.jit(lambda s: train_steps(learner, 1, s))(learner.start(KEY))
+        return quick.jit(lambda s: updates(learner, 1, s))(learner.start(KEY))
 
     (plain, _), (more, metrics) = once(0.0), once(0.5)
     a, b = plain.params, more.params
@@ -306,7 +306,7 @@ def test_members_in_turn_learn_what_they_learn_side_by_side():
     for in_turn in (True, False):
         programs = devices.Programs(dataclasses.replace(learner, in_turn=in_turn), keys)
         state = programs.start()
-        found.append(programs.steps(4, state, None)(state, None))
+        found.append(programs.updates(4, state, None)(state, None))
     (a, metrics), (b, expected) = found
     assert metrics["loss"].shape == (3, 4)
     np.testing.assert_allclose(metrics["loss"], expected["loss"], rtol=1e-5)

@@ -45,8 +45,8 @@ def test_a_training_is_an_optimiser_and_a_plan():
     training = Training(
         steps=20, learning_rate=0.5, optimiser="sgd", schedule="linear", warmup=4, clip_norm=2.0
     )
-    plan = training.plan(best="loss", units=3)
-    assert plan == Plan(20, 50, 500, 500, best="loss", units=3)
+    plan = training.plan(best="loss", units_per_update=3)
+    assert plan == Plan(20, 50, 500, 500, best="loss", units_per_update=3)
     assert training.clip() == Clip(norm=2.0) and Training(clip_norm=0).clip() == Clip()
     params, rates = {"w": np.ones(2, np.float32)}, []
     optimiser: Any = training.make()

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments.benchmark.config import Config
 from experiments.benchmark.problem import PASSES
-from experiments.benchmark.report.drawing import Drawing
+from experiments.benchmark.report.captioned import CaptionedFigure
 from experiments.benchmark.results import HIGH, LAYERS, LOW, MEDIAN, Results, Rows
 from rnnlab import plots
 
@@ -32,19 +32,19 @@ def _cell(row: dict[str, Any]) -> str:
     return f"{row[MEDIAN]:.4g} ({row[LOW]:.4g}–{row[HIGH]:.4g})"
 
 
-def drawings(config: Config, results: Results) -> Iterator[Drawing]:
+def figures(config: Config, results: Results) -> Iterator[CaptionedFigure]:
     """A picture of each layer."""
     for layer in config.layers.layers:
-        yield Drawing(
+        yield CaptionedFigure(
             f"layers-{layer.replace(':', '-')}",
-            draw([row for row in results.tables[LAYERS] if row["layer"] == layer]),
+            plot([row for row in results.tables[LAYERS] if row["layer"] == layer]),
             caption=f"Layer {layer}: time of a call, median and quartiles, logarithmic scale. "
             "Left is faster.",
             alt=f"Times of all candidates of {layer}, for each shape, pass and dtype.",
         )
 
 
-def draw(rows: Rows) -> Figure:
+def plot(rows: Rows) -> Figure:
     """Dots with quartiles: candidates by time, a column for each pass, a row for each dtype."""
     dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
     names = list(dict.fromkeys(row["candidate"] for row in rows))[::-1]

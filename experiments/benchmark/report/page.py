@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from experiments.benchmark.config import Config
 from experiments.benchmark.report import layers, scaling
-from experiments.benchmark.report.drawing import Drawing
+from experiments.benchmark.report.captioned import CaptionedFigure
 from experiments.benchmark.results import Comparison, Result, Results, Rows, Table
 from rnnlab import plots
 from rnnlab.run.report import Report
@@ -30,10 +30,10 @@ class Picture(NamedTuple):
     alt: str
 
 
-#: What draws the pictures of a suite.
-DRAWINGS: dict[str, Callable[[Config, Results], Iterator[Drawing]]] = {
-    "layers": layers.drawings,
-    "scaling": scaling.drawings,
+#: What plots the figures of a suite.
+FIGURES: dict[str, Callable[[Config, Results], Iterator[CaptionedFigure]]] = {
+    "layers": layers.figures,
+    "scaling": scaling.figures,
 }
 
 
@@ -46,16 +46,16 @@ def show(found: Result) -> None:
             print_table(layers.by_pass(rows), title=f"{problem}: milliseconds")
 
 
-def draw(suite: str, config: Config, results: Results, workdir: Workdir) -> list[Picture]:
-    """Draws the pictures of a suite that has ended."""
-    if suite not in DRAWINGS:
+def plot(suite: str, config: Config, results: Results, workdir: Workdir) -> list[Picture]:
+    """Plots the figures of a suite that has ended."""
+    if suite not in FIGURES:
         return []
     pictures = []
     with plots.style():
-        for drawing in DRAWINGS[suite](config, results):
-            file = f"{drawing.name}.png"
-            plots.save(drawing.figure, workdir.path(file))
-            pictures.append(Picture(file, drawing.caption, drawing.alt))
+        for one in FIGURES[suite](config, results):
+            file = f"{one.name}.png"
+            plots.save(one.figure, workdir.path(file))
+            pictures.append(Picture(file, one.caption, one.alt))
     return pictures
 
 

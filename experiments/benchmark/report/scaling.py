@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.benchmark.config import Config
-from experiments.benchmark.report.drawing import Drawing
+from experiments.benchmark.report.captioned import CaptionedFigure
 from experiments.benchmark.results import (
     FIRST,
     HIGH,
@@ -23,19 +23,19 @@ from experiments.benchmark.results import (
 from rnnlab import plots
 
 
-def drawings(config: Config, results: Results) -> Iterator[Drawing]:
+def figures(config: Config, results: Results) -> Iterator[CaptionedFigure]:
     """Time, memory and first call along all axes."""
     settings = config.scaling
-    yield Drawing(
+    yield CaptionedFigure(
         "scaling",
-        draw(results.tables[SCALING.format(base=settings.base)]),
+        plot(results.tables[SCALING.format(base=settings.base)]),
         caption=f"Gradient of {settings.layer} around B x T x D x H = {settings.base}, float32, "
         "logarithmic scales: time (median, quartiles), temporaries of XLA, and the first call.",
         alt="Time, memory and compile time against sequence length, width, batch and depth.",
     )
 
 
-def draw(rows: Rows) -> Figure:
+def plot(rows: Rows) -> Figure:
     """Rows of axes: time, memory, first call; columns: T, H, B, depth."""
     sizes = list(dict.fromkeys(row["axis"] for row in rows))
     names = list(dict.fromkeys(row["candidate"] for row in rows))

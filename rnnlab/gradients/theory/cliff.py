@@ -1,4 +1,4 @@
-"""The cliff in the loss of one logistic unit: where it stands, and how large the gradient is on it.
+"""The cliff in the loss of one logistic unit: where it is, and how large the gradient is on it.
 
     x_t = w σ(x_{t-1}) + b,    E(w, b) = (σ(x_T) - y)²,    σ(x) = 1 / (1 + e^-x).
 

@@ -36,7 +36,7 @@ def log10_forget_growth(bias: ArrayLike, steps: ArrayLike) -> Floats:
 
 
 def forget_bias(time_constant: ArrayLike) -> Floats:
-    """Bias that gives tau exactly: bias = -ln(e^(1/tau) - 1), the inverse of the time constant.
+    """The bias with time constant tau: bias = -ln(e^(1/tau) - 1), the inverse of the time constant.
 
     Args:
         time_constant: tau in steps, positive.

@@ -1,14 +1,14 @@
 """One forward and one backward pass for every cell, with the weights' gradients out of the scan.
 
-A step is taken apart into its products with weights and the rest, which is elementwise.
+A step is divided into its products with weights and the rest, which is elementwise.
 With the adjoints `ds' = ∂L/∂s'` and `dy = ∂L/∂y`, one step backwards is
 
     (du, dz, ds) = (∂rest/∂(u, z, s))ᵀ (ds', dy)        elementwise
     ds += wᵀ dz                                         the products left in the scan
 
-and each weight gets its gradient from a block of steps at once: `dw += Σ_t dz_t x_tᵀ` is one
-product `[m, K N] @ [K N, n]` for the `K` steps and `N` sequences of a block. Only the parameters of
-the elementwise rest (peepholes, gains) are summed step by step.
+and each weight gets its gradient from a time block at once: `dw += Σ_t dz_t x_tᵀ` is one
+product `[m, K N] @ [K N, n]` for the `K` steps and `N` sequences of a time block. Only the
+parameters of the elementwise rest (peepholes, gains) are summed step by step.
 
 The forward pass keeps the state and the products of every step, and no activation: those are
 evaluated again. A part of the state that is the output as well is kept once. Where a projected
@@ -22,7 +22,7 @@ Reverse mode only: JAX cannot differentiate a custom backward pass in forward mo
 The files: `reassociate.py` orders the sums of a step, `columns.py` traces a function of one
 sequence and evaluates it for a batch in columns, `products.py` multiplies them, `sums.py` finds
 what must be kept for the backward pass, `step_columns.py` is a step forwards and backwards, and
-`scan.py` the scan over blocks of time.
+`scan.py` the scan over time blocks.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ TIME_BLOCK_STEPS = 16, 128
 
 @dataclasses.dataclass(frozen=True)
 class Hoisted(BaseStrategy):
-    """Scans block by block, with the hand-derived backward pass.
+    """Scans time block by time block, with the hand-derived backward pass.
 
-    A cell that it cannot take apart runs by `autodiff`, with a `StrategyWarning` that says why.
+    A cell that it cannot divide runs by `autodiff`, with a `StrategyWarning` that says why.
     """
 
     automatic: ClassVar[bool] = True
@@ -117,7 +117,7 @@ def _fall_back(
 
 
 def time_block_size(steps: int, batch: int) -> int:
-    """Steps in a block: a divisor of the length if there is one near the best size."""
+    """Steps in a time block: a divisor of the length if there is one near the best size."""
     least, most = TIME_BLOCK_STEPS
     best = min(max(TIME_BLOCK_COLUMNS // max(batch, 1), least), most)
     if steps <= best:

@@ -1,7 +1,7 @@
-"""A function of one sequence, traced once and evaluated for a batch that lies in columns.
+"""A function of one sequence, traced once and evaluated for a batch in columns.
 
 A cell's methods are written for vectors `[n]`; here they run on matrices `[n, N]`, one column for
-each of `N` sequences. In that layout the gates of one product are blocks of rows, which lie in one
+each of `N` sequences. In that layout the gates of one product are groups of rows, which are in one
 piece of memory, where XLA:CPU reads them at full speed. Tracing sorts the operations:
 
     fixed      what depends on the parameters alone, computed once before the loop over time
@@ -188,5 +188,5 @@ class Columns:
 
 
 def by_rows(a: Array, rows: Sequence[int]) -> Sequence[Array]:
-    """Cuts `a` into blocks of so many rows."""
+    """Cuts `a` into pieces of so many rows."""
     return jax.lax.split(a, rows) if len(rows) > 1 else [a]

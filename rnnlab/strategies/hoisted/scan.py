@@ -1,4 +1,4 @@
-"""The scan over blocks of time, forwards and backwards, for `hoisted`."""
+"""The scan over time blocks, forwards and backwards, for `hoisted`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AllWeights(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What the forward pass keeps of a block: leaves `[K, n, N]`.
+    """What the forward pass keeps of a time block: leaves `[K, n, N]`.
 
     The leaf of the state that is the output too is not among them, if there are no flags: the
     outputs have it.
@@ -35,7 +35,7 @@ class Kept(NamedTuple):
 
 
 class TimeBlocks:
-    """The scan over blocks in both directions; arrays stand in columns, `[n, N]`, within them."""
+    """The scan over time blocks in both directions, with arrays in columns `[n, N]`."""
 
     def __init__(
         self, cell: Cell, size: int, shared: Params, own: Params, xs: Any, state: State
@@ -66,7 +66,7 @@ class TimeBlocks:
         return jax.tree.map(lambda a: a.reshape(a.shape[0] // size, size, *a.shape[1:]), tree)
 
     def project(self, weights: Weights, own: list[Array], xs: list[Array]) -> list[Array]:
-        """The leaves `[n, K N]` of `u`, from those `[n, K N]` of the inputs of a block."""
+        """The leaves `[n, K N]` of `u`, from those `[n, K N]` of the inputs of a time block."""
         projection = self.columns.projection
         known = dict(zip(projection.inputs, [*own, *xs], strict=True))
 
@@ -76,7 +76,7 @@ class TimeBlocks:
         return projection.evaluate(projection.outputs, weights.constants, known, multiply)
 
     def own_columns(self, own: Params) -> tuple[list[Array], list[Array]]:
-        """The leaves of `own`, for one step `[n, N]` and for a block `[n, K N]`."""
+        """The leaves of `own`, for one step `[n, N]` and for a time block `[n, K N]`."""
         columns = [self._widen(a).T for a in jax.tree.leaves(own)]
         return columns, [jnp.tile(a, self.size) for a in columns]
 
@@ -104,7 +104,7 @@ class TimeBlocks:
     def forward(
         self, keep: bool, shared: Params, own: Params, xs: Any, state: State, control: Control
     ) -> Any:
-        """Runs the blocks; returns the final state, the outputs, and what `keep` asks to keep."""
+        """Runs the time blocks; returns final state, outputs, and what `keep` asks to keep."""
         weights = self.weights(shared)
         each, tiled = self.own_columns(own)
 
@@ -180,7 +180,7 @@ class TimeBlocks:
         carry: Any,
         inputs: Any,
     ) -> Any:
-        """A block backwards: its steps, then the gradients of weights and inputs at once."""
+        """A time block backwards: its steps, then the gradients of weights and inputs at once."""
         d_state, (d_weights, d_own) = carry
         (xs, control, d_ys), kept, outputs = inputs
         count = d_ys.shape[1]
@@ -259,7 +259,7 @@ class TimeBlocks:
         return (d_before, summed, (room, room_kept)), vectors
 
     def _room(self, rows: int, count: int) -> Array:
-        """Where the adjoints `[n, N]` of the steps of a block are gathered, as `[n, K N]`."""
+        """Where the adjoints `[n, N]` of the steps of a time block are gathered, as `[n, K N]`."""
         return jnp.zeros((rows, self.size * count), self.columns.dtype)
 
     def _vectors(self, rows: dict[int, Array], kept: Kept, others: list[Array]) -> list[Array]:

@@ -39,7 +39,7 @@ class Adjoints(NamedTuple):
 
 
 class SideEffects(Exception):
-    """A step cannot be taken apart, since it does more than compute, such as `jax.debug.print`."""
+    """A step cannot be divided, since it does more than compute, such as `jax.debug.print`."""
 
 
 class StepColumns:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 
-class Drawing(NamedTuple):
+class CaptionedFigure(NamedTuple):
     """A figure to be saved.
 
     Attributes:

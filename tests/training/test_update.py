@@ -11,7 +11,7 @@ import pytest
 from rnnlab.errors import UsageError
 from rnnlab.training import optimisers
 from rnnlab.training.optimisers import Clip, global_norm
-from rnnlab.training.step import Learner, train_step, train_steps
+from rnnlab.training.update import Learner, update, updates
 from tests import quick
 
 KEY = jax.random.key(0)
@@ -40,7 +40,7 @@ def learner(rate=0.1, **settings):
 def test_steps_follow_gradient_descent():
     one = learner()
     batches = jnp.asarray([[0.0, 0.0], [1.0, 1.0], [0.0, 2.0]], jnp.float32)
-    state, metrics = quick.jit(lambda s: train_steps(one, 3, s, batches))(one.start(KEY))
+    state, metrics = quick.jit(lambda s: updates(one, 3, s, batches))(one.start(KEY))
     w = np.array([3.0, -4.0])
     for t, target in enumerate(np.asarray(batches, np.float64)):
         gradient = w - target
@@ -56,9 +56,9 @@ def test_steps_follow_gradient_descent():
 
 def test_many_steps_are_single_steps():
     one = learner(sample=lambda key: jax.random.normal(key, (2,), jnp.float32))
-    many, _ = quick.jit(lambda s: train_steps(one, 4, s))(one.start(KEY))
+    many, _ = quick.jit(lambda s: updates(one, 4, s))(one.start(KEY))
     state = one.start(KEY)
-    single = quick.jit(lambda s: train_step(one, s))
+    single = quick.jit(lambda s: update(one, s))
     for _ in range(4):
         state, _ = single(state)
     np.testing.assert_array_equal(state.params["w"], many.params["w"])
@@ -66,14 +66,14 @@ def test_many_steps_are_single_steps():
 
 def test_every_step_draws_afresh():
     one = learner(rate=0.0, sample=lambda key: jax.random.normal(key, (2,), jnp.float32))
-    _, metrics = quick.jit(lambda s: train_steps(one, 20, s))(one.start(KEY))
+    _, metrics = quick.jit(lambda s: updates(one, 20, s))(one.start(KEY))
     assert len(set(np.asarray(metrics["loss"]).tolist())) == 20
 
 
 def test_what_is_not_finite_stops_the_updates_and_is_dated():
     batches = jnp.asarray([[0.0, 0.0], [math.nan, 0.0], [0.0, 0.0]], jnp.float32)
     one = learner()
-    run = quick.jit(lambda s, b: train_steps(one, 3, s, b))
+    run = quick.jit(lambda s, b: updates(one, 3, s, b))
     state, _ = run(one.start(KEY), batches)
     assert int(state.diverged) == 2 and int(state.step) == 3 and int(state.carry) == 1
     np.testing.assert_allclose(state.params["w"], [2.7, -3.6], rtol=1e-6)
@@ -92,7 +92,7 @@ def test_no_gradient_flows_through_the_carry():
         optimiser=optimisers.optimiser("sgd", 0.0),
         carry=lambda: jnp.asarray(2.0, jnp.float32),
     )
-    _, metrics = quick.jit(lambda s: train_steps(one, 3, s))(one.start(KEY))
+    _, metrics = quick.jit(lambda s: updates(one, 3, s))(one.start(KEY))
     carries = 2 * 0.5 ** np.arange(3)
     np.testing.assert_allclose(metrics["gradient_norm"], 2 * 0.5 * carries**2, rtol=1e-6)
 
@@ -148,7 +148,7 @@ def test_a_gradient_whose_square_overflows_is_clipped_and_no_divergence():
         return jnp.sum(params["w"] * jnp.asarray([3e20, 4e20], jnp.float32)), (carry, {})
 
     huge = Learner(one.init, loss, one.optimiser, one.clip, one.carry)
-    state, metrics = quick.jit(lambda s: train_step(huge, s, batch))(huge.start(KEY))
+    state, metrics = quick.jit(lambda s: update(huge, s, batch))(huge.start(KEY))
     assert int(state.diverged) == 0 and float(metrics["gradient_norm"]) == pytest.approx(5e20)
     np.testing.assert_allclose(state.params["w"], [3 - 0.6, -4 - 0.8], rtol=1e-6)
 
@@ -165,7 +165,7 @@ def test_every_optimiser_descends(name):
         carry=lambda: jnp.zeros((), jnp.int32),
     )
     batches = jnp.zeros((40, 2), jnp.float32)
-    state, metrics = quick.jit(lambda s: train_steps(one, 40, s, batches))(one.start(KEY))
+    state, metrics = quick.jit(lambda s: updates(one, 40, s, batches))(one.start(KEY))
     assert metrics["loss"][-1] < 0.9 * metrics["loss"][0]
     assert state.params["w"].dtype == jnp.float32
 

@@ -1,8 +1,8 @@
-"""One training step as a pure function, and many of them in one compiled program.
+"""One update of the parameters as a pure function, and many of them in one compiled program.
 
-A step generates or takes a batch, clips the gradient and updates the parameters. If the loss or the
-gradient is not finite, the state stays as it was before, from then on, and the number of that step
-is recorded; in a population the other members continue.
+An update generates or takes a batch, clips the gradient and changes the parameters. If the loss or
+the gradient is not finite, the training state keeps its last value from then on, and the number of
+that training step is recorded; in a population the other members continue.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Loss = Callable[[Params, State, Any, Key], tuple[Array, tuple[State, dict[str, A
 
 
 class TrainState(NamedTuple):
-    """Everything that a training step changes.
+    """Everything that an update changes.
 
     Attributes:
         step: training steps completed, int32 `[]`.
         params: parameters.
         opt_state: state of the optimiser.
         carry: recurrent state with which the next batch continues; `()` where none does.
-        key: PRNG key of the run; the step number t draws from `fold_in(key, t)`.
-        diverged: the first step, counted from 1, whose loss or gradient was not finite; 0 as long
-            as there is none. int32 `[]`.
+        key: PRNG key of the run; training step number t draws from `fold_in(key, t)`.
+        diverged: the first training step, counted from 1, with a loss or gradient that was not
+            finite; 0 while there is none. int32 `[]`.
     """
 
     step: Int[Array, ""]
@@ -63,7 +63,7 @@ class Learner:
             truncated backpropagation through time.
         optimiser: turns gradients into updates.
         clip: bounds of the gradient.
-        carry: makes the carry before the first step.
+        carry: makes the carry before the first update.
         sample: `key` to a batch that is generated on the device; None where batches are fed.
         axes: a tree like a batch with the axis of its sequences in each array; batches of a single
             network are cut along them over the devices. None computes it on the first one.
@@ -84,7 +84,7 @@ class Learner:
     in_turn: bool = False
 
     def start(self, key: Array) -> TrainState:
-        """The state before the first step."""
+        """The training state before the first update."""
         key_params, key = jax.random.split(key)
         params = self.init(key_params)
         zero = jnp.zeros((), jnp.int32)
@@ -93,20 +93,20 @@ class Learner:
         return TrainState(zero, params, opt_state, self.carry(), key, zero)
 
 
-def train_step(
+def update(
     learner: Learner, state: TrainState, batch: Any = None
 ) -> tuple[TrainState, dict[str, Array]]:
-    """Performs one training step.
+    """Performs one update.
 
     Args:
         learner: what is trained.
-        state: the state before the step.
+        state: the training state before the update.
         batch: what to learn from; None to generate it.
 
     Returns:
-        The new state, and what was measured before the update: loss, gradient norm before clipping,
-        norms of parameters and update, whether the gradient was clipped, the learning rate, and the
-        loss's own metrics, each `[]`.
+        The new training state, and what was measured before the update: loss, gradient norm before
+        clipping, norms of parameters and of their change, whether the gradient was clipped, the
+        learning rate, and the metrics of the loss, each `[]`.
     """
     key_data, key_noise = jax.random.split(jax.random.fold_in(state.key, state.step))
     if batch is None and learner.sample is not None:
@@ -117,8 +117,8 @@ def train_step(
     )
     gradient, norm, clipped = learner.clip(gradient)
     with jax.numpy_dtype_promotion(LENIENT):
-        updates, opt_state = learner.optimiser.update(gradient, state.opt_state, state.params)
-        params: Params = optax.apply_updates(state.params, updates)
+        changes, opt_state = learner.optimiser.update(gradient, state.opt_state, state.params)
+        params: Params = optax.apply_updates(state.params, changes)
 
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     good = finite & (state.diverged == 0)
@@ -133,7 +133,7 @@ def train_step(
         "loss": loss,
         "gradient_norm": norm,
         "parameter_norm": global_norm(state.params),
-        "update_norm": global_norm(updates),
+        "update_norm": global_norm(changes),
         "clipped": clipped.astype(jnp.float32),
         **more,
     }
@@ -143,13 +143,13 @@ def train_step(
     return TrainState(step, params, opt_state, carry, state.key, diverged), metrics
 
 
-def train_steps(
+def updates(
     learner: Learner, count: int, state: TrainState, batches: Any = None
 ) -> tuple[TrainState, dict[str, Array]]:
-    """Performs `count` training steps in one scan, over `batches [count, ...]` or generated ones.
+    """Performs `count` updates in one scan, over `batches [count, ...]` or generated ones.
 
     Returns:
-        The new state, and the metrics of each step, `[count]`.
+        The new training state, and the metrics of each update, `[count]`.
     """
-    body = partial(train_step, learner)
+    body = partial(update, learner)
     return jax.lax.scan(body, state, batches, length=count)
