@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal
+from jax.typing import DTypeLike
 
-from rnnlab.arrays import Array, Input, Output, Params, State
+from rnnlab.arrays import Array, Input, Key, Output, Params, State
 from rnnlab.layer import Cell
 from rnnlab.tracing import STATE, TracedStep, bind, read, shape_of
 
@@ -76,11 +78,13 @@ class Reassociated:
 
     cell: Cell
 
-    def init(self, key: Any, features_in: int, dtype: Any) -> Params:
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws the cell's parameters."""
         return self.cell.init(key, features_in, dtype)
 
-    def initial_state(self, batch_shape: tuple[int, ...], dtype: Any) -> State:
+    def initial_state(
+        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
+    ) -> State:
         """The cell's initial state."""
         return self.cell.initial_state(batch_shape, dtype)
 
@@ -106,8 +110,8 @@ class _Evaluation:
             if not isinstance(var, Literal) and _cuts(eqn) is None
         )
         self._uses.update(var for var in traced.outputs if not isinstance(var, Literal))
-        self._cut = {eqn.invars[0] for eqn in traced.eqns if _cuts(eqn) is not None}
-        self._uses.update(self._cut)
+        self._cut: set[Any] = {eqn.invars[0] for eqn in traced.eqns if _cuts(eqn) is not None}
+        self._uses.update(list(self._cut))
         self._env: dict[Any, Any] = traced.known(*arguments)
         self._sums: dict[Any, Sum] = {}
 
