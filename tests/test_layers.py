@@ -6,8 +6,9 @@ Libraries below, what uses them above:
     gradients < nn, interop < sweep, training
     training < trained < experiments
 
-`initializers`, `errors`, `data`, `hosts`, `statistics`, `plots` and `run` are for everybody above
-the layers they need. Within an experiment: config < measure < run, config < report < run.
+`arrays`, the types, is below all. `initializers`, `errors`, `data`, `hosts`, `statistics`, `plots`
+and `run` are for everybody above the layers they need. Within an experiment:
+config < measure < run, config < report < run.
 """
 
 import ast
@@ -18,12 +19,11 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 
 #: Each part of rnnlab, and the parts that it may import besides itself.
-BELOW = {"errors": set(), "hosts": {"errors"}, "statistics": {"errors"}}
+BELOW = {"arrays": set(), "errors": set(), "hosts": {"errors"}, "statistics": {"errors"}}
 BELOW["run"] = {"errors", "hosts"}
 BELOW["plots"] = {"errors", "run", "statistics"}
-BELOW["initializers"] = {"errors"}
-BELOW["data"] = {"errors", "hosts", "run"}
-BELOW["arrays"] = set()
+BELOW["initializers"] = {"arrays", "errors"}
+BELOW["data"] = {"arrays", "errors", "hosts", "run"}
 BELOW["layer"] = {"arrays", "errors"}
 BELOW["tracing"] = {"arrays", "layer"}
 BELOW["cells"] = {"arrays", "errors", "initializers", "layer"}

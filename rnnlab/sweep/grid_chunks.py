@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnlab import cells
-from rnnlab.arrays import Array, Params
+from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
@@ -35,7 +35,7 @@ AXIS = "points"
 SIDE_BY_SIDE = 2
 
 #: What was measured of the points of a grid chunk, by name; the first axis is that of the points.
-Values = dict[str, np.ndarray]
+Values = dict[str, Float[np.ndarray, "n ..."]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,9 @@ class GridChunk:
         points = f"points-{self.points[0]:04d}-{self.points[-1]:04d}"
         return f"program-{self.number:03d}-seeds-{first:04d}-{last:04d}-{points}"
 
-    def indices(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def indices(
+        self, grid: Grid
+    ) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
         """Input scale, radius and seed of each point, as indices into the axes of the grid."""
         seeds = [seed for seed in self.seeds if seed < grid.seeds]
         points = [point for point in self.points if point < grid.points_per_seed]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.arrays import Params
+from rnnlab.arrays import Float, Params
 from rnnlab.errors import UsageError
 from rnnlab.training.images import ImageModel, log_probabilities
 from rnnlab.training.settings import Network
@@ -35,8 +35,8 @@ class ImageClassifier:
     config: dict[str, Any] = dataclasses.field(repr=False)
     step: int
 
-    def __call__(self, images: Any) -> np.ndarray:
-        """Log-probabilities of the classes, float64 `[N, classes]`.
+    def __call__(self, images: Any) -> Float[np.ndarray, "images classes"]:
+        """Log-probabilities of the classes, float64.
 
         Args:
             images: integers 0 (paper) .. 255 (ink), `[N, S, S]` or one image `[S, S]`.

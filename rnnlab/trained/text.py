@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.arrays import Array, Params, State
+from rnnlab.arrays import Array, Float, Int, Params, State
 from rnnlab.data import Vocabulary, WordVocabulary
 from rnnlab.errors import UsageError
 from rnnlab.training import generation
@@ -51,8 +51,8 @@ class TextModel:
     config: dict[str, Any] = dataclasses.field(repr=False)
     step: int
 
-    def __call__(self, text: str) -> np.ndarray:
-        """Log-probabilities of the symbol that follows each symbol of a text, float32 `[N, V]`.
+    def __call__(self, text: str) -> Float[np.ndarray, "codes V"]:
+        """Log-probabilities of the symbol that follows each symbol of a text, float32.
 
         The text is read from the initial state.
 
@@ -130,7 +130,7 @@ class TextModel:
         # Without an error so far, which a generator would raise only when it is asked.
         return self._pieces(prompt, int(read[-1]) if len(read) else None, drawn)
 
-    def read(self, text: str, name: str = "text") -> np.ndarray:
+    def read(self, text: str, name: str = "text") -> Int[np.ndarray, "codes"]:
         """The codes of a text, int32 `[N]`.
 
         Args:

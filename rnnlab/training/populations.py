@@ -79,14 +79,14 @@ def keys(seeds: int) -> Array:
     return jnp.stack([jax.random.key(seed) for seed in range(seeds)])
 
 
-def member(tree: Any, index: int) -> Any:
+def member(tree: Params, index: int) -> Params:
     """The parameters of one network, out of a tree whose arrays have an axis of members first."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 def series(
     rows: Sequence[dict[str, Any]], name: str, steps: Sequence[int], seeds: int
-) -> np.ndarray:
+) -> Float[np.ndarray, "n S"]:
     """A logged number of every seed at the given steps, `[step, seed]`; nan where there is none.
 
     Args:
@@ -108,7 +108,7 @@ def numbers(values: Sequence[float | None]) -> list[float]:
     return [np.nan if value is None else value for value in values]
 
 
-def last(values: np.ndarray) -> np.ndarray:
+def last(values: Float[np.ndarray, "n S"]) -> Float[np.ndarray, "S"]:
     """The last row with a finite number, `[step, seed]` to `[seed]`; nan if there is none."""
     taken = np.isfinite(values).any(axis=1)
     return values[np.flatnonzero(taken)[-1]] if taken.any() else np.full(values.shape[1], np.nan)

@@ -73,17 +73,17 @@ class Learner:
             fit its cache, and products of all members together do not.
     """
 
-    init: Callable[[Array], Any]
+    init: Callable[[Key], Params]
     loss: Loss
     optimiser: optax.GradientTransformation
     clip: Clip = dataclasses.field(default_factory=Clip)
-    carry: Callable[[], Any] = _nothing
-    sample: Callable[[Array], Any] | None = None
+    carry: Callable[[], State] = _nothing
+    sample: Callable[[Key], Any] | None = None
     axes: Any = None
     batch: int = 1
     in_turn: bool = False
 
-    def start(self, key: Array) -> TrainState:
+    def start(self, key: Key) -> TrainState:
         """The training state before the first update."""
         key_params, key = jax.random.split(key)
         params = self.init(key_params)
