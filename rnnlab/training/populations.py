@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from rnnlab.arrays import Array
+from rnnlab.arrays import Array, Float, Params
 from rnnlab.run import results
 from rnnlab.run.workdir import Workdir
 
