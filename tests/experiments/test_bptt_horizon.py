@@ -186,7 +186,10 @@ def test_the_record_is_what_was_trained(small):
     for learner, plan, keys in made:
         assert (plan.steps, plan.dispatch) == (training.steps, training.dispatch)
         assert plan.evaluate_every == training.evaluate_every
-        assert plan.units == training.batch * population.seeds and len(keys) == population.seeds
+        assert (
+            plan.units_per_update == training.batch * population.seeds
+            and len(keys) == population.seeds
+        )
         assert learner.clip.norm == training.clip_norm
         assert learner.start(keys[0]).params["readout"]["w"].shape[0] == population.hidden
 

@@ -282,7 +282,7 @@ def test_what_is_recorded_is_trained(tmp_path, name, monkeypatch):
     assert [layer["wh"].shape[0] for layer in layers] == preset.network.layers * [
         preset.network.hidden // 16
     ]
-    assert (plan.steps, plan.units) == (2, 32)
+    assert (plan.steps, plan.units_per_update) == (2, 32)
 
 
 def test_presets():

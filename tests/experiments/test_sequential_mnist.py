@@ -203,7 +203,11 @@ def test_what_is_recorded_is_trained(tmp_path):
     assert_recorded(tmp_path, "sequential_mnist", config)
     ((learner, plan, _),) = made
     (cell,) = jax.eval_shape(learner.init, jax.random.key(0))["cell"]
-    assert cell["wh"].shape[0] == 32 and (plan.steps, plan.units, learner.batch) == (2, 600, 600)
+    assert cell["wh"].shape[0] == 32 and (plan.steps, plan.units_per_update, learner.batch) == (
+        2,
+        600,
+        600,
+    )
 
 
 # --- bad input ---

@@ -275,7 +275,7 @@ def test_what_is_recorded_is_trained(tmp_path, name):
     layers = [layer for layer in params["cell"] if layer]
     assert [layer["wh"].shape[0] for layer in layers] == [preset.network.hidden // 32] * 2
     assert params["embedding"].shape[1] == 5
-    assert plan.units == 100 * preset.training.length
+    assert plan.units_per_update == 100 * preset.training.length
 
 
 def test_presets():
