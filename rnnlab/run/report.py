@@ -84,7 +84,7 @@ class Report:
         status = workdir.status
         self.heading("Settings")
         self.table(
-            list(fields.flatten_json(workdir.config).items()),
+            [(name, _exact(v)) for name, v in fields.flatten_json(workdir.config).items()],
             columns=("field", "value"),
             caption=f"Configuration of the experiment {workdir.experiment}.",
         )
@@ -111,6 +111,13 @@ class Report:
 
     def _add(self, kind: str, **part: str) -> None:
         self._parts.append({"kind": kind, **part})
+
+
+def _exact(value: Any) -> str:
+    """A JSON value as text that loses no digit, unlike the cells of other tables."""
+    if isinstance(value, list):
+        return ", ".join(map(_exact, value))
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _environment() -> jinja2.Environment:
