@@ -246,6 +246,23 @@ def test_the_sweep_takes_both_from_the_command_line(folder):
     assert config["cells"] == names.split(",")
 
 
+@pytest.mark.parametrize(
+    ("experiment", "flag"),
+    [
+        ("gradient_profiles", "cells"),
+        ("jacobian_spectra", "cells"),
+        ("lyapunov", "spectrum_cells"),
+        ("precision", "cells"),
+    ],
+)
+@pytest.mark.slow
+def test_every_experiment_on_cells_takes_both(folder, experiment, flag):
+    names = "my_package.my_module:MyCell,my_package.my_module:MyNNX"
+    flags = ("--preset=tiny", f"--config.{flag}={names}", f"--workdir={experiment}")
+    run(folder, f"--experiment={experiment}", *flags)
+    assert (folder / experiment / "report.html").exists()
+
+
 def test_both_are_trained_from_the_command_line(folder, name):
     work = name.rpartition(":")[2]
     flags = ("--preset=tiny", f"--config.cell={name}", "--config.steps=40", f"--workdir={work}")

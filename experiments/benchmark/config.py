@@ -6,7 +6,7 @@ import dataclasses
 
 from experiments.benchmark.allocator import TUNABLES
 from experiments.benchmark.notation import DTYPES, parse_layer, parse_shape
-from rnnlab.cells import CELLS
+from rnnlab.cells import CELLS, factory_by_name
 from rnnlab.errors import UsageError
 from rnnlab.run import checks
 from rnnlab.strategies import STRATEGIES
@@ -64,7 +64,7 @@ class Cells:
     shape: str = "32x128x128x128"
 
     def __post_init__(self) -> None:
-        checks.known(self, "cells", "cell", CELLS)
+        checks.known(self, "cells", "cell", CELLS, own=factory_by_name)
         parse_shape("shape", self.shape)
 
 
@@ -108,7 +108,7 @@ class Auto:
 
     def __post_init__(self) -> None:
         checks.not_empty(self, "cells", "rows", "hidden")
-        checks.known(self, "cells", "cell", CELLS)
+        checks.known(self, "cells", "cell", CELLS, own=factory_by_name)
         checks.at_least(self, rows=1, hidden=1, length=1)
 
 
@@ -148,7 +148,7 @@ class Memory:
 
     def __post_init__(self) -> None:
         checks.not_empty(self, "cells")
-        checks.known(self, "cells", "cell", CELLS)
+        checks.known(self, "cells", "cell", CELLS, own=factory_by_name)
         checks.at_least(self, length=1)
 
 

@@ -44,8 +44,11 @@ def parse_shape(name: str, text: str) -> Shape:
 
 
 def parse_layer(text: str, hidden: int) -> Any:
-    """The layer written as `NAME`, `NAME:bi`, `NAME:3` or `NAME:bi:3`, with `hidden` units."""
-    found = re.fullmatch(r"(\w+?)(:bi)?(?::([1-9]\d*))?", text)
+    """The layer written as `NAME`, `NAME:bi`, `NAME:3` or `NAME:bi:3`, with `hidden` units.
+
+    `NAME` is the name of a cell, or `MODULE:NAME` of a cell of the user's own.
+    """
+    found = re.fullmatch(r"(\w+?|[\w.]+:[A-Za-z_]\w*?)(:bi)?(?::([1-9]\d*))?", text)
     if not found:
         raise UsageError(
             f"layers={text!r}: must be written CELL, CELL:bi, CELL:3 or CELL:bi:3, such as lstm:3"

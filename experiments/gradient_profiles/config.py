@@ -48,7 +48,7 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field."""
         for name in ("cells", "forget_cells"):
-            checks.known(self, name, "cell", cells.CELLS)
+            checks.known(self, name, "cell", cells.CELLS, own=cells.factory_by_name)
             checks.distinct(self, name)
         for name in self.forget_cells:
             if not has_forget_gate(name):

@@ -13,14 +13,14 @@ from experiments.gradient_profiles.schema import PARTS
 from rnnlab import cells, initializers
 from rnnlab.arrays import Params
 from rnnlab.cells import Cell
-from rnnlab.gradients import adjoint_profile
+from rnnlab.gradients import adjoint_profile, with_recurrent_init
 from rnnlab.gradients.parts import leaf_names
 
 
 def make_cell(config: Config, name: str) -> Cell:
     """The cell; recurrent matrices are drawn by the initialiser and rescaled to the radius."""
     init = initializers.Rescaled(initializers.by_name(config.init), config.radius)
-    return cells.by_name(name, config.hidden, wh_init=init)
+    return with_recurrent_init(cells.by_name(name, config.hidden), init)
 
 
 def draw(config: Config, cell: Cell) -> tuple[Params, Array]:

@@ -33,7 +33,7 @@ class Config:
         """Checks every field."""
         checks.at_least(self, lengths=1, widths=1, hidden=1, seeds=1)
         checks.increasing(self, "lengths", "widths")
-        checks.known(self, "cells", "cell", cells.CELLS)
+        checks.known(self, "cells", "cell", cells.CELLS, own=cells.factory_by_name)
         checks.distinct(self, "cells")
         checks.positive(self, "gain")
         checks.non_negative(self, "input_scale")

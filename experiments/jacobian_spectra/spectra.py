@@ -17,7 +17,7 @@ from experiments.jacobian_spectra.schema import ORTHOGONAL, PRODUCT
 from rnnlab import cells, initializers
 from rnnlab.arrays import Params, State
 from rnnlab.cells import Cell, HiddenState
-from rnnlab.gradients import state_jacobian
+from rnnlab.gradients import state_jacobian, with_recurrent_init
 from rnnlab.unroll import unroll
 
 #: Steps that bring a driven network to a typical state before the Jacobian is measured.
@@ -75,7 +75,7 @@ def measure_linear(config: Config, kind: str, width: int) -> xr.Dataset:
 def measure_cell(config: Config, name: str) -> xr.Dataset:
     """`log10 σ` of the joint state of a nonlinear cell driven by Gaussian noise."""
     init = initializers.Orthogonal(config.gain)
-    cell = cells.by_name(name, config.hidden, wh_init=init)
+    cell = with_recurrent_init(cells.by_name(name, config.hidden), init)
     steps = WARM_UP + config.lengths[-1]
 
     warm_up = jax.jit(partial(unroll, cell))

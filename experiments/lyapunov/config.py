@@ -52,7 +52,7 @@ class Config:
                     f"discard={self.discard}: must lie in 0..{getattr(self, name) - 1}, "
                     f"below {name}={getattr(self, name)}"
                 )
-        checks.known(self, "spectrum_cells", "cell", cells.CELLS)
+        checks.known(self, "spectrum_cells", "cell", cells.CELLS, own=cells.factory_by_name)
         checks.distinct(self, "spectrum_cells")
         checks.one_of(self, "dtype", ("float64", "float32"))
 

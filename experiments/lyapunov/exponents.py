@@ -12,7 +12,13 @@ from experiments.lyapunov.config import Config
 from rnnlab import cells, initializers
 from rnnlab.arrays import Params, State
 from rnnlab.cells import Cell
-from rnnlab.gradients import lyapunov_exponents, recurrent_matrices
+from rnnlab.gradients import (
+    lyapunov_exponents,
+    recurrent_leaves,
+    recurrent_matrices,
+    with_recurrent_init,
+)
+from rnnlab.gradients.parts import leaf_names
 
 #: Points at which the running estimate is read.
 RECORDS = 30
@@ -39,7 +45,7 @@ def measure_width(config: Config, width: int) -> xr.Dataset:
 
 def measure_spectrum(config: Config, name: str) -> xr.Dataset:
     """Whole spectrum of one cell for every gain and seed, and the running largest exponent."""
-    cell = cells.by_name(name, config.spectrum_hidden, wh_init=initializers.Gaussian())
+    cell = with_recurrent_init(cells.by_name(name, config.spectrum_hidden), initializers.Gaussian())
     networks = draw_networks(
         config, cell, config.spectrum_hidden, config.spectrum_seeds, config.spectrum_steps
     )
@@ -62,8 +68,11 @@ def draw_networks(config: Config, cell: Cell, hidden: int, seeds: int, steps: in
     params = jax.vmap(lambda key: cell.init(key, hidden, config.dtype))(keys[:, 0])
     shape = (steps + 1, hidden)
     noise = jax.vmap(lambda key: jax.random.normal(key, shape, config.dtype))(keys[:, 1])
-    states = cell.initial_state((seeds,), config.dtype)._replace(h=noise[:, 0])
-    return params, noise[:, 1:], states
+    states = cell.initial_state((seeds,), config.dtype)
+    leaves, tree = jax.tree.flatten(states)
+    names = leaf_names(states)
+    leaves[names.index("h") if "h" in names else -1] = noise[:, 0]
+    return params, noise[:, 1:], jax.tree.unflatten(tree, leaves)
 
 
 def over_networks(
@@ -85,8 +94,8 @@ def over_networks(
 
     def measure(network: Networks, gain: Array, input_std: Array) -> Array:
         params, xs, state = network
-        if "wh" in params:
-            params = params | {"wh": gain * params["wh"]}
+        leaves = recurrent_leaves(cell)
+        params = leaves.replace(params, [gain * leaf for leaf in leaves.get(params)])
         measured = lyapunov_exponents(
             cell,
             params,

@@ -41,7 +41,7 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field."""
         checks.not_empty(self, "cells", "radii")
-        checks.known(self, "cells", "cell", cells.CELLS)
+        checks.known(self, "cells", "cell", cells.CELLS, own=cells.factory_by_name)
         checks.distinct(self, "cells", "radii")
         checks.known(self, "init", "initialiser", initializers.INITIALIZERS)
         checks.at_least(self, hidden=1, seeds=1, chaotic_seeds=1, chaotic_length=1, lengths=1)

@@ -11,6 +11,7 @@ from experiments.precision.schema import CONTROL
 from rnnlab import cells, initializers
 from rnnlab.arrays import Params, State
 from rnnlab.cells import Cell
+from rnnlab.gradients import with_recurrent_init
 from rnnlab.initializers import GateBlocks, Orthogonal, Rescaled
 
 
@@ -37,7 +38,8 @@ def draw_network(config: Config, network: str, radius: float, seed: int) -> Netw
     name, base = network, initializers.by_name(config.init)
     if network == CONTROL:
         name, base = "linear", Orthogonal()
-    draft = cells.by_name(name, config.hidden, wh_init=Rescaled(GateBlocks(base), radius))
+    cell = cells.by_name(name, config.hidden)
+    draft = with_recurrent_init(cell, Rescaled(GateBlocks(base), radius))
     params = draft.init(keys[0], 1, jnp.float64)
     state = draft.initial_state((), jnp.float64)
     xs = jnp.zeros((config.lengths[-1], 1), jnp.float64)
@@ -50,4 +52,4 @@ def draw_network(config: Config, network: str, radius: float, seed: int) -> Netw
         ]
         state = jax.tree.unflatten(tree, drawn)
     # A cell without the initialiser in it: equal for all radii, so that it compiles once.
-    return Network(cells.by_name(name, config.hidden), params, xs, state)
+    return Network(cell, params, xs, state)

@@ -24,6 +24,7 @@ from rnnlab.gradients.recurrent import (
     RecurrentMatrix,
     recurrent_leaves,
     recurrent_matrices,
+    with_recurrent_init,
 )
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "recurrent_matrices",
     "state_jacobian",
     "theory",
+    "with_recurrent_init",
 ]

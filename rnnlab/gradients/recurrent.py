@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from rnnlab import initializers
-from rnnlab.arrays import Array, Float, Params
+from rnnlab.arrays import Array, Float, Input, Key, Output, Params, State
 from rnnlab.cells.base import StandardCell
 from rnnlab.combinators import Bidirectional, Residual, Stack
 from rnnlab.combinators.wrapper import CellWrapper
 from rnnlab.errors import UsageError
 from rnnlab.gradients.step_halves import check_finite
+from rnnlab.initializers import Initializer
 from rnnlab.layer import Cell, Layer
 from rnnlab.tracing import TracedStep
 
@@ -90,6 +93,45 @@ def recurrent_leaves(cell: Cell) -> RecurrentLeaves:
 
 def _are_square_blocks(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 and shape[0] > 0 and shape[1] > 0 and shape[1] % shape[0] == 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Redrawn:
+    """A cell whose recurrent matrices are drawn by `wh_init`, gate by gate."""
+
+    cell: Cell
+    wh_init: Initializer
+
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws the cell's parameters, and its recurrent matrices once more."""
+        params = self.cell.init(key, features_in, dtype)
+        leaves = recurrent_leaves(self.cell)
+        drawn = [
+            initializers.GateBlocks(self.wh_init)(jax.random.fold_in(key, i), w.shape, w.dtype)
+            for i, w in enumerate(leaves.get(params))
+        ]
+        return leaves.replace(params, drawn)
+
+    def initial_state(
+        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
+    ) -> State:
+        """The cell's initial state."""
+        return self.cell.initial_state(batch_shape, dtype)
+
+    def step(self, params: Params, x: Input, state: State) -> tuple[State, Output]:
+        """The cell's step."""
+        return self.cell.step(params, x, state)
+
+
+def with_recurrent_init(cell: Cell, wh_init: Initializer) -> Cell:
+    """The cell with recurrent matrices that are drawn by `wh_init`, gate by gate.
+
+    For the cells here that is their field `wh_init`. In any other cell the matrices that
+    `recurrent_leaves` finds are drawn again.
+    """
+    if isinstance(cell, StandardCell):
+        return dataclasses.replace(cell, wh_init=wh_init)
+    return _Redrawn(cell, wh_init)
 
 
 def recurrent_matrices(cell: Layer, params: Params) -> dict[str, RecurrentMatrix]:

@@ -15,7 +15,7 @@ A check of numbers takes a field that holds one number or a tuple of them.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from rnnlab.errors import UsageError
 from rnnlab.run.registry import unknown
@@ -73,7 +73,13 @@ def one_of(config: object, name: str, choices: Collection[str]) -> None:
     _require(config, name, getattr(config, name) in choices, " or ".join(choices))
 
 
-def known(config: object, name: str, kind: str, names: Collection[str]) -> None:
+def known(
+    config: object,
+    name: str,
+    kind: str,
+    names: Collection[str],
+    own: Callable[[str], object] | None = None,
+) -> None:
     """Checks that a word, or each word of a tuple, is one of `names`; else suggests the nearest.
 
     Args:
@@ -81,9 +87,16 @@ def known(config: object, name: str, kind: str, names: Collection[str]) -> None:
         name: of its field.
         kind: what the words name, such as "cell".
         names: the words that exist.
+        own: looks up a word of the form `MODULE:NAME`, by which users name things of their own;
+            its UsageError names `kind`, which becomes `name`.
     """
     for word in _values(config, name):
-        if word not in names:
+        if own is not None and ":" in str(word):
+            try:
+                own(word)
+            except UsageError as error:
+                raise UsageError(str(error).replace(f"{kind}=", f"{name}=", 1)) from error
+        elif word not in names:
             raise unknown(f"{name}={word}", kind, word, names)
 
 

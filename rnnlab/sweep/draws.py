@@ -6,7 +6,6 @@ to them, so that points that differ in nothing else share their random numbers.
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -16,11 +15,9 @@ import numpy as np
 
 from rnnlab import cells, initializers
 from rnnlab.arrays import Array, Float, Int, Params
-from rnnlab.cells.base import StandardCell
 from rnnlab.data.text import Vocabulary, load_text, one_hot_windows
 from rnnlab.errors import UsageError
-from rnnlab.gradients.recurrent import recurrent_leaves
-from rnnlab.initializers import Initializer
+from rnnlab.gradients.recurrent import recurrent_leaves, with_recurrent_init
 from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
 from rnnlab.sweep.grid import Grid, Program
@@ -101,7 +98,7 @@ def draw(
     """
     dtype = jnp.dtype(grid.dtype)
     init = initializers.by_name(program.init)
-    cell = cells.by_name(program.cell, program.hidden)
+    cell = with_recurrent_init(cells.by_name(program.cell, program.hidden), init)
     features = features_in(grid, program, input_texts)
     shape = (grid.sorted_lengths[-1], grid.batch, features)
     # One seed after the other: mapped over the seeds, the QR decompositions of several gates would
@@ -110,9 +107,7 @@ def draw(
     drawn = []
     for seed in seeds:
         given = _given_inputs(program.inputs, shape, dtype, seed, input_texts)
-        drawn.append(
-            jax.tree.map(np.asarray, _draw(cell, init, shape, dtype, np.uint32(seed), given))
-        )
+        drawn.append(jax.tree.map(np.asarray, _draw(cell, shape, dtype, np.uint32(seed), given)))
     params, xs, readout, input_std = jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
     radius, sigma_max = _measure(recurrent_leaves(cell).get(params), len(seeds))
     if grid.scale == "radius" and np.any(radius == 0):
@@ -142,10 +137,9 @@ def _given_inputs(
     return one_hot_windows(text, _keys(seed)[1], steps, batch, vocabulary, dtype)
 
 
-@partial(quick.jit, static_argnums=(0, 1, 2, 3))
+@partial(quick.jit, static_argnums=(0, 1, 2))
 def _draw(
     cell: Cell,
-    init: Initializer,
     shape: tuple[int, int, int],
     dtype: np.dtype,
     seed: Array,
@@ -153,26 +147,13 @@ def _draw(
 ) -> tuple[Params, Array, Array, Array]:
     """Parameters, inputs `[T, B, D]`, readout `[B, H]` and `input_std` of a seed."""
     key_params, key_inputs, key_readout = _keys(seed)
-    params = _params(cell, init, key_params, shape[-1], dtype)
+    params = cell.init(key_params, shape[-1], dtype)
     xs = jax.random.normal(key_inputs, shape, dtype) if given is None else given
     readout = jax.random.normal(key_readout, (shape[1], output_size(cell) or 0), dtype)
     readout /= jnp.linalg.norm(readout, axis=-1, keepdims=True)
     wx = params.get("wx") if isinstance(params, dict) else None
     input_std = jnp.full((), jnp.nan, dtype) if wx is None else _input_std(wx, xs)
     return params, xs, readout, input_std
-
-
-def _params(cell: Cell, init: Initializer, key: Array, features: int, dtype: np.dtype) -> Params:
-    """Parameters whose recurrent matrices are drawn by `init`, gate by gate."""
-    if isinstance(cell, StandardCell):
-        return dataclasses.replace(cell, wh_init=init).init(key, features, dtype)
-    params = cell.init(key, features, dtype)
-    leaves = recurrent_leaves(cell)
-    drawn = [
-        initializers.GateBlocks(init)(jax.random.fold_in(key, place), leaf.shape, leaf.dtype)
-        for place, leaf in enumerate(leaves.get(params))
-    ]
-    return leaves.replace(params, drawn)
 
 
 def _measure(weights: tuple[Array, ...], seeds: int) -> tuple[np.ndarray, np.ndarray]:
