@@ -25,7 +25,7 @@ STRATEGY = "autodiff"
 
 def load(
     workdir: str | os.PathLike[str], checkpoint: Literal["best", "last"] = "best"
-) -> TextModel | ImageClassifier:
+) -> Any:  # not a union, which would make every user narrow what only the folder decides
     """The model that an experiment has trained, or is still training, in a work directory.
 
     Nothing in the work directory is created, changed or deleted.
@@ -33,6 +33,9 @@ def load(
     Args:
         workdir: the folder.
         checkpoint: `"best"`, the checkpoint with the best evaluation, or `"last"`, the newest one.
+
+    Returns:
+        A `TextModel` or an `ImageClassifier`.
 
     Raises:
         UsageError: no such folder, no work directory, an experiment that keeps no model, or no
