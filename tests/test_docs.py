@@ -133,6 +133,7 @@ def python_blocks(path):
     return re.findall(r"^```python\n(.*?)^```", path.read_text("utf-8"), re.M | re.S)
 
 
+@pytest.mark.slow
 def test_examples_run(tmp_path):
     examples = [python_blocks(README)[0], *python_blocks(ROOT / "docs/cells.md")]
     examples += [

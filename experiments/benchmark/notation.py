@@ -49,7 +49,8 @@ def parse_layer(text: str, hidden: int) -> Any:
     `NAME` is the name of a cell, or `MODULE:NAME` of a cell of the user's own.
     """
     found = re.fullmatch(r"(\w+?|[\w.]+:[A-Za-z_]\w*?)(:bi)?(?::([1-9]\d*))?", text)
-    if not found:
+    named = found is not None and (":" not in found[1] or found[1].split(":")[0] not in cells.CELLS)
+    if found is None or not named:
         raise UsageError(
             f"layers={text!r}: must be written CELL, CELL:bi, CELL:3 or CELL:bi:3, such as lstm:3"
         )

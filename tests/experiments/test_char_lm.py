@@ -267,7 +267,7 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
 # --- settings and parts ---
 
 
-@pytest.mark.parametrize("name", char_lm.PRESETS)
+@pytest.mark.parametrize("name", ["tiny", pytest.param("large", marks=pytest.mark.slow)])
 def test_what_is_recorded_is_trained(tmp_path, name, monkeypatch):
     """A preset's values, on a text and for a time that fit a test, in record, network and plan."""
     preset = char_lm.PRESETS[name]

@@ -141,6 +141,7 @@ def test_everything_is_labelled_and_reported(folder, data):
     assert page.count("data:image/png") == 2 and "http" not in page
 
 
+@pytest.mark.slow
 def test_the_tiny_preset_draws_the_whole_report(tmp_path):
     made = presets.run_tiny(gradient_profiles, tmp_path / "w")
     assert made >= {"report.html", "profiles.png", "forget_bias.png"}

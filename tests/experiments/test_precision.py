@@ -62,6 +62,7 @@ def test_run_writes_everything(finished):
     assert data.chaos_log10_norm.shape == (3, 3, 4)
 
 
+@pytest.mark.slow
 def test_the_tiny_preset_draws_the_whole_report(tmp_path):
     made = presets.run_tiny(precision, tmp_path / "w")
     assert made >= {"report.html", "values.png", "errors.png", "chaos.png"}

@@ -261,7 +261,7 @@ def test_dispatches_begin_anew_in_each_epoch():
 # --- settings and the corpus ---
 
 
-@pytest.mark.parametrize("name", word_lm.PRESETS)
+@pytest.mark.parametrize("name", ["tiny", pytest.param("medium", marks=pytest.mark.slow)])
 def test_what_is_recorded_is_trained(tmp_path, name):
     """A preset's values, on a text and for a time that fit a test, in record, network and plan."""
     preset = word_lm.PRESETS[name]
