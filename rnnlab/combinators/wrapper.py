@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from rnnlab.arrays import Array, Inputs, Key, Params, State
 from rnnlab.cells.base import StandardCell
 from rnnlab.errors import UsageError
-from rnnlab.layer import Arrangement, Cell, NoisyCell
+from rnnlab.layer import Arrangement, Cell, NoisyCell, output_size
 from rnnlab.tracing import TracedStep
 
 
@@ -64,9 +64,9 @@ class CellWrapper(NoisyCell):
         return self.cell.hidden
 
     @property
-    def features_out(self) -> int:
+    def features_out(self) -> int | None:
         """Number of features of the output `y`."""
-        return self.cell.features_out
+        return output_size(self.cell)
 
     @property
     def gate_names(self) -> tuple[str, ...]:
