@@ -20,7 +20,7 @@ and on it, exactly,
 Command: python run.py --experiment=cliff --config.learning_rate=0.02
 Expected (defaults): of 200 descents that start near each other, 94 % make an update longer than 1
 (the median 5.6) without clipping, and 4 % end with a loss below 0.01; clipped by norm no update is
-longer than 0.025 and 96 % end there, clipped by value 83 %. Takes about 10 s (--preset=tiny: 6 s).
+longer than 0.025 and 96 % end there, clipped by value 83 %. Takes about 10 s (--preset=tiny: 10 s).
 """
 
 from experiments.cliff.config import PRESETS, Config

@@ -17,7 +17,7 @@ Real text: --config.inputs=tiny_shakespeare --config.input_scale=4 (and --config
 with its input.txt, where there is no network)
 Expected: for the tanh network log10 gradients from -527.5 (ρ = 0.3, T = 1000) to 62 (ρ = 2), and
 zero growth at ρ = 1.20, where mean field has it for this input; the LSTM's gradient begins to grow
-near ρ = 1.5, the GRU's still vanishes at 2. Takes about 45 s on two cores (--preset=tiny: 10 s).
+near ρ = 1.5, the GRU's still vanishes at 2. Takes about 45 s on two cores (--preset=tiny: 13 s).
 """
 
 from experiments.gradient_norms.config import PRESETS, Config

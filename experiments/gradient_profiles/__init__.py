@@ -16,7 +16,7 @@ Jozefowicz, Zaremba and Sutskever 2015 (forget bias).
 Command: python run.py --experiment=gradient_profiles --config.cells=tanh,lstm,gru
 Expected: decades per step about −0.20 for tanh, −0.085 for the LSTM, −0.18 for the GRU, 0 for the
 additive identity; forget bias 4 without recurrence τ = 54.8 (theory 55.1). Takes about 60 s on two
-cores, most of it compilation (--preset=tiny: 10 s).
+cores, most of it compilation (--preset=tiny: 13 s).
 """
 
 from experiments.gradient_profiles.config import PRESETS, Config

@@ -20,7 +20,7 @@ Command: python run.py --experiment=jacobian_spectra --config.widths=32,256
 Expected: at N = 128 the distribution function of the product differs from the theory by less than
 0.01 up to T = 64; that of the powers by 0.01 up to T = 8, and by 0.02 at T = 64, where their
 largest singular value is two to three times the edge of the law. Takes about 50 s on two cores
-(--preset=tiny: 10 s).
+(--preset=tiny: 11 s).
 """
 
 from experiments.jacobian_spectra.config import PRESETS, Config

@@ -17,7 +17,7 @@ in discrete time, with input); Engelken, Wolf and Abbott 2023 (spectra of recurr
 Command: python run.py --experiment=lyapunov --config.widths=64,512
 Expected: at gain 2 without input 0.148 ± 0.002 at N = 256, where mean field has 0.155; the critical
 gain is 1 without input and 1.55 with input_std 0.5. Takes about 45 s on two cores (--preset=tiny:
-10 s).
+13 s).
 """
 
 from experiments.lyapunov.config import PRESETS, Config

@@ -25,7 +25,7 @@ Expected (defaults): on the linear network naive float32 is right up to T = 50 a
 0.9 and 1.1, 100 at 1.5, naive float64 up to 500, 3000, 700, and the log domain up to 10,000, within
 2e-4 (float32) and 1e-11 decades (float64). The median seed of the chaotic network is off by 0.1
 decades at T = 70 in float32, and at T = 200 in float64 if the last bit of h_0 changes. Takes less
-than a minute (--preset=tiny: 10 s).
+than a minute (--preset=tiny: 14 s).
 """
 
 from experiments.precision.config import PRESETS, Config
