@@ -1,4 +1,4 @@
-"""A user's cell and a cell of Flax, in a file of the user's own.
+"""A user's cell and cells of Flax, in a file of the user's own.
 
 `SOURCE` is such a file; `write` puts it into a folder as the module `my_package.my_module`.
 """
@@ -7,9 +7,12 @@ SOURCE = '''
 import dataclasses
 import functools
 import jax, jax.numpy as jnp
-from flax import nnx
+from flax import linen, nnx
 from rnnlab import HiddenState
-from rnnlab.interop import NNXCell
+from rnnlab.interop import LinenCell, NNXCell
+
+def MyLinen(hidden):
+    return LinenCell(linen.GRUCell(hidden))
 
 def MyNNX(hidden):
     return NNXCell(functools.partial(nnx.LSTMCell, hidden_features=hidden))

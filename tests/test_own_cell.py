@@ -263,8 +263,9 @@ def test_every_experiment_on_cells_takes_both(folder, experiment, flag):
     assert (folder / experiment / "report.html").exists()
 
 
-def test_both_are_trained_from_the_command_line(folder, name):
-    work = name.rpartition(":")[2]
+@pytest.mark.parametrize("work", ["MyCell", pytest.param("MyNNX", marks=pytest.mark.slow)])
+def test_both_are_trained_from_the_command_line(folder, work):
+    name = f"my_package.my_module:{work}"
     flags = ("--preset=tiny", f"--config.cell={name}", "--config.steps=40", f"--workdir={work}")
     run(folder, "--experiment=char_lm", *flags)
     rows = [json.loads(line) for line in (folder / work / "metrics.jsonl").read_text().splitlines()]

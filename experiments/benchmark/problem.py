@@ -19,6 +19,7 @@ import numpy as np
 from experiments.benchmark.flops import product_flops
 from experiments.benchmark.notation import Shape, parse_layer
 from experiments.benchmark.timing import compile_jax
+from rnnlab.layer import output_size
 from rnnlab.unroll import unroll
 
 FORWARD, GRADIENT, GRADIENT_INPUTS = "forward", "gradient", "gradient and inputs"
@@ -62,7 +63,7 @@ class Problem:
 
         def biased(path: Any, leaf: Any) -> np.ndarray:
             leaf = np.asarray(leaf)
-            if path[-1].key == "b":
+            if path[-1].key in ("b", "bias"):  # of our cells, and of Flax
                 leaf = leaf + 0.1 * rng.standard_normal(leaf.shape)
             return leaf.astype(jnp.dtype(self.dtype))
 
@@ -76,7 +77,7 @@ class Problem:
     @functools.cached_property
     def readout(self) -> np.ndarray:
         """What each output counts in the loss, standard normal."""
-        return self._normal(3, self.layer.features_out)
+        return self._normal(3, output_size(self.layer) or self.shape.features)
 
     def _normal(self, seed: int, width: int) -> np.ndarray:
         shape = (self.shape.time, self.shape.batch, width)

@@ -41,9 +41,10 @@ class LinenCell:
         return self.module.features
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
-        """Draws the module's parameters."""
-        carry = self.initial_state((), dtype)
-        variables = self.module.init(key, carry, jnp.zeros((features_in,), dtype))
+        """Draws the module's parameters in its own dtype, and then casts them."""
+        own = getattr(self.module, "param_dtype", jnp.float32)
+        carry = self.initial_state((), own)
+        variables = self.module.init(key, carry, jnp.zeros((features_in,), own))
         return _cast(variables["params"], dtype)
 
     def initial_state(

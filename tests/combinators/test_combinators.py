@@ -298,7 +298,11 @@ def program(layer, strategy: Strategy = autodiff, **flags):
 
 
 @pytest.mark.parametrize(
-    ("name", "reverse"), [("lstm_peephole", False), ("gru_reset_before", True)]
+    ("name", "reverse"),
+    [
+        ("lstm_peephole", False),
+        pytest.param("gru_reset_before", True, marks=pytest.mark.slow),
+    ],
 )
 def test_all_strategies_agree_on_everything_at_once(name, reverse):
     layer = everything(cells.by_name(name, D))

@@ -2,7 +2,8 @@
 
 import json
 
-from rnnlab.run.workdir import open_workdir, to_json
+from rnnlab.run.workdir import open_workdir
+from tests.experiments.settings import assert_recorded
 
 
 def run_tiny(experiment, folder):
@@ -15,7 +16,6 @@ def run_tiny(experiment, folder):
     config = experiment.PRESETS["tiny"]
     with open_workdir(folder, name, config, preset="tiny") as workdir:
         assert experiment.run(config, workdir) == "done"
-    recorded = json.loads((folder / "config.json").read_text())
-    assert recorded == {"experiment": name, "config": to_json(config)}
+    assert_recorded(folder, name, config)
     assert json.loads((folder / "status.json").read_text())["state"] == "done"
     return {path.name for path in folder.iterdir()}

@@ -163,6 +163,7 @@ def test_the_full_horizon_cuts_nothing_and_everything_is_there(small):
         assert (folder / name).stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, monkeypatch):
     original = TaskEvaluator.__call__
 

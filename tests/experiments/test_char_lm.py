@@ -146,6 +146,7 @@ def at_evaluations(before=lambda step: None, after=lambda step: None):
     return mock.patch.object(measure, "evaluator", watched)
 
 
+@pytest.mark.slow
 def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     folder = tmp_path / "w"
     code = SCRIPT.format(
@@ -267,7 +268,8 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
 # --- settings and parts ---
 
 
-@pytest.mark.parametrize("name", ["tiny", pytest.param("large", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tiny", "large"])
 def test_what_is_recorded_is_trained(tmp_path, name, monkeypatch):
     """A preset's values, on a text and for a time that fit a test, in record, network and plan."""
     preset = char_lm.PRESETS[name]

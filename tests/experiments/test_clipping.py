@@ -81,6 +81,7 @@ def start_of(reader):
 # --- the tiny setting ---
 
 
+@pytest.mark.slow
 def test_the_tiny_setting_writes_everything(tiny):
     folder, data, _ = tiny
     made = {path.name for path in folder.iterdir()}
@@ -91,6 +92,7 @@ def test_the_tiny_setting_writes_everything(tiny):
     assert page.count("data:image/png") == 4 and "MSGD-CR" in page and "wrong at 20" in page
 
 
+@pytest.mark.slow
 def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
     folder, data, made = tiny
     assert_recorded(folder, "clipping", TINY)
@@ -105,6 +107,7 @@ def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
         assert learner.start(keys[0]).params["readout"]["w"].shape == (TINY.hidden, 4)
 
 
+@pytest.mark.slow
 def test_the_tiny_setting_learns_and_ends_when_all_seeds_have(tiny):
     _, data, _ = tiny
     best = data.sel({"start": "smart_tanh", "length": 10, "method": "clip_penalty"})
@@ -116,6 +119,7 @@ def test_the_tiny_setting_learns_and_ends_when_all_seeds_have(tiny):
     np.testing.assert_array_equal(np.isfinite(best.gradient_norm.values).all(axis=1), made)
 
 
+@pytest.mark.slow
 def test_solved_is_the_first_evaluation_with_few_enough_wrong_answers(tiny):
     _, data, _ = tiny
     rows = report.table(data)
@@ -253,6 +257,7 @@ def test_seeds_that_diverge_are_a_result(tmp_path):
 # --- the rest ---
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, monkeypatch):
     folder, whole = small
     original = loop._Run._measure

@@ -63,6 +63,7 @@ def small(tmp_path_factory):
     return folder, measure(folder)
 
 
+@pytest.mark.slow
 def test_the_tiny_setting_writes_everything(tiny):
     folder, data, _ = tiny
     made = {path.name for path in folder.iterdir()}
@@ -75,6 +76,7 @@ def test_the_tiny_setting_writes_everything(tiny):
     assert page.count("data:image/png") == 2 and "right at 20" in page
 
 
+@pytest.mark.slow
 def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
     folder, data, made = tiny
     assert_recorded(folder, "memory_tasks", TINY)
@@ -91,6 +93,7 @@ def test_the_record_of_the_tiny_setting_is_what_was_trained(tiny):
         assert learner.start(keys[0]).params["readout"]["w"].shape == (population.hidden, 2)
 
 
+@pytest.mark.slow
 def test_the_tiny_setting_learns(tiny):
     _, data, _ = tiny
     parity = data.sel(task="parity_running", length=6, network="gru")
@@ -99,6 +102,7 @@ def test_the_tiny_setting_learns(tiny):
     assert bool((start > 0.9 * math.log(2)).all()) and end.min() < 0.2 * math.log(2)
 
 
+@pytest.mark.slow
 def test_solved_is_the_first_evaluation_below_the_bar(tiny):
     _, data, _ = tiny
     for part in populations.points(data, GRID):
@@ -197,6 +201,7 @@ def test_short_names_on_the_command_line():
     assert line.config(registry.find(folder, "memory_tasks").settings()) == expected
 
 
+@pytest.mark.slow
 def test_what_the_gradient_foretells(tiny):
     """Ranks by hand: Spearman's correlation is Pearson's of the ranks."""
     _, data, _ = tiny

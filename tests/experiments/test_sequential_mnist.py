@@ -194,6 +194,7 @@ def test_chrono_is_the_start_of_the_biases():
     assert cell(order="pixels", cell="tanh") == cells.by_name("tanh", 12)
 
 
+@pytest.mark.slow
 def test_what_is_recorded_is_trained(tmp_path):
     preset = sequential_mnist.PRESETS["tiny"]
     assert (preset.source.images, preset.network.hidden, preset.training.epochs) == ("made", 32, 6)

@@ -214,6 +214,7 @@ class Killing(Evaluator):
         return values
 
 
+@pytest.mark.slow
 def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     folder = tmp_path / "w"
     code = SCRIPT.format(
@@ -261,7 +262,8 @@ def test_dispatches_begin_anew_in_each_epoch():
 # --- settings and the corpus ---
 
 
-@pytest.mark.parametrize("name", ["tiny", pytest.param("medium", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tiny", "medium"])
 def test_what_is_recorded_is_trained(tmp_path, name):
     """A preset's values, on a text and for a time that fit a test, in record, network and plan."""
     preset = word_lm.PRESETS[name]

@@ -34,6 +34,7 @@ def run_on_three_devices(*options):
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_on_three_devices():
     run_on_three_devices("-m", "not slow")
 

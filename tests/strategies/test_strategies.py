@@ -33,6 +33,10 @@ STRATEGIES = {
 ALL = STRATEGIES | {"auto": auto, "split": split}
 #: One cell of each kind, for what does not depend on its equations.
 KINDS = ["tanh", "additive", "lstm_fgr", "gru_reset_before", "minimal"]
+#: All cells; those that repeat a kind are slow tests.
+BY_KIND = [
+    name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in cells.CELLS
+]
 LENGTHS = np.array([6, 0, 4])
 RESETS = np.random.default_rng(5).random((T, B)) < 0.4
 FULL, NEVER = np.full(B, T), np.zeros((T, B), bool)
@@ -183,7 +187,7 @@ def plain_autodiff(name):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 @pytest.mark.parametrize("strategy_name", ["autodiff", "hoisted", "rematerialised"])
-@pytest.mark.parametrize("name", cells.CELLS)
+@pytest.mark.parametrize("name", BY_KIND)
 def test_lower_precision_keeps_its_dtype_and_stays_near_float64(
     name, strategy_name, dtype, tolerance
 ):

@@ -46,6 +46,7 @@ def losses(devices):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_losses_of_one():
     one, eight = losses(1), losses(8)
     for name in ("adding one", "adding many", "copy one", "copy many"):

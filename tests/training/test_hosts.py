@@ -167,7 +167,8 @@ def test_two_hosts_give_the_losses_of_one(folder, members):
     assert json.loads((whole / "status.json").read_text())["state"] == "done"
 
 
-@pytest.mark.parametrize("members", [0, slow(2)])
+@pytest.mark.slow
+@pytest.mark.parametrize("members", [0, 2])
 def test_a_signal_to_one_host_stops_both_and_they_go_on_with_the_same_bits(folder, members):
     flag = f"--config.members={members}"
     name, (whole, *_) = f"left-{members}", whole_run(folder, members)

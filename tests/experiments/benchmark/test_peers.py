@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from experiments.benchmark.agreement import difference
+from experiments.benchmark.comparison import gather
 from experiments.benchmark.notation import Shape
-from experiments.benchmark.peers import PEERS, Linen, check_version
+from experiments.benchmark.peers import NNX, PEERS, Linen, check_version
 from experiments.benchmark.problem import GRADIENT_INPUTS, Problem
 from rnnlab.errors import UsageError
+from tests import own_cell
 
 #: What the peers compute: a stack where the peer itself stacks and for one that does not, and the
 #: GRU for one that has not all of its biases.
@@ -35,6 +37,30 @@ def test_peers_compute_gradients_of_our_parameters(peer, monkeypatch, tmp_path):
         pytest.skip(str(error))
     result = candidate.program(GRADIENT_INPUTS).result
     assert difference(problem, candidate, GRADIENT_INPUTS, result) < 1e-4
+
+
+@pytest.mark.parametrize(("name", "peer"), [("MyNNX", NNX()), ("MyLinen", Linen())])
+@pytest.mark.parametrize("arrangement", ["", ":bi:2"])
+def test_flax_unrolls_its_own_cells(name, peer, arrangement, tmp_path, monkeypatch):
+    """The same module on both sides, on the same weights."""
+    own_cell.write(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    problem = Problem(f"my_package.my_module:{name}{arrangement}", Shape(2, 3, 4, 5), "float32")
+    candidate = peer.candidate(problem)
+    result = candidate.program(GRADIENT_INPUTS).result
+    assert difference(problem, candidate, GRADIENT_INPUTS, result) < 1e-4
+
+
+def test_a_cell_that_no_peer_has_is_compared_with_itself(tmp_path, monkeypatch):
+    own_cell.write(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    problem = Problem("my_package.my_module:MyCell", Shape(2, 3, 4, 5), "float32")
+    candidates, left_out = gather(problem, ("autodiff", "hoisted"), PEERS)
+    assert [each.name for each in candidates] == ["rnnlab autodiff", "rnnlab hoisted"]
+    assert len(left_out) == len(PEERS)
+    for each in candidates:
+        result = each.program(GRADIENT_INPUTS).result
+        assert difference(problem, each, GRADIENT_INPUTS, result) < 1e-4
 
 
 def test_a_peer_of_another_version_is_refused(monkeypatch):

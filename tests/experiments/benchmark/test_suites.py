@@ -46,6 +46,7 @@ def test_cells_writes_how_many_times_faster_than_autodiff(run_suite, monkeypatch
     assert tables[title][0] == {"cell": "tanh", "pass": FORWARD, "autodiff": 1.0}
 
 
+@pytest.mark.slow
 def test_scaling_writes_exponents_of_time_and_memory(run_suite, tmp_path):
     results = run_suite("scaling", axes=("T", "depth"))
     rows = results["tables"]["Scaling: exponents"]
@@ -80,6 +81,7 @@ def test_sweep_compares_with_loops_over_its_points(run_suite):
         assert row["largest difference"] < 0.01
 
 
+@pytest.mark.slow
 def test_memory_measures_each_strategy_in_a_process(run_suite, monkeypatch):
     monkeypatch.setattr("experiments.benchmark.suites.memory.STRATEGIES", ("autodiff", "no such"))
     (rows,) = run_suite("memory")["tables"].values()
