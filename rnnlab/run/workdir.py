@@ -32,7 +32,7 @@ from rnnlab.run import environment, fields, identity, names
 from rnnlab.run.fields import to_json
 
 #: Folders of a work directory that other hosts than the first do not get.
-LARGE = frozenset({"checkpoints", "tensorboard", "grid_chunks"})
+LARGE = frozenset({"checkpoints", "tensorboard", "wandb", "grid_chunks"})
 
 #: The log of a run that trains, and when each of its rows was written.
 METRICS, CLOCK = "metrics.jsonl", "clock.jsonl"
