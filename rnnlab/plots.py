@@ -9,6 +9,7 @@ Figures are made without pyplot, so that no backend and no setting outside of `s
 """
 
 import contextlib
+import contextvars
 import io
 import os
 import pathlib
@@ -88,10 +89,68 @@ def subplots(
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes a PNG as a whole or not at all, at 200 dots per inch, and returns its path."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=_STYLE["savefig.dpi"], metadata={"Software": None})
-    return atomic_write(path, picture.getvalue())
+    """Writes a picture as a whole or not at all, and returns its path.
+
+    The same figure gives the same bytes. Pixels, and maps within vector pictures, have 200 dots per
+    inch. Within `also_as` the picture is written beside it in other formats too.
+
+    Args:
+        figure: the figure.
+        path: a file that ends in .png, .pdf or .svg, which says what is written.
+
+    Raises:
+        UsageError: another ending.
+        OSError: if the disk is full or the place cannot be written.
+    """
+    path = pathlib.Path(path)
+    written = {path.suffix.lower().removeprefix("."): path}
+    written |= {name: path.with_suffix(f".{name}") for name in _also.get() if name not in written}
+    for name, place in written.items():
+        atomic_write(place, _picture(figure, check_format(f"path={str(path)!r}", name)))
+    return path
+
+
+#: The formats of pictures, each with what would differ from one file to the next, and is left out.
+FORMATS: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+}
+_also: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("_also", default=())
+
+
+@contextlib.contextmanager
+def also_as(*formats: str) -> Iterator[None]:
+    """Within a `with` statement, `save` writes each picture in these formats too.
+
+    Raises:
+        UsageError: a format that is not in `FORMATS`.
+    """
+    for name in formats:
+        check_format(f"formats={name!r}", name)
+    token = _also.set(formats)
+    try:
+        yield
+    finally:
+        _also.reset(token)
+
+
+def check_format(where: str, name: str) -> str:
+    """The name of a format; UsageError unless it is in `FORMATS`."""
+    if name not in FORMATS:
+        raise UsageError(f"{where}: pictures are written as {', '.join(FORMATS)}")
+    return name
+
+
+def _picture(figure: Figure, name: str) -> bytes:
+    """The contents of a file."""
+    contents = io.BytesIO()
+    # Letters stay letters; the ids within a drawing do not depend on the time.
+    fixed: dict[Any, Any] = {"svg.hashsalt": "rnnlab", "svg.fonttype": "none", "pdf.fonttype": 42}
+    with matplotlib.rc_context(fixed):
+        dpi = _STYLE["savefig.dpi"]
+        figure.savefig(contents, format=name, dpi=dpi, metadata=FORMATS[name])
+    return contents.getvalue()
 
 
 def phase_diagram(
