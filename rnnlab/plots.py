@@ -9,7 +9,6 @@ Figures are made without pyplot, so that no backend and no setting outside of `s
 """
 
 import contextlib
-import contextvars
 import io
 import os
 import pathlib
@@ -31,8 +30,24 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from rnnlab.errors import UsageError
+from rnnlab.run.pictures import FORMATS, also, also_as, check_format
 from rnnlab.run.workdir import atomic_write
 from rnnlab.statistics import wilson_interval
+
+__all__ = [
+    "COLORS",
+    "add_colorbar",
+    "also_as",
+    "contour_lines",
+    "legend_below",
+    "phase_diagram",
+    "quantile_band",
+    "save",
+    "shades",
+    "style",
+    "subplots",
+    "success_rates",
+]
 
 #: Okabe & Ito (2008), "Color Universal Design": told apart with every common colour blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -104,42 +119,10 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
     """
     path = pathlib.Path(path)
     written = {path.suffix.lower().removeprefix("."): path}
-    written |= {name: path.with_suffix(f".{name}") for name in _also.get() if name not in written}
+    written |= {name: path.with_suffix(f".{name}") for name in also() if name not in written}
     for name, place in written.items():
         atomic_write(place, _picture(figure, check_format(f"path={str(path)!r}", name)))
     return path
-
-
-#: The formats of pictures, each with what would differ from one file to the next, and is left out.
-FORMATS: dict[str, dict[str, None]] = {
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None},
-    "svg": {"Date": None},
-}
-_also: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("_also", default=())
-
-
-@contextlib.contextmanager
-def also_as(*formats: str) -> Iterator[None]:
-    """Within a `with` statement, `save` writes each picture in these formats too.
-
-    Raises:
-        UsageError: a format that is not in `FORMATS`.
-    """
-    for name in formats:
-        check_format(f"formats={name!r}", name)
-    token = _also.set(formats)
-    try:
-        yield
-    finally:
-        _also.reset(token)
-
-
-def check_format(where: str, name: str) -> str:
-    """The name of a format; UsageError unless it is in `FORMATS`."""
-    if name not in FORMATS:
-        raise UsageError(f"{where}: pictures are written as {', '.join(FORMATS)}")
-    return name
 
 
 def _picture(figure: Figure, name: str) -> bytes:

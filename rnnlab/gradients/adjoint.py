@@ -26,7 +26,7 @@ from rnnlab.arrays import Array, Float, Inputs, Key, Outputs, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
-from rnnlab.gradients.ends import Ended, blank_padding, last_steps, with_flags
+from rnnlab.gradients.ends import blank_padding, last_steps, without_padding
 from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step_halves import (
     StepHalves,
@@ -93,27 +93,28 @@ def adjoint_profile(
     Raises:
       UsageError: shapes, dtypes or lengths that do not fit, NaN or inf, an unknown loss or part.
     """
-    cell, xs, state, valid = prepare_lengths(cell, params, xs, state, lengths)
+    cell, xs, state, valid = measurable(cell, params, xs, state, lengths)
     names = state_parts.part_names(state) if parts is None else tuple(parts)
     for name in names:
         state_parts.find(state, name, "parts")
     kind, weights = resolve_loss(cell, params, xs, state, loss, key, valid)
-    return _profile(cell, params, xs, state, weights, kind, names)
+    return _profile(cell, params, xs, state, weights, valid, kind, names)
 
 
-@partial(jax.jit, static_argnums=(0, 5, 6))
+@partial(jax.jit, static_argnums=(0, 6, 7))
 def _profile(
     cell: Cell,
     params: Params,
     xs: Inputs,
     state: State,
     weights: Array,
+    valid: Array | None,
     kind: str,
     names: tuple[str, ...],
 ) -> AdjointProfile:
     with jax.default_matmul_precision("highest"):
         prepared = prepare(cell, params, xs, state)
-        us, befores = prepared.us, trajectory(prepared, state)
+        us, befores = prepared.us, trajectory(prepared, state, valid)
         step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
 
         def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, list[Scaled]]:
@@ -136,27 +137,23 @@ def _profile(
     return AdjointProfile(log10_norm(None), {name: log10_norm(name) for name in names})
 
 
-def prepare_lengths(
+def measurable(
     cell: Layer, params: Params, xs: Inputs, state: State | None, lengths: ArrayLike | None
 ) -> tuple[Cell, Inputs, State, Array | None]:
-    """The layer, its inputs and its state as one whose sequences end where they should.
+    """The layer as one that has a step, its inputs and state, and where sequences go on.
 
     Returns:
-      The cell, its inputs, the state before the first step, and which steps `[T, *batch]` belong to
-      a sequence; None for all.
+      The cell, its inputs without what the padding holds, the state before the first step, and
+      which steps `[T, *batch]` belong to a sequence; None for all.
 
     Raises:
       UsageError: what cannot be measured.
     """
-    if lengths is None:
-        cell, state = check_measurable(cell, params, xs, state)
-        return cell, xs, state, None
-    xs, valid = blank_padding(xs, lengths)
-    check_measurable(cell, params, xs, state)
-    assert isinstance(cell, Cell)
-    xs = with_flags(xs, valid)
-    ended, state = check_measurable(Ended(cell), params, xs, state)
-    return ended, xs, state, valid
+    valid = None
+    if lengths is not None:
+        xs, valid = blank_padding(xs, lengths)
+    cell, state = check_measurable(cell, params, xs, state)
+    return cell, xs, state, valid
 
 
 def resolve_loss(
@@ -186,32 +183,37 @@ def resolve_loss(
         counts = valid if loss == "every" else last_steps(valid)
         return "given", jnp.where(counts[..., None], w, jnp.zeros_like(w))
     if callable(loss):
-        return "given", _cotangents(cell, params, xs, state, loss)
+        loss = _cotangents(cell, params, xs, state, loss, valid)
     if (loss.shape, loss.dtype) != (expected, y.dtype):
         raise UsageError(
             f"loss is {loss.dtype}{list(loss.shape)}: cotangents must be {y.dtype}{list(expected)}"
         )
+    if valid is not None:
+        loss = without_padding(loss, valid)
     check_finite("loss", loss)
     return "given", loss
 
 
 def _cotangents(
-    cell: Cell, params: Params, xs: Inputs, state: State, loss: Callable[[Outputs], Array]
+    cell: Cell,
+    params: Params,
+    xs: Inputs,
+    state: State,
+    loss: Callable[[Outputs], Array],
+    valid: Array | None,
 ) -> Array:
     """`∂L/∂y [T, *batch, H_out]` of a function of the outputs."""
+    lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
     with jax.default_matmul_precision("highest"):
-        ys = unroll(cell, params, xs, state)[1]
+        ys = unroll(cell, params, xs, state, lengths=lengths)[1]
         value = jax.eval_shape(loss, ys)
-        if getattr(value, "shape", None) != () or value.dtype != ys.dtype:
-            found = getattr(value, "dtype", type(value).__name__)
+        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", type(value))
+        if shape != () or dtype != ys.dtype:
             raise UsageError(
                 f"loss={getattr(loss, '__name__', loss)}: must map the outputs {ys.dtype}"
-                f"{list(ys.shape)} to one number of that type, and returns {found}"
-                f"{list(getattr(value, 'shape', ()))}"
+                f"{list(ys.shape)} to one number of that type, and returns {dtype}{shape or ''}"
             )
-        cotangents = jax.grad(loss)(ys)
-    check_finite("the gradient of the loss", cotangents)
-    return cotangents
+        return jax.grad(loss)(ys)
 
 
 def cotangent(kind: str, weights: Array, time: Array, steps: int) -> Array:

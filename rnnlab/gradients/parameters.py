@@ -26,7 +26,7 @@ from rnnlab.gradients.adjoint import (
     advance_group,
     cotangent,
     inject,
-    prepare_lengths,
+    measurable,
     pull_state,
     resolve_loss,
     zero_adjoint,
@@ -71,17 +71,23 @@ def parameter_gradients(
     Returns:
       The norms, and what each time step contributes.
     """
-    cell, xs, state, valid = prepare_lengths(cell, params, xs, state, lengths)
+    cell, xs, state, valid = measurable(cell, params, xs, state, lengths)
     kind, weights = resolve_loss(cell, params, xs, state, loss, key, valid)
-    return _gradients(cell, params, xs, state, weights, kind)
+    return _gradients(cell, params, xs, state, weights, valid, kind)
 
 
-@partial(jax.jit, static_argnums=(0, 5))
+@partial(jax.jit, static_argnums=(0, 6))
 def _gradients(
-    cell: Cell, params: Params, xs: Inputs, state: State, weights: Array, kind: str
+    cell: Cell,
+    params: Params,
+    xs: Inputs,
+    state: State,
+    weights: Array,
+    valid: Array | None,
+    kind: str,
 ) -> ParameterGradients:
     with jax.default_matmul_precision("highest"):
-        befores = trajectory(prepare(cell, params, xs, state), state)
+        befores = trajectory(prepare(cell, params, xs, state), state, valid)
         step = halve_step(
             lambda inputs, s: cell.step(inputs[0], inputs[1], s),
             (params, xs[0]),

@@ -12,6 +12,7 @@ from ml_collections import config_flags
 from rnnlab.errors import UsageError
 from rnnlab.run.fields import draft, finished, flatten
 from rnnlab.run.modes import MODES, QUESTIONS, Generate, Predict
+from rnnlab.run.pictures import check_format
 from rnnlab.run.registry import Experiment, Settings, unknown
 
 DEFAULT_EXPERIMENT = "gradient_norms"
@@ -75,7 +76,7 @@ class CommandLine:
         self.preset: str | None = self._flags.preset
         self.workdir: str | None = self._flags.workdir
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
-        self.pictures: tuple[str, ...] = tuple(self._flags.pictures)
+        self.pictures = tuple(check_format(f"--pictures={n}", n) for n in self._flags.pictures)
         self.mode: str = self._flags.mode
         self.question = self._question()
         self.list: bool = self._flags.list

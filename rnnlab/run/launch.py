@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, help, identity, modes, registry
+from rnnlab.run import command_line, help, identity, modes, pictures, registry
 from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
@@ -86,13 +86,12 @@ def _run(
     config = line.config(experiment.settings())
     module = experiment.load()
 
-    pictures = _also_as(line.pictures)
     path = line.workdir or workdirs.default_path(experiment.name, config)
     start = time.monotonic()
     with (
         workdirs.open_workdir(path, experiment.name, config, argv, preset=line.preset) as workdir,
         _quiet_unless_first(line.hosts),
-        pictures,
+        pictures.also_as(*line.pictures),
     ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
@@ -103,17 +102,6 @@ def _run(
         made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
         print("  " + "  ".join(made))
     return status
-
-
-def _also_as(formats: Sequence[str]) -> contextlib.AbstractContextManager[None]:
-    """A context in which pictures are written in these formats too."""
-    if not formats:
-        return contextlib.nullcontext()
-    from rnnlab import plots  # which imports matplotlib
-
-    for name in formats:
-        plots.check_format(f"--pictures={name}", name)
-    return plots.also_as(*formats)
 
 
 def _workdir_to_ask(line: command_line.CommandLine, folder: pathlib.Path) -> pathlib.Path:

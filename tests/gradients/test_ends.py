@@ -17,7 +17,7 @@ from tests.gradients.networks import CELLS, measured, network
 T, LENGTHS = 5, np.array([5, 2, 0])
 
 
-@pytest.fixture(scope="module", params=["lstm", "stack"])
+@pytest.fixture(scope="module", params=["lstm", pytest.param("stack", marks=pytest.mark.slow)])
 def padded(request):
     """A network, and a batch whose padding is not even numbers."""
     cell = CELLS[request.param]
@@ -67,7 +67,7 @@ def reference(cell, loss, params, xs, state):
 def test_a_frozen_state_does_not_overflow():
     cell = Elman(4, activation="relu")
     params, xs, _ = network(cell, steps=400, dtype=jnp.float32)
-    params = params | {"wh": 10 * jnp.abs(params["wh"]), "b": jnp.ones(4)}
+    params = params | {"wh": 10 * jnp.abs(params["wh"]), "b": jnp.ones(4, jnp.float32)}
     profile = measured(adjoint_profile, cell, params, xs, lengths=np.array([3, 30]))
     assert np.isfinite(profile.log10_joint[0]).all()
 
