@@ -12,6 +12,7 @@ from ml_collections import config_flags
 from rnnlab.errors import UsageError
 from rnnlab.run.fields import draft, finished, flatten
 from rnnlab.run.modes import MODES, QUESTIONS, Generate, Predict
+from rnnlab.run.pictures import check_format
 from rnnlab.run.registry import Experiment, Settings, unknown
 
 DEFAULT_EXPERIMENT = "gradient_norms"
@@ -19,6 +20,7 @@ _FLAGS = (
     "--experiment",
     "--preset",
     "--workdir",
+    "--pictures",
     "--mode",
     *(
         f"--{field.name}"
@@ -41,6 +43,7 @@ class CommandLine:
         experiment_given: whether the command line names it.
         preset: name of the preset to start from, or None for the defaults.
         workdir: path of the work directory, or None for the default one.
+        pictures: formats in which pictures are written besides PNG.
         mode: whether to run the experiment, or to ask its trained model.
         question: what to ask; None in the mode `run`.
         hosts: how several hosts find each other; None on a single one.
@@ -58,6 +61,7 @@ class CommandLine:
         flags.DEFINE_string("experiment", DEFAULT_EXPERIMENT, "", flag_values=self._flags)
         flags.DEFINE_string("preset", None, "", flag_values=self._flags)
         flags.DEFINE_string("workdir", None, "", flag_values=self._flags)
+        flags.DEFINE_list("pictures", [], "", flag_values=self._flags)
         flags.DEFINE_string("mode", "run", "", flag_values=self._flags)
         for question in QUESTIONS.values():
             _define(question(), self._flags)
@@ -72,6 +76,7 @@ class CommandLine:
         self.preset: str | None = self._flags.preset
         self.workdir: str | None = self._flags.workdir
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
+        self.pictures = tuple(check_format(f"--pictures={n}", n) for n in self._flags.pictures)
         self.mode: str = self._flags.mode
         self.question = self._question()
         self.list: bool = self._flags.list
