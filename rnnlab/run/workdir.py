@@ -13,7 +13,6 @@ files, which is thrown away in the end. `status.json` says how the last run ende
 
 import contextlib
 import datetime
-import hashlib
 import io
 import json
 import os
@@ -22,20 +21,21 @@ import tarfile
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import filelock
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import environment, fields, identity
+from rnnlab.run import environment, fields, identity, names
 from rnnlab.run.fields import to_json
 
 #: Folders of a work directory that other hosts than the first do not get.
 LARGE = frozenset({"checkpoints", "tensorboard", "grid_chunks"})
 
-#: The log of a run that trains.
-METRICS = "metrics.jsonl"
+#: The log of a run that trains, and when each of its rows was written.
+METRICS, CLOCK = "metrics.jsonl", "clock.jsonl"
 
 #: Held while a process works in the folder.
 LOCK = ".lock"
@@ -54,7 +54,11 @@ class Workdir:
         experiment: name of the experiment.
         config: the configuration as plain JSON values.
         status: what `status.json` holds.
+        loggers: what takes the metrics of training besides `metrics.jsonl`: names of
+            `rnnlab.run.loggers`, or classes.
     """
+
+    loggers: Sequence[Any] = ("tensorboard",)
 
     def __init__(self, root: pathlib.Path, experiment: str, config: dict[str, Any]):
         self.root = self.first = root
@@ -77,7 +81,7 @@ class Workdir:
         part = Workdir(self.path(name), self.experiment, self.config)
         part.root.mkdir(parents=True, exist_ok=True)
         part.first = self.first / name
-        part.status = self.status
+        part.status, part.loggers = self.status, self.loggers
         return part
 
     def write(self, name: str, data: bytes | str) -> pathlib.Path:
@@ -166,10 +170,11 @@ def open_workdir(
             workdir.end("done")
 
 
-def default_path(experiment: str, config: Any) -> pathlib.Path:
-    """`runs/NAME-HASH`, the same for the same configuration."""
-    text = json.dumps(to_json(config), sort_keys=True)
-    return pathlib.Path("runs") / f"{experiment}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+def default_path(
+    experiment: str, config: Any, presets: Mapping[str, Any] = MappingProxyType({})
+) -> pathlib.Path:
+    """`runs/NAME`, the same for the same configuration; arguments as of `names.of_run`."""
+    return pathlib.Path("runs") / names.of_run(experiment, config, presets)
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> pathlib.Path:
