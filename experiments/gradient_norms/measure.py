@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from experiments.gradient_norms.config import Config, with_field_names
+from experiments.gradient_norms.config import GRID_CHUNKS, Config, with_field_names
 from rnnlab import sweep
 from rnnlab.errors import UsageError
 from rnnlab.run import results
@@ -17,7 +17,8 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     try:
         data = sweep.run(
             config.grid(),
-            workdir.first / "grid_chunks",
+            workdir.first / GRID_CHUNKS,
+            extends=config.earlier if config.extends else None,
             memory=config.memory_mib * 2**20,
             data_dir=config.data_dir or None,
             manual_dir=config.manual_dir or None,

@@ -109,9 +109,13 @@ def _made(name: str, hidden: int, settings: tuple[tuple[str, Any], ...]) -> Cell
     return _own(name)(hidden, **dict(settings))
 
 
-def hyperparameters_of(name: str) -> tuple[str, ...]:
-    """What can be set of the cell called `name`, apart from its number of units."""
-    return _settings(factory_by_name(name))
+def hyperparameters_of(cell: str | Callable[..., Cell]) -> tuple[str, ...]:
+    """What can be set of a cell, apart from its number of units.
+
+    Args:
+      cell: its name, or what makes it from its number of units.
+    """
+    return _settings(factory_by_name(cell) if isinstance(cell, str) else cell)
 
 
 def factory_by_name(name: str) -> Callable[..., Cell]:

@@ -16,6 +16,7 @@ from rnnlab.run import config_file
 from rnnlab.run.config_file import ConfigFile
 from rnnlab.run.fields import draft, finished, flatten
 from rnnlab.run.modes import MODES, QUESTIONS, Generate, Predict
+from rnnlab.run.pictures import check_format
 from rnnlab.run.registry import Experiment, Settings, unknown
 
 DEFAULT_EXPERIMENT = "gradient_norms"
@@ -27,6 +28,7 @@ _FLAGS = (
     "--each.FIELD",
     "--task",
     "--workdir",
+    "--pictures",
     "--loggers",
     "--mode",
     *(
@@ -52,6 +54,7 @@ class CommandLine:
         file: a file with fields of the configuration, or None.
         preset: name of the preset to start from, or None for the defaults.
         workdir: path of the work directory, or None for the default one.
+        pictures: formats in which pictures are written besides PNG.
         loggers: names of what takes the metrics of training.
         mode: whether to run the experiment, or to ask its trained model.
         question: what to ask; None in the mode `run`.
@@ -73,6 +76,7 @@ class CommandLine:
         flags.DEFINE_string("config-file", None, "", flag_values=self._flags)
         flags.DEFINE_list("loggers", ["tensorboard"], "", flag_values=self._flags)
         flags.DEFINE_string("workdir", None, "", flag_values=self._flags)
+        flags.DEFINE_list("pictures", [], "", flag_values=self._flags)
         flags.DEFINE_string("mode", "run", "", flag_values=self._flags)
         for question in QUESTIONS.values():
             _define(question(), self._flags)
@@ -93,6 +97,7 @@ class CommandLine:
         self.workdir: str | None = self._flags.workdir
         self.loggers: tuple[str, ...] = tuple(self._flags.loggers)
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
+        self.pictures = tuple(check_format(f"--pictures={n}", n) for n in self._flags.pictures)
         self.mode: str = self._flags.mode
         self.question = self._question()
         self.list: bool = self._flags.list

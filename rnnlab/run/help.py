@@ -23,6 +23,7 @@ usage: {program} [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
                           combination; one folder for each run, in --workdir=PATH if that is given
   --task=I                only number I of these runs, from 0, as in an array of cluster jobs
   --workdir=PATH          where everything goes (default: a folder of runs/ with a readable name)
+  --pictures=pdf,svg      pictures in these formats too, beside those in PNG; also of a finished run
   --loggers=NAME,...      what else gets the metrics of training: tensorboard (default), wandb,
                           mlflow, or MODULE:NAME of your own
   --experiments=FOLDER    choose from your own experiments instead of those of rnnlab

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, help, identity, loggers, many, modes, registry
+from rnnlab.run import command_line, help, identity, loggers, many, modes, pictures, registry
 from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
@@ -152,6 +152,7 @@ def _run(
     with (
         workdirs.open_workdir(path, experiment.name, config, argv, preset=line.preset) as workdir,
         _quiet_unless_first(line.hosts),
+        pictures.also_as(*line.pictures),
     ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
         workdir.loggers = line.loggers

@@ -220,6 +220,11 @@ def test_help_of_an_experiment(folder, capsys):
     assert "experiments.toy" not in sys.modules
 
 
+def test_an_unknown_format_of_pictures_is_refused(folder, capsys):
+    assert run(folder, "--pictures=pdf,eps") == 2
+    assert "error: --pictures=eps: pictures are written as png, pdf, svg" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("argument", "field", "value"),
     [
