@@ -54,8 +54,9 @@ def plot_phase_diagrams(measured: Sequence[Measured]) -> Figure:
             colorbar=False,
         )
         _plot_contours(ax, one, median)
-        ax.set_title(one.name, loc="left")
-        ax.set_title(_remark(one), loc="right", fontsize=8, color="#555555")
+        ax.set_title(one.name, loc="left", pad=16)
+        look = {"fontsize": 8, "color": "#555555", "textcoords": "offset points"}
+        ax.annotate(_remark(one), (0, 1), (0, 4), xycoords="axes fraction", **look)
     plots.add_colorbar(mesh, np.array(axes), "log10 ‖∂L/∂s_0‖, median over seeds")
     _legend(figure, axes)
     return figure
