@@ -21,8 +21,11 @@ def fastest(rows: Rows) -> Iterator[str]:
         if not timed:
             continue
         best, *others = sorted(timed, key=lambda row: row[MEDIAN])
-        name, problem = best["candidate"], f"{best['layer']} at {best['shape']}, {best['dtype']}"
-        sentence = f"The fastest {NAMES.get(pass_, pass_)} of {problem} on this machine is {name}: {best[MEDIAN]:.4g} ms"
+        name, pass_name = best["candidate"], NAMES.get(pass_, pass_)
+        sentence = (
+            f"The fastest {pass_name} of {best['layer']} at {best['shape']}, {best['dtype']} on "
+            f"this machine is {name}: {best[MEDIAN]:.4g} ms"
+        )
         ours = name.startswith(OURS)
         rivals = [row for row in others if row["candidate"].startswith(OURS) != ours]
         if rivals:
