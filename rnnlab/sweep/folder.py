@@ -21,6 +21,7 @@ import jax
 import numpy as np
 
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import reading
 from rnnlab.run.workdir import atomic_write
 from rnnlab.sweep.grid import Grid
 from rnnlab.sweep.grid_chunks import GridChunk, Values
@@ -71,7 +72,7 @@ class Folder:
             with np.load(contents, allow_pickle=False) as file:
                 values = {name: file[name] for name in file.files}
         except Exception as error:  # what a damaged archive raises depends on where it is damaged
-            raise RunError(f"{path}: is damaged ({type(error).__name__}); {again}") from error
+            raise reading.unusable(path, error, again) from error
         count = grid_chunk.size(grid)
         if "state" not in values or any(len(value) != count for value in values.values()):
             raise RunError(f"{path}: expected {count} points; {again}")
