@@ -20,6 +20,7 @@ _FLAGS = (
     "--preset",
     "--workdir",
     "--mode",
+    "--accept_changes",
     *(
         f"--{field.name}"
         for question in QUESTIONS.values()
@@ -41,6 +42,7 @@ class CommandLine:
         experiment_given: whether the command line names it.
         preset: name of the preset to start from, or None for the defaults.
         workdir: path of the work directory, or None for the default one.
+        accept_changes: whether to go on where what the run depends on has changed.
         mode: whether to run the experiment, or to ask its trained model.
         question: what to ask; None in the mode `run`.
         hosts: how several hosts find each other; None on a single one.
@@ -59,6 +61,7 @@ class CommandLine:
         flags.DEFINE_string("preset", None, "", flag_values=self._flags)
         flags.DEFINE_string("workdir", None, "", flag_values=self._flags)
         flags.DEFINE_string("mode", "run", "", flag_values=self._flags)
+        flags.DEFINE_boolean("accept_changes", False, "", flag_values=self._flags)
         for question in QUESTIONS.values():
             _define(question(), self._flags)
         flags.DEFINE_boolean("list", False, "", flag_values=self._flags)
@@ -73,6 +76,7 @@ class CommandLine:
         self.workdir: str | None = self._flags.workdir
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
         self.mode: str = self._flags.mode
+        self.accept_changes: bool = self._flags.accept_changes
         self.question = self._question()
         self.list: bool = self._flags.list
         self.help: bool = self._flags.help

@@ -18,7 +18,9 @@ usage: python run.py [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE .
   --preset=NAME           the values to start from; every experiment has --preset=tiny, which takes
                           less than a minute (default: those that its --help shows)
   --config.FIELD=VALUE    a field of its configuration; a list is written with commas: 0.5,0.9,1.1
-  --workdir=PATH          where everything goes (default: runs/NAME-HASH of the configuration)
+  --workdir=PATH          where everything goes (default: runs/NAME-HASH of the configuration);
+                          alone, the run that it belongs to goes on
+  --accept_changes        go on although the source code or a text has changed since the run began
   --mode=generate         a text from the model of --workdir=PATH, or of the run of the other flags:
                           --prompt=TEXT --count=500 --temperature=1.0 --top_k=0 --draw=0 (its seed)
   --mode=predict          an answer of that model to each line of --input=FILE (- for standard

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, help, identity, modes, registry
+from rnnlab.run import command_line, fields, help, identity, modes, registry
 from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
@@ -65,31 +65,49 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         print(help.listing(registry.experiments(folder)))
     elif line.question is not None and not line.help:
         _set_up_jax()
-        line.question.ask(modes.load(_workdir_to_ask(line, folder)))
+        root = _workdir_to_ask(line, folder)
+        line.question.ask(modes.load(root, accept_changes=line.accept_changes))
     else:
-        experiment = registry.find(folder, line.experiment)
+        recorded = _run_of_workdir(line)
+        experiment = registry.find(folder, recorded.experiment if recorded else line.experiment)
         _set_up_jax()
         line.check(experiment)
         if line.help:
             print(help.of_experiment(experiment, experiment.settings()))
-        elif _run(experiment, line, argv) == "diverged":
+        elif _run(experiment, line, argv, recorded) == "diverged":
             return 3
     return 0
 
 
 def _run(
-    experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
+    experiment: registry.Experiment,
+    line: command_line.CommandLine,
+    argv: Sequence[str],
+    recorded: identity.Identity | None,
 ) -> workdirs.Status:
-    """Runs an experiment, and returns how it ended."""
+    """Runs an experiment, or goes on with the one `recorded`, and returns how it ended."""
     if line.hosts is not None:
         _join(line.hosts)
     config = line.config(experiment.settings())
+    if recorded is not None and not line.config_given:
+        try:
+            config = fields.from_json(config, recorded.config)
+        except UsageError as error:
+            path = f"{line.workdir}/{identity.FILE}"
+            raise UsageError(f"{path}: {error}; choose another with --workdir=PATH") from error
     module = experiment.load()
 
     path = line.workdir or workdirs.default_path(experiment.name, config)
     start = time.monotonic()
     with (
-        workdirs.open_workdir(path, experiment.name, config, argv, preset=line.preset) as workdir,
+        workdirs.open_workdir(
+            path,
+            experiment.name,
+            config,
+            argv,
+            preset=line.preset,
+            accept_changes=line.accept_changes,
+        ) as workdir,
         _quiet_unless_first(line.hosts),
     ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
@@ -101,6 +119,16 @@ def _run(
         made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
         print("  " + "  ".join(made))
     return status
+
+
+def _run_of_workdir(line: command_line.CommandLine) -> identity.Identity | None:
+    """The run that `--workdir` belongs to, where the command line names no experiment."""
+    if line.workdir is None or line.experiment_given:
+        return None
+    try:
+        return identity.read(pathlib.Path(line.workdir))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _workdir_to_ask(line: command_line.CommandLine, folder: pathlib.Path) -> pathlib.Path:
