@@ -30,8 +30,24 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from rnnlab.errors import UsageError
+from rnnlab.run.pictures import FORMATS, also, also_as, check_format
 from rnnlab.run.workdir import atomic_write
 from rnnlab.statistics import wilson_interval
+
+__all__ = [
+    "COLORS",
+    "add_colorbar",
+    "also_as",
+    "contour_lines",
+    "legend_below",
+    "phase_diagram",
+    "quantile_band",
+    "save",
+    "shades",
+    "style",
+    "subplots",
+    "success_rates",
+]
 
 #: Okabe & Ito (2008), "Color Universal Design": told apart with every common colour blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -88,10 +104,36 @@ def subplots(
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes a PNG as a whole or not at all, at 200 dots per inch, and returns its path."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=_STYLE["savefig.dpi"], metadata={"Software": None})
-    return atomic_write(path, picture.getvalue())
+    """Writes a picture as a whole or not at all, and returns its path.
+
+    The same figure gives the same bytes. Pixels, and maps within vector pictures, have 200 dots per
+    inch. Within `also_as` the picture is written beside it in other formats too.
+
+    Args:
+        figure: the figure.
+        path: a file that ends in .png, .pdf or .svg, which says what is written.
+
+    Raises:
+        UsageError: another ending.
+        OSError: if the disk is full or the place cannot be written.
+    """
+    path = pathlib.Path(path)
+    written = {path.suffix.lower().removeprefix("."): path}
+    written |= {name: path.with_suffix(f".{name}") for name in also() if name not in written}
+    for name, place in written.items():
+        atomic_write(place, _picture(figure, check_format(f"path={str(path)!r}", name)))
+    return path
+
+
+def _picture(figure: Figure, name: str) -> bytes:
+    """The contents of a file."""
+    contents = io.BytesIO()
+    # Letters stay letters; the ids within a drawing do not depend on the time.
+    fixed: dict[Any, Any] = {"svg.hashsalt": "rnnlab", "svg.fonttype": "none", "pdf.fonttype": 42}
+    with matplotlib.rc_context(fixed):
+        dpi = _STYLE["savefig.dpi"]
+        figure.savefig(contents, format=name, dpi=dpi, metadata=FORMATS[name])
+    return contents.getvalue()
 
 
 def phase_diagram(

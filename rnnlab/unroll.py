@@ -203,7 +203,7 @@ def _control(
     """Turns lengths and resets into flags for each step."""
     valid = fresh = None
     if lengths is not None:
-        lengths = _check_lengths(lengths, steps, batch_shape)
+        lengths = check_lengths(lengths, steps, batch_shape)
         time = jnp.arange(steps, dtype=jnp.int32)
         valid = time.reshape(-1, *(1,) * len(batch_shape)) < lengths
     if resets is not None:
@@ -217,7 +217,7 @@ def _control(
     return Control(valid, fresh)
 
 
-def _check_lengths(lengths: ArrayLike, steps: int, batch_shape: tuple[int, ...]) -> Lengths:
+def check_lengths(lengths: ArrayLike, steps: int, batch_shape: tuple[int, ...]) -> Lengths:
     """The lengths as int32. Their values can be checked only where they are known, not traced."""
     known = None if isinstance(lengths, Tracer) else np.asarray(lengths)
     array = jnp.asarray(lengths) if known is None else known

@@ -2,7 +2,12 @@
 
 import xarray as xr
 
-from experiments.gradient_norms.config import GENERATED_INPUTS, Config, with_field_names
+from experiments.gradient_norms.config import (
+    GENERATED_INPUTS,
+    GRID_CHUNKS,
+    Config,
+    with_field_names,
+)
 from rnnlab import sweep
 from rnnlab.errors import UsageError
 from rnnlab.run import results
@@ -18,11 +23,14 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
             texts = InputTexts(config.data_dir or None, config.manual_dir or None)
             text, _ = texts.read(config.inputs)
             workdir.rely_on(f"inputs={config.inputs}", text.encode("utf-8", "surrogatepass"))
+        if config.extends:
+            workdir.rely_on_run(config.earlier.parent)
         if path.exists():
             return results.load_dataset(path)
         data = sweep.run(
             config.grid(),
-            workdir.first / "grid_chunks",
+            workdir.first / GRID_CHUNKS,
+            extends=config.earlier if config.extends else None,
             memory=config.memory_mib * 2**20,
             data_dir=config.data_dir or None,
             manual_dir=config.manual_dir or None,

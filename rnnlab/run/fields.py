@@ -18,8 +18,6 @@ import typing
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from rnnlab.errors import UsageError
-
 C = TypeVar("C")
 
 
@@ -78,30 +76,6 @@ def flatten_json(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def to_json(config: Any) -> dict[str, Any]:
     """A dataclass as the plain values that JSON holds: tuples are lists, nested ones dicts."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
-
-
-def from_json(original: C, values: dict[str, Any], prefix: str = "") -> C:
-    """An instance of the class of `original` with the values that `to_json` made of another.
-
-    Args:
-        original: an instance.
-        values: values of all its fields; what is missing is as in `original`.
-        prefix: of the names in messages.
-
-    Raises:
-        UsageError: a field that the class does not have, or a value that it refuses.
-    """
-    known = dict(_shallow(original))
-    for name in values:
-        if name not in known:
-            raise UsageError(f"{prefix}{name}: no such field; known: {', '.join(known)}")
-    given = {
-        name: from_json(known[name], value, f"{prefix}{name}.")
-        if dataclasses.is_dataclass(known[name])
-        else (tuple(value) if isinstance(value, list) else value)
-        for name, value in values.items()
-    }
-    return type(original)(**(known | given))
 
 
 def draft(config: Any) -> Any:

@@ -16,7 +16,6 @@ files, which is thrown away in the end. `status.json` says how the last run ende
 
 import contextlib
 import datetime
-import hashlib
 import io
 import json
 import os
@@ -25,13 +24,14 @@ import tarfile
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import filelock
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import claim, environment, fields, identity, sources
+from rnnlab.run import claim, environment, fields, identity, names, sources
 from rnnlab.run.fields import to_json
 from rnnlab.run.files import atomic_write
 from rnnlab.run.identity import Identity
@@ -42,8 +42,8 @@ LARGE = frozenset({"checkpoints", "tensorboard", "grid_chunks"})
 #: The record of the last run.
 STATUS = "status.json"
 
-#: The log of a run that trains.
-METRICS = "metrics.jsonl"
+#: The log of a run that trains, and when each of its rows was written.
+METRICS, CLOCK = "metrics.jsonl", "clock.jsonl"
 
 #: Held while a process works in the folder.
 LOCK = ".lock"
@@ -63,7 +63,11 @@ class Workdir:
         config: the configuration as plain JSON values.
         status: what `status.json` holds.
         accept_changes: whether the run goes on where what it depends on has changed.
+        loggers: what takes the metrics of training besides `metrics.jsonl`: names of
+            `rnnlab.run.loggers`, or classes.
     """
+
+    loggers: Sequence[Any] = ("tensorboard",)
 
     def __init__(
         self,
@@ -93,7 +97,7 @@ class Workdir:
         part = Workdir(self.path(name), self.experiment, self.config, self.accept_changes)
         part.root.mkdir(parents=True, exist_ok=True)
         part.first = self.first / name
-        part.status = self.status
+        part.status, part.loggers = self.status, self.loggers
         return part
 
     def write(self, name: str, data: bytes | str) -> pathlib.Path:
@@ -116,6 +120,17 @@ class Workdir:
             self.accept(f"{name} has changed")
         known |= here
         self._record("running")
+
+    def rely_on_run(self, root: pathlib.Path) -> None:
+        """Checks that an earlier run, whose results this one takes over, depends on the same.
+
+        Raises:
+            UsageError: something has changed, and changes are not accepted.
+        """
+        changes = sources.changes(_read_status(root).get("sources", {}), self.status["sources"])
+        if changes:
+            self.accept(f"in {root}: {', '.join(changes)}")
+            self._record("running")
 
     def accept(self, change: str) -> None:
         """Records a change since the run began with which it goes on.
@@ -226,10 +241,11 @@ def open_workdir(
             workdir.end("done")
 
 
-def default_path(experiment: str, config: Any) -> pathlib.Path:
-    """`runs/NAME-HASH`, the same for the same configuration."""
-    text = json.dumps(to_json(config), sort_keys=True)
-    return pathlib.Path("runs") / f"{experiment}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+def default_path(
+    experiment: str, config: Any, presets: Mapping[str, Any] = MappingProxyType({})
+) -> pathlib.Path:
+    """`runs/NAME`, the same for the same configuration; arguments as of `names.of_run`."""
+    return pathlib.Path("runs") / names.of_run(experiment, config, presets)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ COMMANDS = {
     "word_lm": ["--config.epochs=2", "--config.hidden=6", "--config.embedding=6"],
 }
 #: Files that hold times, or pictures of them.
-TIMES = {"status.json", "times.json", "report.html"}
+TIMES = {"status.json", "times.json", "clock.jsonl", "report.html"}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""What a reader wants to know first: who is the fastest, and whether the times can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiments.benchmark.candidate import OURS
+from experiments.benchmark.load import cores, is_busy
+from experiments.benchmark.ratios import interval_text
+from experiments.benchmark.results import EACH_ROUND, MEDIAN, OTHERS, Rows
+
+
+def fastest(rows: Rows) -> Iterator[str]:
+    """For each pass of one problem who is the fastest on this machine, and by how much."""
+    for pass_ in dict.fromkeys(row["pass"] for row in rows):
+        timed = [row for row in rows if row["pass"] == pass_ and MEDIAN in row]
+        if not timed:
+            continue
+        best, *others = sorted(timed, key=lambda row: row[MEDIAN])
+        name, problem = best["candidate"], f"{best['layer']} at {best['shape']}, {best['dtype']}"
+        sentence = (
+            f"The fastest {pass_} of {problem} on this machine is {name}: {best[MEDIAN]:.4g} ms"
+        )
+        ours = name.startswith(OURS)
+        rivals = [row for row in others if row["candidate"].startswith(OURS) != ours]
+        if rivals:
+            rival = rivals[0]
+            ratio = f"{rival[MEDIAN] / best[MEDIAN]:.3g}"
+            interval = interval_text(rival.get(EACH_ROUND), best.get(EACH_ROUND))
+            sentence += f", {ratio}{f' ({interval})' if interval else ''} times as fast as "
+            sentence += f"{'' if ours else 'our best, '}{rival['candidate']}"
+        yield sentence + "."
+
+
+def busy_warning(rows: Rows) -> str:
+    """What to say of rows that were timed while other processes were running; empty for none."""
+    loads = [row[OTHERS] for row in rows if row.get(OTHERS) is not None]
+    busy = [load for load in loads if is_busy(load)]
+    if not busy:
+        return ""
+    return (
+        f"other processes took up to {max(busy):.1f} of {len(cores())} cores while {len(busy)} of "
+        f"{len(loads)} rows were timed; their times say little. Run it again on a quiet machine."
+    )
