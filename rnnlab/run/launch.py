@@ -78,7 +78,8 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         print(help.listing(registry.experiments(folder)))
     elif line.question is not None and not line.help:
         _set_up_jax()
-        line.question.ask(modes.load(_workdir_to_ask(line, folder)))
+        root = _workdir_to_ask(line, folder)
+        line.question.ask(modes.load(root, accept_changes=line.accept_changes))
     else:
         experiment = _experiment(line, folder)
         _set_up_jax()
@@ -138,7 +139,9 @@ def _place(
 
 
 def _run(
-    experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
+    experiment: registry.Experiment,
+    line: command_line.CommandLine,
+    argv: Sequence[str],
 ) -> workdirs.Status:
     """Runs an experiment, and returns how it ended."""
     if line.hosts is not None:
@@ -150,7 +153,14 @@ def _run(
     path = _place(experiment, line, config, settings)
     start = time.monotonic()
     with (
-        workdirs.open_workdir(path, experiment.name, config, argv, preset=line.preset) as workdir,
+        workdirs.open_workdir(
+            path,
+            experiment.name,
+            config,
+            argv,
+            preset=line.preset,
+            accept_changes=line.accept_changes,
+        ) as workdir,
         _quiet_unless_first(line.hosts),
         pictures.also_as(*line.pictures),
     ):
