@@ -43,6 +43,7 @@ __all__ = [
     "legend_below",
     "phase_diagram",
     "quantile_band",
+    "rates_by_length",
     "save",
     "shades",
     "style",
@@ -108,7 +109,8 @@ def subplots(
 def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a picture as a whole or not at all, and returns its path.
 
-    The same figure gives the same bytes. Pixels, and maps within vector pictures, have 200 dots per
+    The same figure gives the same bytes. An axis whose lines differ by rounding errors alone is
+    widened until they are one. Pixels, and maps within vector pictures, have 200 dots per
     inch. Within `also_as` the picture is written beside it in other formats too.
 
     Args:
@@ -120,11 +122,22 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
         OSError: if the disk is full or the place cannot be written.
     """
     path = pathlib.Path(path)
+    for ax in figure.axes:
+        _hide_rounding(ax)
     written = {path.suffix.lower().removeprefix("."): path}
     written |= {name: path.with_suffix(f".{name}") for name in also() if name not in written}
     for name, place in written.items():
         atomic_write(place, _picture(figure, check_format(f"path={str(path)!r}", name)))
     return path
+
+
+def _hide_rounding(ax: Axes) -> None:
+    """Widens a vertical axis that shows nothing but rounding errors of a constant."""
+    low, high = ax.get_ylim()
+    middle = (low + high) / 2
+    if ax.get_yscale() == "linear" and 0 < high - low < 1e-9 * max(1.0, abs(middle)):
+        half = 0.05 * max(1.0, abs(middle))
+        ax.set_ylim(middle - half, middle + half)
 
 
 def _picture(figure: Figure, name: str) -> bytes:
@@ -353,6 +366,19 @@ def success_rates(ax: Axes, x: ArrayLike, solved_at: np.ndarray, **kwargs: Any) 
     rates = counts / trials
     bounds = np.array([wilson_interval(int(count), trials) for count in counts])
     ax.errorbar(x, rates, np.abs(bounds.T - rates), marker="o", capsize=2, **kwargs)
+
+
+def rates_by_length(ax: Axes, lengths: ArrayLike) -> None:
+    """The axes of success rates against the length, with room beside a single length too.
+
+    Args:
+        ax: where rates are drawn.
+        lengths: the lengths that were measured, increasing.
+    """
+    lengths = np.asarray(lengths)
+    limits = (lengths[0] / 1.15, lengths[-1] * 1.15)
+    ax.set(xlabel="length T", xscale="log", xlim=limits, ylim=(-0.05, 1.05))
+    ticks_at(ax.xaxis, lengths)
 
 
 def shades(count: int) -> list[tuple[float, ...]]:

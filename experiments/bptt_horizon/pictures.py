@@ -31,7 +31,7 @@ def horizons(data: xr.Dataset) -> Figure:
         part = data.sel(task=task, horizon=horizons_of(data, task))
         for network, color in zip(data.network.values, colors, strict=True):
             _network(row, part.sel(network=network), color)
-        row[2].axhline(float(part.baseline), color="#555555", linestyle=":")
+        row[2].axhline(float(part.baseline), color="#555555", linestyle=":", label="baseline")
         row[0].set(ylabel="cosine with the full gradient", ylim=(None, 1.03))
         row[1].set(ylabel="bias / norm of the mean", yscale="log")
         row[2].set(ylabel="final loss", yscale="log" if task != TEXT else "linear")
@@ -71,7 +71,8 @@ def curves(data: xr.Dataset) -> Figure:
                 plots.quantile_band(
                     ax, data.step.values, samples, label, color=color, linestyle="-"
                 )
-            ax.axhline(float(data.baseline.sel(task=task)), color="#555555", linestyle=":")
+            baseline = float(data.baseline.sel(task=task))
+            ax.axhline(baseline, color="#555555", linestyle=":", label="baseline")
             ax.set(title=f"{task}, {network}", xlabel="training steps", yscale="log")
             ax.set_ylabel("loss")
         row[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
