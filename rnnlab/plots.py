@@ -322,10 +322,11 @@ def quantile_band(
     alone = _without_neighbours(median)
     if alone.any():
         look = {"color": line.get_color(), "linestyle": "none"}
+        look["fillstyle"] = "full" if line.get_linestyle() == "-" else "none"
         ax.plot(x[alone], median[alone], marker="o", markersize=4, **look)
         ax.vlines(x[alone], low[alone], high[alone], color=line.get_color(), alpha=0.4)
         if len(x) == 1:  # the legend shows what is drawn
-            line.set(marker="o", markersize=4, linestyle="none")
+            line.set(marker="o", markersize=4, linestyle="none", fillstyle=look["fillstyle"])
     return line
 
 
