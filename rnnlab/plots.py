@@ -40,6 +40,7 @@ __all__ = [
     "add_colorbar",
     "also_as",
     "contour_lines",
+    "even_columns",
     "legend_below",
     "phase_diagram",
     "quantile_band",
@@ -390,8 +391,14 @@ def shades(count: int) -> list[tuple[float, ...]]:
 def legend_below(figure: Figure, ax: Axes, columns: int = 6) -> None:
     """The legend of all axes below them, with the entries of one of them."""
     handles, labels = ax.get_legend_handles_labels()
-    ncols = min(max(len(labels), 1), columns)
+    ncols = even_columns(len(labels), columns)
     figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
+
+
+def even_columns(entries: int, most: int) -> int:
+    """Columns of a legend whose rows are about as long as each other."""
+    rows = -(-max(entries, 1) // max(most, 1))
+    return -(-max(entries, 1) // rows)
 
 
 def _grid(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
