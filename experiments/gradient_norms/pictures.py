@@ -220,7 +220,7 @@ def _legend(figure: Figure, axes: Iterable[Axes], place: Any = "outside lower ce
         entries |= dict(zip(labels, handles, strict=True))
     if not entries:
         return
-    columns = min(len(entries), max(1, int(figure.get_figwidth() / 1.4)))
+    columns = plots.even_columns(len(entries), int(figure.get_figwidth() / 1.4))
     figure.legend(entries.values(), entries.keys(), loc=place, ncols=columns)
 
 

@@ -51,7 +51,9 @@ def _plot_width(top: Axes, bottom: Axes, data: xr.Dataset, color: str, resting: 
         below = data.gain.to_numpy()[data.gain.to_numpy() < 1]
         excess = np.full(below.shape, float(data.log_radius.mean()))
         label = "ln ρ(wh) − ln gain" if color == plots.COLORS[0] and below.size else ""
-        look = {"marker": "_", "markersize": 16} if below.size == 1 else {"linestyle": "--"}
+        look: dict[str, Any] = {"linestyle": "--"}
+        if below.size == 1:
+            look = {"marker": "_", "markersize": 16}
         bottom.plot(below, excess, color=color, linewidth=2.5, alpha=0.5, label=label, **look)
 
 
