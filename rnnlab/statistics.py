@@ -82,6 +82,12 @@ def rate_text(solved_at: np.ndarray) -> str:
     return f"{count}/{trials} ({low:.2f} … {high:.2f})"
 
 
+def plus_minus_text(mean: float, error: float) -> str:
+    """A mean and its error to four decimals; without the error where one sample gives none."""
+    spread = f" ± {error:z.4f}" if math.isfinite(error) else ""
+    return f"{mean:+z.4f}{spread}"
+
+
 def median_text(values: np.ndarray, form: str) -> str:
     """The median of the finite values in a format such as "{:.3g}"; "-" if there are none."""
     finite = values[np.isfinite(values)]

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from rnnlab.errors import UsageError
-from rnnlab.statistics import median_text, rate_text, ratio_interval, wilson_interval
+from rnnlab.statistics import (
+    median_text,
+    plus_minus_text,
+    rate_text,
+    ratio_interval,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 1), (0, 20), (3, 8), (19, 20), (20, 20)])
@@ -52,6 +58,11 @@ def test_intervals_cover_the_ratio_as_often_as_they_say():
         covered += low <= 2 <= high
         assert high / low < 1.6
     assert covered >= 180
+
+
+def test_rounding_errors_are_no_spread():
+    assert plus_minus_text(-1e-17, 3e-16) == "+0.0000 ± 0.0000"
+    assert plus_minus_text(0.25, float("nan")) == "+0.2500"
 
 
 def test_pairs_are_needed():

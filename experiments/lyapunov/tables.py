@@ -5,6 +5,8 @@ from typing import Any
 
 import xarray as xr
 
+from rnnlab.statistics import plus_minus_text
+
 
 def standard_error(samples: xr.DataArray, axis: str) -> xr.DataArray:
     """Standard error of the mean over the networks."""
@@ -16,7 +18,7 @@ def exponent_rows(data: xr.Dataset) -> list[dict[str, Any]]:
     mean, error = data.exponent.mean("seed"), standard_error(data.exponent, "seed")
     return [
         {"input std": float(std), "gain": float(gain)}
-        | {"mean field": f"{float(data.mean_field.loc[std, gain]):+.4f}"}
+        | {"mean field": f"{float(data.mean_field.loc[std, gain]):+z.4f}"}
         | {f"N={int(width)}": _plus_minus(mean, error, width, std, gain) for width in data.width}
         for std in data.input_std
         for gain in data.gain
@@ -25,7 +27,7 @@ def exponent_rows(data: xr.Dataset) -> list[dict[str, Any]]:
 
 def _plus_minus(mean: xr.DataArray, error: xr.DataArray, width: Any, std: Any, gain: Any) -> str:
     point = {"width": width, "input_std": std, "gain": gain}
-    return f"{float(mean.sel(point)):+.4f} ± {float(error.sel(point)):.4f}"
+    return plus_minus_text(float(mean.sel(point)), float(error.sel(point)))
 
 
 def spectrum_rows(data: xr.Dataset) -> list[dict[str, Any]]:
@@ -40,7 +42,7 @@ def spectrum_rows(data: xr.Dataset) -> list[dict[str, Any]]:
                 {
                     "cell": cell,
                     "gain": float(gain),
-                    "largest": f"{float(first.mean()):+.4f} ± {float(error):.4f}",
+                    "largest": plus_minus_text(float(first.mean()), float(error)),
                     "median": float(spectrum.median()),
                     "smallest": float(spectrum.isel(index=-1).mean()),
                     "positive": float((spectrum > 0).sum("index").mean()),

@@ -12,7 +12,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from rnnlab.errors import UsageError
-from rnnlab.run import config_file
+from rnnlab.run import config_file, identity
 from rnnlab.run.config_file import ConfigFile
 from rnnlab.run.fields import draft, finished, flatten
 from rnnlab.run.modes import MODES, QUESTIONS, Generate, Predict
@@ -31,6 +31,7 @@ _FLAGS = (
     "--pictures",
     "--loggers",
     "--mode",
+    "--accept_changes",
     *(
         f"--{field.name}"
         for question in QUESTIONS.values()
@@ -49,11 +50,12 @@ class CommandLine:
 
     Attributes:
         experiment: name of the experiment.
-        experiment_given: whether the command line, or its file, names it.
+        experiment_given: whether the command line, its file or its work directory names it.
         experiments: the folder of experiments to choose from, or None for those of rnnlab.
         file: a file with fields of the configuration, or None.
         preset: name of the preset to start from, or None for the defaults.
         workdir: path of the work directory, or None for the default one.
+        accept_changes: whether to go on where what the run depends on has changed.
         pictures: formats in which pictures are written besides PNG.
         loggers: names of what takes the metrics of training.
         mode: whether to run the experiment, or to ask its trained model.
@@ -78,6 +80,7 @@ class CommandLine:
         flags.DEFINE_string("workdir", None, "", flag_values=self._flags)
         flags.DEFINE_list("pictures", [], "", flag_values=self._flags)
         flags.DEFINE_string("mode", "run", "", flag_values=self._flags)
+        flags.DEFINE_boolean("accept_changes", False, "", flag_values=self._flags)
         for question in QUESTIONS.values():
             _define(question(), self._flags)
         flags.DEFINE_boolean("list", False, "", flag_values=self._flags)
@@ -95,10 +98,12 @@ class CommandLine:
             self.experiment, self.experiment_given = self.file.experiment, True
         self.preset: str | None = self._flags.preset
         self.workdir: str | None = self._flags.workdir
+        self._take_up()
         self.loggers: tuple[str, ...] = tuple(self._flags.loggers)
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
         self.pictures = tuple(check_format(f"--pictures={n}", n) for n in self._flags.pictures)
         self.mode: str = self._flags.mode
+        self.accept_changes: bool = self._flags.accept_changes
         self.question = self._question()
         self.list: bool = self._flags.list
         self.help: bool = self._flags.help
@@ -123,6 +128,21 @@ class CommandLine:
     def _file(self) -> ConfigFile | None:
         path: str | None = self._flags["config-file"].value
         return None if path is None else config_file.read(path)
+
+    def _take_up(self) -> None:
+        """Takes the experiment that the work directory belongs to, where none is named.
+
+        Where nothing is said of its configuration either, it is the recorded one.
+        """
+        if self.workdir is None or self.experiment_given or self._flags.mode != "run":
+            return
+        try:
+            self.experiment = identity.read(pathlib.Path(self.workdir)).experiment
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        self.experiment_given = True
+        if not self.config_given:
+            self.file = config_file.read(self.workdir)
 
     def _check_file(self, file: ConfigFile) -> None:
         """Refuses the configuration of another experiment than the command line names."""

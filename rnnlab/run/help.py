@@ -22,7 +22,9 @@ usage: {program} [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
   --each.FIELD=A,B,C      a run with each of these values, or, with several lists, with each
                           combination; one folder for each run, in --workdir=PATH if that is given
   --task=I                only number I of these runs, from 0, as in an array of cluster jobs
-  --workdir=PATH          where everything goes (default: a folder of runs/ with a readable name)
+  --workdir=PATH          where everything goes (default: a folder of runs/ with a readable name);
+                          alone, the run in it goes on
+  --accept_changes        go on although the source code or a text has changed since the run began
   --pictures=pdf,svg      pictures in these formats too, beside those in PNG; also of a finished run
   --loggers=NAME,...      what else gets the metrics of training: tensorboard (default), wandb,
                           mlflow, or MODULE:NAME of your own

@@ -24,6 +24,8 @@ from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
 PATIENCE = 60
+#: Seconds without a sign of life after which JAX takes a host for dead and ends the others.
+SILENCE = 60
 
 
 def console() -> int:
@@ -78,7 +80,8 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         print(help.listing(registry.experiments(folder)))
     elif line.question is not None and not line.help:
         _set_up_jax()
-        line.question.ask(modes.load(_workdir_to_ask(line, folder)))
+        root = _workdir_to_ask(line, folder)
+        line.question.ask(modes.load(root, accept_changes=line.accept_changes))
     else:
         experiment = _experiment(line, folder)
         _set_up_jax()
@@ -143,6 +146,14 @@ def _run(
     """Runs an experiment, and returns how it ended."""
     if line.hosts is not None:
         _join(line.hosts)
+    with _ending_without_the_others(line.hosts):
+        return _run_here(experiment, line, argv)
+
+
+def _run_here(
+    experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
+) -> workdirs.Status:
+    """What this host, or the only one, does in a run."""
     settings = experiment.settings()
     config = line.config(settings)
     module = experiment.load()
@@ -150,7 +161,14 @@ def _run(
     path = _place(experiment, line, config, settings)
     start = time.monotonic()
     with (
-        workdirs.open_workdir(path, experiment.name, config, argv, preset=line.preset) as workdir,
+        workdirs.open_workdir(
+            path,
+            experiment.name,
+            config,
+            argv,
+            preset=line.preset,
+            accept_changes=line.accept_changes,
+        ) as workdir,
         _quiet_unless_first(line.hosts),
         pictures.also_as(*line.pictures),
     ):
@@ -231,7 +249,11 @@ def _join(hosts: command_line.Hosts) -> None:
 
     try:
         jax.distributed.initialize(
-            hosts.coordinator, hosts.count, hosts.host, shutdown_timeout_seconds=PATIENCE
+            hosts.coordinator,
+            hosts.count,
+            hosts.host,
+            heartbeat_timeout_seconds=SILENCE,
+            shutdown_timeout_seconds=PATIENCE,
         )
     except (RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -240,6 +262,33 @@ def _join(hosts: command_line.Hosts) -> None:
             f"--coordinator={where}: the hosts have not met ({reason}); start the same command "
             "on each within five minutes, with its own --host"
         ) from error
+
+
+@contextlib.contextmanager
+def _ending_without_the_others(several: command_line.Hosts | None) -> Iterator[None]:
+    """Within it, an error that comes of the death of another host ends this one in one line.
+
+    Where the first host dies, JAX may be faster: it aborts the others, with a line of its own.
+    """
+    try:
+        yield
+    except Exception as error:
+        kind, text = type(error).__name__, str(error)
+        lost = ("Gloo", "NCCL", "Connection", "heartbeat", "oordination", "UNAVAILABLE")
+        if several and kind == "JaxRuntimeError" and any(word in text for word in lost):
+            _end_without_the_others()
+        raise
+
+
+def _end_without_the_others() -> None:
+    """Ends this process at once: what Python does at exit would wait for hosts that are gone."""
+    print(
+        "error: another host has ended without a word; start the same commands again on all hosts "
+        "to resume from the last checkpoint",
+        file=sys.__stderr__,
+        flush=True,
+    )
+    os._exit(1)
 
 
 @contextlib.contextmanager

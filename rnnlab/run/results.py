@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 
 from rnnlab.errors import RunError
+from rnnlab.run import reading
 from rnnlab.run.progress import Progress
 from rnnlab.run.workdir import CLOCK, METRICS, Workdir, atomic_write
 
@@ -56,16 +57,14 @@ def load_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        RunError: if it is damaged.
+        RunError: if it is damaged, or there is no memory for it.
     """
     contents = pathlib.Path(path).read_bytes()  # OSError here is about the disk, below the file
     try:
         return xr.load_dataset(io.BytesIO(contents), engine="h5netcdf")
     except Exception as error:  # what a damaged HDF5 file raises depends on where it is damaged
-        raise RunError(
-            f"{path}: is damaged ({type(error).__name__}); delete it and rerun the same "
-            "command to measure again"
-        ) from error
+        again = "delete it and rerun the same command to measure again"
+        raise reading.unusable(pathlib.Path(path), error, again) from error
 
 
 def measured(

@@ -163,10 +163,10 @@ class Points(NamedTuple):
     """
 
     params: Params
-    factors: Float[Array, "P k"]
-    xs: Float[Array, "P T B D"]
-    input_scale: Float[Array, "P"]
-    readout: Float[Array, "P B H"]
+    factors: Float[Array | np.ndarray, "P k"]
+    xs: Float[Array | np.ndarray, "P T B D"]
+    input_scale: Float[Array | np.ndarray, "P"]
+    readout: Float[Array | np.ndarray, "P B H"]
 
 
 def measure(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts) -> Values:

@@ -1,5 +1,6 @@
 """The flagship: its numbers against closed forms, its resumption, its inputs, its messages."""
 
+import itertools
 import json
 import math
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from experiments import gradient_norms
-from experiments.gradient_norms import comparison
+from experiments.gradient_norms import comparison, pictures
 from experiments.gradient_norms.measure import measure
 from experiments.gradient_norms.tables import table_of_cells, table_of_radii
+from rnnlab import plots
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
 from rnnlab.run import results
@@ -178,6 +180,53 @@ def test_counts_what_float32_cannot_hold(finished):
     assert float(row["growth 0 at ρ"]) == pytest.approx(1.0, abs=1e-3)
 
 
+def made_up(*names, radii=(0.5, 1.0, 1.5), lengths=(10, 100), rate=0.1):
+    """Cells as if they had been measured: the gradient grows at a rate of its own."""
+    radius, lengths = np.array(radii), np.array(lengths)
+    state = np.repeat((rate * np.log10(radius)[:, None] * lengths)[None], 2, axis=0)
+    return [
+        comparison.Measured(
+            cell=name, name=name, radius=radius, sigma_max=radius, gain=radius, input_std=0.1,
+            lengths=lengths, state=state, weights=state, activation=None, mean_field_applies=False,
+        )
+        for name in names
+    ]  # fmt: skip
+
+
+def test_titles_and_remarks_do_not_collide():
+    with plots.style():
+        figure = pictures.plot_phase_diagrams(made_up("minimal", "lstm_peephole", "gru"))
+        figure.canvas.draw()
+    for ax in figure.axes[:3]:
+        texts = [ax.title, ax._left_title, ax._right_title, *ax.texts]
+        boxes = [text.get_window_extent() for text in texts if text.get_text()]
+        heads = [box for box in boxes if box.y0 >= ax.bbox.y1]
+        assert len(heads) == 2
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(heads, 2))
+
+
+def test_the_legend_of_phase_diagrams_names_what_is_drawn():
+    def entries(*given, **settings):
+        with plots.style():
+            figure = pictures.plot_phase_diagrams(made_up(*given, **settings))
+        return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+    assert entries("gru") == ["T log10 ρ", "measured"]
+    assert entries("gru", radii=(0.5, 0.9)) == ["T log10 ρ"]  # what is measured crosses no level
+    assert entries("gru", rate=3.0, radii=(0.3, 2.0))[0].startswith("below the smallest float32")
+    assert entries("gru", radii=(0.9,)) == []
+
+
+@pytest.mark.parametrize("plot", [pictures.plot_growth, pictures.plot_weight_gradients])
+def test_a_single_radius_and_length_is_visible(plot):
+    with plots.style():
+        figure = plot(made_up("gru", radii=(0.9,), lengths=(50,)))
+    for ax in figure.axes:
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        assert dots and all(np.isfinite(line.get_ydata()).all() for line in dots)
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["50"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -222,3 +271,41 @@ def test_a_text_shorter_than_the_longest_length(tmp_path):
     with pytest.raises(UsageError, match=r"^lengths=100: .* shorter lengths?$"):
         measured(tmp_path / "w", inputs=str(corpus))
     assert json.loads((tmp_path / "w" / "status.json").read_text())["state"] == "failed"
+
+
+# --- what the numbers depend on ---
+
+CELL = """
+import dataclasses
+from rnnlab import cells
+
+@dataclasses.dataclass(frozen=True)
+class Leaky(cells.Elman):
+    leak: float = 0.5
+"""
+
+
+def test_old_numbers_of_a_cell_that_was_changed_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "leaky_cells.py").write_text(CELL)
+    monkeypatch.chdir(tmp_path)
+    small = {"cells": ("leaky_cells:Leaky",), "lengths": (5,), "radii": (0.9,), "seeds": 1}
+    before = measured(tmp_path / "w", **small)
+    assert measured(tmp_path / "w", **small).identical(before)
+    (tmp_path / "leaky_cells.py").write_text(CELL.replace("0.5", "0.6"))
+    with pytest.raises(UsageError, match=r"^--workdir=.*the module leaky_cells has changed since"):
+        measured(tmp_path / "w", **small)
+    measured(tmp_path / "v", **small)
+    (tmp_path / "v" / "results.nc").unlink()  # in the middle of a run, too
+    (tmp_path / "leaky_cells.py").write_text(CELL)
+    with pytest.raises(UsageError, match=r"^--workdir=.*the module leaky_cells has changed since"):
+        measured(tmp_path / "v", **small)
+
+
+def test_old_numbers_of_a_text_that_was_changed_are_refused(tmp_path):
+    corpus = tmp_path / "text.txt"
+    corpus.write_text("to be or not to be " * 20)
+    small = {"cells": ("tanh",), "lengths": (5,), "radii": (0.9,), "seeds": 1}
+    measured(tmp_path / "w", inputs=str(corpus), **small)
+    corpus.write_text("to be and not to be " * 20)
+    with pytest.raises(UsageError, match=r"^--workdir=.*: inputs=.*text\.txt has changed since"):
+        measured(tmp_path / "w", inputs=str(corpus), **small)
