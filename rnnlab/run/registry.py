@@ -126,7 +126,8 @@ def own_folder(path: str) -> pathlib.Path:
     Raises:
         UsageError: there is no such folder, or no experiment in it.
     """
-    folder = pathlib.Path(path).expanduser()
+    # Python keeps what it has found at a relative path when the working directory changes.
+    folder = pathlib.Path(path).expanduser().resolve()
     if not folder.is_dir():
         raise UsageError(f"--experiments={path}: no such folder")
     if not experiments(folder):
@@ -134,7 +135,7 @@ def own_folder(path: str) -> pathlib.Path:
             f"--experiments={path}: holds no experiment, which is a folder NAME/ with __init__.py "
             "and with a class Config in config.py"
         )
-    beside = str(folder.resolve().parent)
+    beside = str(folder.parent)
     if beside not in sys.path:
         sys.path.append(beside)
     return folder
