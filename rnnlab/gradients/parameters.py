@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Inputs, Key, Params, State
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
@@ -34,6 +35,7 @@ from rnnlab.gradients.step_halves import (
     StepHalves,
     check_measurable,
     halve_step,
+    is_finite,
     prepare,
     trajectory,
 )
@@ -44,7 +46,8 @@ class ParameterGradients(NamedTuple):
     """Norms of the gradient of the loss, for each parameter leaf; trees like the parameters.
 
     Attributes:
-      log10_norm: `log10 ‖∂L/∂θ‖` (Frobenius), scalars; -inf where the gradient is zero.
+      log10_norm: `log10 ‖∂L/∂θ‖` (Frobenius), scalars; -inf where the gradient is zero, NaN where
+        the state of a sequence has overflowed.
       log10_contributions: `log10 ‖g_t‖` of each step, `[T]`; step t reads `x_t` and `s_t`.
     """
 
@@ -78,7 +81,7 @@ def parameter_gradients(
 def _gradients(
     cell: Cell, params: Params, xs: Inputs, state: State, weights: Array, kind: str
 ) -> ParameterGradients:
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         befores = trajectory(prepare(cell, params, xs, state), state)
         step = halve_step(
             lambda inputs, s: cell.step(inputs[0], inputs[1], s),
@@ -98,11 +101,13 @@ def _gradients(
         start = (zero_adjoint(state), _leaves(jax.tree.map(jnp.zeros_like, params), jnp.int32(0)))
         inputs = (jnp.arange(xs.shape[0]), xs, befores)
         (_, total), contributions = jax.lax.scan(body, start, inputs, reverse=True)
-        like_params = partial(jax.tree.unflatten, jax.tree.structure(params))
-        return ParameterGradients(
-            like_params([scaled.log10(a) for a in _norms(total)]),
-            like_params([scaled.log10(a) for a in contributions]),
-        )
+        known = jnp.all(is_finite(befores)) if step.curved else True
+
+        def logs(norms: list[Scaled]) -> Params:
+            values = [jnp.where(known, scaled.log10(a), jnp.nan) for a in norms]
+            return jax.tree.unflatten(jax.tree.structure(params), values)
+
+        return ParameterGradients(logs(_norms(total)), logs(contributions))
 
 
 def _pull_params(
@@ -111,7 +116,7 @@ def _pull_params(
     """`g_t`: the gradient of the copy of the parameters that acts at this step, leaf by leaf."""
     shares = []
     for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
-        aligned = scaled.share_exponent(d_after)
+        aligned = scaled.lift(scaled.share_exponent(d_after))
         _, pull = jax.vjp(lambda p, g=group: advance_group(step, g, (p, x), before), params)
         shares.append(_leaves(pull(aligned.mantissa)[0], aligned.exponent))
     if step.emit_reads:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rnnlab import cells
+from rnnlab import cells, precision
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.layer import Cell, output_size
@@ -279,7 +279,7 @@ def _measure(
         return gradient_norms(cell, params, xs * input_scale, readout, lengths)
 
     def points(per_point: tuple[Array, Array, Array], shared: tuple[Params, Array, Array]) -> Any:
-        with jax.default_matmul_precision("highest"):
+        with precision.products():
             groups = jax.tree.map(
                 lambda a: a.reshape(len(a) // group, group, *a.shape[1:]), per_point
             )
