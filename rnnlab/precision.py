@@ -24,10 +24,10 @@ def use(name: str) -> None:
 
 
 def in_use() -> str:
-    """The precision that is set, or that measurements take where none is."""
+    """The precision that is set; where it is `not set`, measurements take float32 all the same."""
     setting = jax.config.jax_default_matmul_precision
     names = {value: name for name, value in PRECISIONS.items()}
-    return "float32" if setting is None else names.get(setting, setting)
+    return "not set" if setting is None else names.get(setting, setting)
 
 
 def products() -> AbstractContextManager[Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from experiments.gradient_norms.config import GENERATED_INPUTS
 from rnnlab import cells
 from rnnlab.cells import Elman
 from rnnlab.gradients import theory
@@ -94,7 +95,7 @@ def each_cell(data: xr.Dataset) -> Iterator[Measured]:
     for name in data.cell.values:
         one = data.sel(cell=name).transpose("seed", scale, ...)
         cell = cells.by_name(str(name), 1)
-        activation = cell.activation if isinstance(cell, Elman) else None
+        activation = cell.activation if type(cell) is Elman else None
         input_std = float(one.input_std.mean())
         # Without input these networks stay at h = 0, where they are linear: no mean field.
         silent = input_std == 0 and activation != "sigmoid"
@@ -109,7 +110,9 @@ def each_cell(data: xr.Dataset) -> Iterator[Measured]:
             state=one.log10_grad_state.values,
             weights=one.log10_grad_wh.values,
             activation=activation,
-            mean_field_applies=not silent and data.init.item() != "identity",
+            mean_field_applies=not silent
+            and data.init.item() in theory.MEAN_FIELD_INITIALIZERS
+            and data.inputs.item() in GENERATED_INPUTS,
         )
 
 

@@ -6,6 +6,7 @@ import pathlib
 from rnnlab import cells, sweep
 from rnnlab.errors import UsageError
 from rnnlab.gradients import recurrent_leaves
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 
 #: What the fields of `Config` are called in `sweep.Grid` and `rnnlab.data`.
@@ -64,9 +65,12 @@ class Config:
     #: MiB for the trajectories of the points computed at once; the whole process takes two to three
     #: times as much.
     memory_mib: int = 512
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         try:
             self.grid()
         except UsageError as error:

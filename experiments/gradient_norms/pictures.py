@@ -55,7 +55,7 @@ def plot_phase_diagrams(measured: Sequence[Measured]) -> Figure:
         )
         _plot_contours(ax, one, median)
         ax.set_title(one.name, loc="left")
-        ax.set_title(_remark(one), loc="right", fontsize=8, color="#555555")
+        ax.set_title(remark(one), loc="right", fontsize=8, color="#555555")
     plots.add_colorbar(mesh, np.array(axes), "log10 ‖∂L/∂s_0‖, median over seeds")
     _legend(figure, axes)
     return figure
@@ -178,11 +178,14 @@ def _level_lines(
         number.set_path_effects([withStroke(linewidth=2, foreground="white")])
 
 
-def _remark(one: Measured) -> str:
+def remark(one: Measured) -> str:
     """What the panel's title says of the theories that it does not plot."""
     if one.activation is None:
         return "bound and mean field: not for gated cells"
-    return "bound = T log10 ρ, as γ σ_max = ρ" if one.bound_is_radius else ""
+    remarks = ["bound = T log10 ρ, as γ σ_max = ρ"] if one.bound_is_radius else []
+    if not one.mean_field_applies:
+        remarks.append("no mean field here")
+    return "; ".join(remarks)
 
 
 def _some_radii(one: Measured) -> Iterator[tuple[int, tuple[float, ...]]]:

@@ -7,6 +7,7 @@ files, which is thrown away in the end. `status.json` says how the last run ende
     state      running, done, failed, interrupted or diverged
     argv       the command, with the name of its preset in `preset`
     versions   of the packages that can change a result, and the commit of the source
+    precision  of products of float32
     starts     how many times a process has worked in it; above 1, the run was continued
     seconds    wall time of the last start
 """
@@ -268,6 +269,7 @@ def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> 
         "pid": os.getpid(),
         "versions": environment.versions(),
         "device": environment.device(),
+        "precision": environment.products(),
         "starts": starts + 1,
         "started": _now(),
     }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import gradient_norms
-from experiments.gradient_norms import comparison
+from experiments.gradient_norms import comparison, pictures
 from experiments.gradient_norms.measure import measure
 from experiments.gradient_norms.tables import table_of_cells
 from rnnlab.errors import UsageError
@@ -115,6 +115,21 @@ def test_theories_are_drawn_only_where_they_apply(finished):
     mean_field = theory.mean_field_exponent(tanh.radius, tanh.input_std) / math.log(10)
     np.testing.assert_allclose(rates[comparison.MEAN_FIELD][[0, 2]], mean_field[[0, 2]])
     np.testing.assert_allclose(linear.theories(radius)[comparison.MEAN_FIELD], np.log10(radius))
+
+
+def test_mean_field_is_drawn_where_it_holds(finished):
+    data = finished[1].sel(cell=["tanh"])
+    for changed, applies in (
+        ({}, True),
+        ({"init": ["gaussian"]}, True),
+        ({"init": ["identity"]}, False),
+        ({"init": ["sparse"]}, False),  # one that the theory does not know
+        ({"inputs": ["corpus.txt"]}, False),
+    ):
+        (tanh,) = comparison.each_cell(data.assign_coords(changed))
+        assert tanh.mean_field_applies == applies
+        assert (comparison.MEAN_FIELD in tanh.theories(tanh.radius)) == applies
+        assert ("no mean field" in pictures.remark(tanh)) == (not applies)
 
 
 def test_bound_holds_for_gaussian_matrices(tmp_path):
