@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Float, Inputs, Key, Outputs, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
@@ -33,6 +34,7 @@ from rnnlab.gradients.step_halves import (
     check_finite,
     check_measurable,
     halve_step,
+    is_finite,
     prepare,
     trajectory,
 )
@@ -50,7 +52,8 @@ class AdjointProfile(NamedTuple):
     """Gradient of the loss with respect to the state at every time.
 
     Attributes:
-      log10_joint: `log10 ‖∂L/∂s_t‖` of the joint state, `[T+1, *batch]`; -inf where it is zero.
+      log10_joint: `log10 ‖∂L/∂s_t‖` of the joint state, `[T+1, *batch]`; -inf where it is zero,
+        NaN for a sequence whose state has overflowed.
       log10_parts: the same for each part by its name (`h`, `c`; `0.h`, … in a stack).
     """
 
@@ -112,10 +115,12 @@ def _profile(
     kind: str,
     names: tuple[str, ...],
 ) -> AdjointProfile:
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         prepared = prepare(cell, params, xs, state)
         us, befores = prepared.us, trajectory(prepared, state, valid)
         step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
+
+        known = jnp.all(is_finite(befores), axis=0) if step.curved else True
 
         def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, list[Scaled]]:
             time, u, before = inputs
@@ -131,7 +136,8 @@ def _profile(
 
     def log10_norm(part: str | None) -> Array:
         leaves = state_parts.find(state, part, "parts")
-        return scaled.log10(scaled.hypot(*(norms[order.index(leaf)] for leaf in leaves)))
+        norm = scaled.hypot(*(norms[order.index(leaf)] for leaf in leaves))
+        return jnp.where(known, scaled.log10(norm), jnp.nan)
 
     order = [leaf for group in state_parts.groups(state) for leaf in group]
     return AdjointProfile(log10_norm(None), {name: log10_norm(name) for name in names})
@@ -248,7 +254,8 @@ def pull_state(
     pulled = []
     for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
         _, pull = jax.vjp(partial(advance_group, step, group, inputs), before)
-        pulled.append(_by_group(before, pull(d_after.mantissa)[0], d_after.exponent))
+        lifted = scaled.lift(d_after)
+        pulled.append(_by_group(before, pull(lifted.mantissa)[0], lifted.exponent))
     if step.emit_reads:
         after = step.advance(inputs, before)
         y, pull = jax.vjp(lambda s: step.emit(inputs, s, after), before)

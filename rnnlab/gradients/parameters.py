@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Inputs, Key, Params, State
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
@@ -35,6 +36,7 @@ from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step_halves import (
     StepHalves,
     halve_step,
+    is_finite,
     prepare,
     trajectory,
 )
@@ -45,7 +47,8 @@ class ParameterGradients(NamedTuple):
     """Norms of the gradient of the loss, for each parameter leaf; trees like the parameters.
 
     Attributes:
-      log10_norm: `log10 ‖∂L/∂θ‖` (Frobenius), scalars; -inf where the gradient is zero.
+      log10_norm: `log10 ‖∂L/∂θ‖` (Frobenius), scalars; -inf where the gradient is zero, NaN where
+        the state of a sequence has overflowed.
       log10_contributions: `log10 ‖g_t‖` of each step, `[T]`; step t reads `x_t` and `s_t`.
     """
 
@@ -86,7 +89,7 @@ def _gradients(
     valid: Array | None,
     kind: str,
 ) -> ParameterGradients:
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         befores = trajectory(prepare(cell, params, xs, state), state, valid)
         step = halve_step(
             lambda inputs, s: cell.step(inputs[0], inputs[1], s),
@@ -106,11 +109,13 @@ def _gradients(
         start = (zero_adjoint(state), _leaves(jax.tree.map(jnp.zeros_like, params), jnp.int32(0)))
         inputs = (jnp.arange(xs.shape[0]), xs, befores)
         (_, total), contributions = jax.lax.scan(body, start, inputs, reverse=True)
-        like_params = partial(jax.tree.unflatten, jax.tree.structure(params))
-        return ParameterGradients(
-            like_params([scaled.log10(a) for a in _norms(total)]),
-            like_params([scaled.log10(a) for a in contributions]),
-        )
+        known = jnp.all(is_finite(befores)) if step.curved else True
+
+        def logs(norms: list[Scaled]) -> Params:
+            values = [jnp.where(known, scaled.log10(a), jnp.nan) for a in norms]
+            return jax.tree.unflatten(jax.tree.structure(params), values)
+
+        return ParameterGradients(logs(_norms(total)), logs(contributions))
 
 
 def _pull_params(
@@ -119,7 +124,7 @@ def _pull_params(
     """`g_t`: the gradient of the copy of the parameters that acts at this step, leaf by leaf."""
     shares = []
     for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
-        aligned = scaled.share_exponent(d_after)
+        aligned = scaled.lift(scaled.share_exponent(d_after))
         _, pull = jax.vjp(lambda p, g=group: advance_group(step, g, (p, x), before), params)
         shares.append(_leaves(pull(aligned.mantissa)[0], aligned.exponent))
     if step.emit_reads:

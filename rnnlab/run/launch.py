@@ -157,6 +157,7 @@ def _run_here(
     settings = experiment.settings()
     config = line.config(settings)
     module = experiment.load()
+    precision.use(getattr(config, "precision", "float32"))
 
     path = _place(experiment, line, config, settings)
     start = time.monotonic()
@@ -230,10 +231,14 @@ def _recorded(path: pathlib.Path, line: command_line.CommandLine) -> identity.Id
 def _set_up_jax() -> None:
     """Lets experiments choose float64, forbids silent promotion, makes every core a device.
 
+    Products of float32 are computed in float32.
+
     XLA runs the elementwise work of a loop on one thread, so that a sweep which spreads its points
     over one device for each core is faster than on a single device with all cores.
     """
     import jax
+
+    from rnnlab import precision
 
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # where JAX is in use already, it keeps its devices
@@ -241,6 +246,7 @@ def _set_up_jax() -> None:
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
+    precision.use("float32")
 
 
 def _join(hosts: command_line.Hosts) -> None:

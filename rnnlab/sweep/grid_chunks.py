@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Float, Params
 from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.layer import Cell, output_size
@@ -292,7 +293,7 @@ def _measure(cell: Cell, lengths: tuple[int, ...], mesh: Mesh, points: Points) -
         return gradient_norms(cell, params, point.xs * point.input_scale, point.readout, lengths)
 
     def own(points: Points) -> dict[str, Array]:
-        with jax.default_matmul_precision("highest"):
+        with precision.products():
             return jax.vmap(one)(points)
 
     return jax.shard_map(
