@@ -25,13 +25,17 @@ def use(name: str) -> None:
 
 def in_use() -> str:
     """The precision that is set; where it is `not set`, measurements take float32 all the same."""
-    setting = jax.config.jax_default_matmul_precision
+    setting = _setting()
     names = {value: name for name, value in PRECISIONS.items()}
     return "not set" if setting is None else names.get(setting, setting)
 
 
 def products() -> AbstractContextManager[Any]:
     """A context for products of float32 in the precision that is set, or in float32."""
-    if jax.config.jax_default_matmul_precision is None:
+    if _setting() is None:
         return jax.default_matmul_precision(PRECISIONS["float32"])
     return contextlib.nullcontext()
+
+
+def _setting() -> str | None:
+    return getattr(jax.config, "jax_default_matmul_precision")  # noqa: B009, as no stub knows it

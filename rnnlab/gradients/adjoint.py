@@ -120,16 +120,17 @@ def _profile(
         us, befores = prepared.us, trajectory(prepared, state, valid)
         step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
 
-        known = jnp.all(is_finite(befores), axis=0) if step.curved else True
-
-        def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, list[Scaled]]:
+        def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, Any]:
             time, u, before = inputs
             dy = cotangent(kind, weights, time, xs.shape[0])
             adjoint = inject(step, u, before, adjoint, dy)
-            return pull_state(step, u, before, adjoint, dy), _leaf_norms(adjoint)
+            after = (_leaf_norms(adjoint), is_nonzero(adjoint))
+            return pull_state(step, u, before, adjoint, dy), after
 
         inputs = (jnp.arange(xs.shape[0]), us, befores)
-        adjoint, norms = jax.lax.scan(body, zero_adjoint(state), inputs, reverse=True)
+        adjoint, (norms, reached) = jax.lax.scan(body, zero_adjoint(state), inputs, reverse=True)
+        lost = behind_overflow(step, befores, reached)
+        lost = jnp.concatenate([lost, jnp.zeros_like(lost[:1])])
         norms = jax.tree.map(
             lambda a, b: jnp.concatenate([a[None], b]), _leaf_norms(adjoint), norms
         )
@@ -137,7 +138,7 @@ def _profile(
     def log10_norm(part: str | None) -> Array:
         leaves = state_parts.find(state, part, "parts")
         norm = scaled.hypot(*(norms[order.index(leaf)] for leaf in leaves))
-        return jnp.where(known, scaled.log10(norm), jnp.nan)
+        return jnp.where(lost, jnp.nan, scaled.log10(norm))
 
     order = [leaf for group in state_parts.groups(state) for leaf in group]
     return AdjointProfile(log10_norm(None), {name: log10_norm(name) for name in names})
@@ -160,6 +161,23 @@ def measurable(
         xs, valid = blank_padding(xs, lengths)
     cell, state = check_measurable(cell, params, xs, state)
     return cell, xs, state, valid
+
+
+def is_nonzero(adjoint: Adjoint) -> Array:
+    """Whether anything of a loss is left for each sequence, `[*batch]`."""
+    return reduce(jnp.logical_or, [part.exponent != scaled.ZERO_EXPONENT for part in adjoint])
+
+
+def behind_overflow(step: StepHalves, befores: State, reached: Array) -> Array:
+    """Whether the way back to each of `s_0 … s_{T-1}` led through a state that was not finite.
+
+    Args:
+      step: the step.
+      befores: these states, `[T, *batch, H]`.
+      reached: whether the adjoint was nonzero after each step, `[T, *batch]`.
+    """
+    bad = ~is_finite(befores) & reached & step.curved
+    return jnp.cumsum(bad[::-1], axis=0, dtype=jnp.int32)[::-1] > 0
 
 
 def resolve_loss(

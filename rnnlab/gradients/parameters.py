@@ -25,8 +25,10 @@ from rnnlab.gradients.adjoint import (
     Adjoint,
     Loss,
     advance_group,
+    behind_overflow,
     cotangent,
     inject,
+    is_nonzero,
     measurable,
     pull_state,
     resolve_loss,
@@ -36,7 +38,6 @@ from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step_halves import (
     StepHalves,
     halve_step,
-    is_finite,
     prepare,
     trajectory,
 )
@@ -103,19 +104,21 @@ def _gradients(
             dy = cotangent(kind, weights, time, xs.shape[0])
             adjoint = inject(step, (params, x), before, adjoint, dy)
             share = _pull_params(step, params, x, before, adjoint, dy)
+            after = (_norms(share), is_nonzero(adjoint))
             adjoint = pull_state(step, (params, x), before, adjoint, dy)
-            return (adjoint, _add(total, share)), _norms(share)
+            return (adjoint, _add(total, share)), after
 
         start = (zero_adjoint(state), _leaves(jax.tree.map(jnp.zeros_like, params), jnp.int32(0)))
         inputs = (jnp.arange(xs.shape[0]), xs, befores)
-        (_, total), contributions = jax.lax.scan(body, start, inputs, reverse=True)
-        known = jnp.all(is_finite(befores)) if step.curved else True
+        (_, total), (norms, reached) = jax.lax.scan(body, start, inputs, reverse=True)
+        lost = behind_overflow(step, befores, reached)
+        lost = jnp.any(lost, axis=tuple(range(1, lost.ndim)))
 
-        def logs(norms: list[Scaled]) -> Params:
-            values = [jnp.where(known, scaled.log10(a), jnp.nan) for a in norms]
+        def logs(norms: list[Scaled], lost: Array) -> Params:
+            values = [jnp.where(lost, jnp.nan, scaled.log10(a)) for a in norms]
             return jax.tree.unflatten(jax.tree.structure(params), values)
 
-        return ParameterGradients(logs(_norms(total)), logs(contributions))
+        return ParameterGradients(logs(_norms(total), lost[0]), logs(norms, lost))
 
 
 def _pull_params(

@@ -231,11 +231,13 @@ def _recorded(path: pathlib.Path, line: command_line.CommandLine) -> identity.Id
 def _set_up_jax() -> None:
     """Lets experiments choose float64, forbids silent promotion, makes every core a device.
 
-    Products of float32 are computed in float32.
+    Products of float32 are computed in float32. A GPU's memory is taken as it is needed and not at
+    the start, so that several runs can share it.
 
     XLA runs the elementwise work of a loop on one thread, so that a sweep which spreads its points
     over one device for each core is faster than on a single device with all cores.
     """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax
 
     from rnnlab import precision

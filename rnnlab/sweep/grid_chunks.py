@@ -123,7 +123,9 @@ def _even_parts(values: list[Any], most: int) -> Iterator[list[Any]]:
 
 
 def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
-    """Memory that XLA takes for a point while it is measured, to within a half.
+    """Memory that XLA takes for a point while it is measured: on the CPU to within a half.
+
+    On a GPU it takes down to half of that, as it reuses more buffers.
 
     That is the inputs and the states of all steps; and, as they were and as they become, for each
     length the adjoint, the gradient of the recurrent weights and a time block of the adjoints of

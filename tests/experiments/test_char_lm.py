@@ -147,6 +147,7 @@ def at_evaluations(before=lambda step: None, after=lambda step: None):
     return mock.patch.object(measure, "evaluator", watched)
 
 
+@pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     folder = tmp_path / "w"

@@ -117,7 +117,10 @@ def test_a_network_that_overflows_has_no_gradient():
         jnp.ones((200, 2, 1), jnp.float32).at[:, 0].set(-1)
     )  # the first sequence is dead, and sound
     profile = measured(adjoint_profile, cell, params, xs)
-    assert np.isneginf(profile.log10_joint[0, 0]) and np.isnan(profile.log10_joint[:, 1]).all()
+    assert np.isneginf(profile.log10_joint[0, 0]) and np.isnan(profile.log10_joint[:50, 1]).all()
+    early = jnp.zeros((200, 2, 2), jnp.float32).at[19].set(1)  # a loss before the overflow
+    profile = measured(adjoint_profile, cell, params, xs, loss=early)
+    assert np.isfinite(profile.log10_joint[:21, 1]).all()
 
 
 def test_slow_layer_is_not_lost_behind_a_fast_one():
