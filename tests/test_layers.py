@@ -6,8 +6,8 @@ Libraries below, what uses them above:
     gradients < nn, interop < sweep, training
     training < trained < experiments
 
-`arrays`, the types, is below all. `initializers`, `errors`, `data`, `hosts`, `statistics`, `plots`
-and `run` are for everybody above the layers they need. Within an experiment:
+`arrays`, the types, is below all. `initializers`, `errors`, `sizes`, `data`, `hosts`, `statistics`,
+`plots` and `run` are for everybody above the layers they need. Within an experiment:
 config < measure < run, config < report < run.
 """
 
@@ -22,13 +22,15 @@ ROOT = pathlib.Path(__file__).parents[1]
 BELOW = {"arrays": set(), "errors": set(), "hosts": {"errors"}, "statistics": {"errors"}}
 BELOW["run"] = {"errors", "hosts"}
 BELOW["plots"] = {"errors", "run", "statistics"}
-BELOW["initializers"] = {"arrays", "errors"}
-BELOW["data"] = {"arrays", "errors", "hosts", "run"}
+BELOW["sizes"] = {"errors"}
+BELOW["initializers"] = {"arrays", "errors", "sizes"}
+BELOW["data"] = {"arrays", "errors", "hosts", "run", "sizes"}
 BELOW["layer"] = {"arrays", "errors"}
 BELOW["tracing"] = {"arrays", "layer"}
-BELOW["cells"] = {"arrays", "errors", "initializers", "layer"}
+BELOW["cells"] = {"arrays", "errors", "initializers", "layer", "sizes"}
+BELOW["eager"] = set()
 BELOW["strategies"] = BELOW["cells"] | {"cells", "tracing"}
-BELOW["unroll"] = BELOW["strategies"] | {"strategies"}
+BELOW["unroll"] = BELOW["strategies"] | {"eager", "strategies"}
 BELOW["combinators"] = BELOW["unroll"] | {"unroll"}
 BELOW["gradients"] = BELOW["combinators"] | {"combinators"}
 BELOW["nn"] = BELOW["gradients"] | {"gradients"}

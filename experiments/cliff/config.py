@@ -44,6 +44,7 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field."""
         checks.at_least(self, length=1, points=21, updates=1, neighbours=1)
+        checks.seed(self, "seed")
         checks.positive(self, "learning_rate", "threshold", "spread")
         checks.finite(self, "x_0")
         if not 0 < self.target < 1:

@@ -1,7 +1,7 @@
 """What `gradient_norms` measures: the settings, their checks and presets."""
 
 import dataclasses
-import pathlib
+import os
 
 from rnnlab import cells, sweep
 from rnnlab.errors import UsageError
@@ -79,7 +79,7 @@ class Config:
 
     def _check_inputs(self) -> None:
         names = (*GENERATED_INPUTS, CORPUS)
-        if self.inputs not in names and not pathlib.Path(self.inputs).expanduser().exists():
+        if self.inputs not in names and not os.path.exists(os.path.expanduser(self.inputs)):
             raise UsageError(
                 f"inputs={self.inputs}: no such file; give the path of a text file or one of "
                 + ", ".join(names)

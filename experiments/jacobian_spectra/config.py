@@ -32,6 +32,7 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field."""
         checks.at_least(self, lengths=1, widths=1, hidden=1, seeds=1)
+        checks.seed(self, "seed")
         checks.increasing(self, "lengths", "widths")
         checks.known(self, "cells", "cell", cells.CELLS, own=cells.factory_by_name)
         checks.distinct(self, "cells")

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, help, identity, modes, registry
+from rnnlab.run import command_line, help, identity, memory, modes, registry, streams
 from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
@@ -28,16 +28,17 @@ PATIENCE = 60
 
 def main(argv: Sequence[str], folder: pathlib.Path) -> int:
     """Runs the command line with the experiments of a folder, and returns the exit code."""
+    streams.prepare()
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        return _dispatch(argv, folder)
+        code = _dispatch(argv, folder)
+        sys.stdout.flush()  # here, where an error can be told
+        return code
     except UsageError as error:
         return _say(f"error: {error}", 2)
     except RunError as error:
         return _say(f"error: {error}", 1)
     except BrokenPipeError:
-        # Python flushes what is left at exit, which should not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _say("error: nobody reads the standard output any more", 1)
     except OSError as error:
         return _say(f"error: {error}. Fix this and rerun the same command to resume.", 1)
@@ -47,6 +48,13 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
             f"interrupted; rerun the same command to resume: {again}",
             143 if isinstance(interrupt, _Terminated) else 130,
         )
+    except Exception as error:
+        reason = memory.shortage(error)
+        if reason is None:
+            raise
+        return _say(f"error: {reason}", 1)
+    finally:
+        streams.settle()
 
 
 class _Terminated(KeyboardInterrupt):
@@ -58,7 +66,7 @@ def _terminate(signum: int, frame: object) -> None:
 
 
 def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
-    line = command_line.CommandLine(argv)
+    line = command_line.CommandLine(argv, folder)
     if line.help and not line.experiment_given:
         print(help.of_everything(registry.experiments(folder)))
     elif line.list:
@@ -72,8 +80,12 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         line.check(experiment)
         if line.help:
             print(help.of_experiment(experiment, experiment.settings()))
-        elif _run(experiment, line, argv) == "diverged":
-            return 3
+        else:
+            with streams.guarded() as out:
+                status = _run(experiment, line, argv)
+            if status == "diverged":
+                return 3
+            streams.require_written(out)
     return 0
 
 
@@ -204,5 +216,6 @@ def _cores() -> int:
 
 def _say(message: str, code: int) -> int:
     """Prints one line to standard error, whatever the message holds, and returns the code."""
-    print(" ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # where nobody reads it, the code has to do
+        print(" ".join(message.split()), file=sys.stderr, flush=True)
     return code
