@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from rnnlab.errors import UsageError
+
 #: Programs that are kept, the least recently used one being dropped.
 PROGRAMS = 64
 
@@ -39,7 +41,11 @@ def call(function: Callable[..., Any], static: tuple[Any, ...], arguments: tuple
     if not is_value(static) or not _is_eager(leaves):
         return function(*static, *arguments)
     shapes = tuple((np.shape(leaf), getattr(leaf, "dtype", None)) for leaf in leaves)
-    return _program(function, static, _device(), tree, shapes)(*arguments)
+    try:
+        return _program(function, static, _device(), tree, shapes)(*arguments)
+    except UsageError as error:
+        vars(error).pop("__notes__", None)  # of JAX, about its own frames
+        raise
 
 
 @lru_cache(maxsize=PROGRAMS)

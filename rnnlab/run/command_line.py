@@ -176,9 +176,7 @@ class CommandLine:
         names = [name for place, name in self._flags_and_words() if "=" not in self._argv[place]]
         if experiment is None or not any(name and _FIELD.fullmatch(name) for name in names):
             return frozenset()
-        values = flatten(experiment.settings().config_class())
-        booleans = [name for name, value in values.items() if isinstance(value, bool)]
-        return frozenset([*booleans, *(name.rpartition(".")[2] for name in booleans)])
+        return _booleans(flatten(experiment.settings().config_class()))
 
     def config(self, settings: Settings) -> Any:
         """The preset, or the defaults, with the values of the command line.
@@ -193,7 +191,9 @@ class CommandLine:
                 the dataclass refuses it.
         """
         base = settings.base(self.preset)
-        self._argv = self._with_full_names(settings, list(flatten(base)))
+        values = flatten(base)
+        self._booleans = _booleans(values)
+        self._argv = self._with_full_names(settings, list(values))
         _register_parsers()
         config_flags.DEFINE_config_dataclass(
             "config", draft(base), flag_values=self._flags, sys_argv=self._argv
@@ -235,6 +235,12 @@ def _flag_name(argument: str) -> str | None:
     if not re.match("--?[a-zA-Z]", argument):
         return None
     return argument.lstrip("-").partition("=")[0]
+
+
+def _booleans(values: dict[str, Any]) -> frozenset[str]:
+    """Full and short names of the fields that are true or false."""
+    full = [name for name, value in values.items() if isinstance(value, bool)]
+    return frozenset([*full, *(name.rpartition(".")[2] for name in full)])
 
 
 def _require_text(argv: Iterable[str]) -> None:
