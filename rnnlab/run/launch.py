@@ -81,7 +81,7 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         if line.help:
             print(help.of_experiment(experiment, experiment.settings()))
         else:
-            with streams.guarded() as out:
+            with streams.guarded() as out, streams.quiet_libraries():
                 status = _run(experiment, line, argv)
             if status == "diverged":
                 return 3

@@ -5,13 +5,19 @@ What a run has computed lies in its work directory; what it prints is a courtesy
 
 import contextlib
 import errno
+import logging
 import os
 import sys
+import threading
+import traceback
+import types
 from collections.abc import Iterator
 from typing import Any
 
 from rnnlab.errors import RunError
 
+#: Parts of the paths of what writes checkpoints.
+_BACKGROUND = ("/orbax/", "/tensorstore/", "/asyncio/")
 _NAMES = ("stdin", "stdout", "stderr")
 #: Error handlers that write every character in some way.
 _LENIENT = ("backslashreplace", "replace", "xmlcharrefreplace", "namereplace", "ignore")
@@ -83,6 +89,39 @@ def guarded() -> Iterator[Guarded]:
         out.flush()
     finally:
         sys.stdout, sys.stderr = before
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Leaves out the tracebacks that libraries print about their own threads.
+
+    What goes wrong there, such as a checkpoint on a full disk, reaches the main thread too, which
+    says it in one line.
+    """
+    logger = logging.getLogger("absl")
+    before = logger.level, threading.excepthook, sys.excepthook
+    logger.setLevel(logging.CRITICAL)
+
+    def of_thread(failure: threading.ExceptHookArgs) -> None:
+        if not _of_library(failure.exc_traceback):
+            before[1](failure)
+
+    def of_callback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if not _of_library(trace):
+            before[2](kind, error, trace)
+
+    threading.excepthook, sys.excepthook = of_thread, of_callback
+    try:
+        yield
+    finally:
+        logger.setLevel(before[0])
+        threading.excepthook, sys.excepthook = before[1:]
+
+
+def _of_library(trace: types.TracebackType | None) -> bool:
+    """Whether an error comes from where checkpoints are written in the background."""
+    files = [frame.filename for frame in traceback.extract_tb(trace)]
+    return any(name in file for file in files for name in _BACKGROUND)
 
 
 def require_written(out: Guarded) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import streams
+from rnnlab.run.command_line import CommandLine
 from rnnlab.run.progress import Progress
 from rnnlab.run.tables import print_table
 
@@ -35,9 +36,14 @@ streams.settle()
 
 def shell(folder, code, redirections, **environment):
     """Runs Python code with a shell's redirections."""
-    (folder / "code.py").write_text(code, encoding="utf-8")
+    (folder / "script.py").write_text(code, encoding="utf-8")
+    return command(folder, f"script.py {redirections}", **environment)
+
+
+def command(folder, arguments, **environment):
+    """Runs Python with arguments that a shell reads."""
     return subprocess.run(
-        f"{sys.executable} code.py {redirections}",
+        f"{sys.executable} {arguments}",
         shell=True,
         cwd=folder,
         capture_output=True,
@@ -142,15 +148,10 @@ def test_a_narrow_terminal(monkeypatch, capsys, columns):
 )
 def test_a_run_is_kept_whatever_its_output(tmp_path, redirections, code):
     (tmp_path / "corpus.txt").write_text("to be \U0001f600 or not\n" * 200, encoding="utf-8")
-    flags = (
-        "--preset=tiny --config.hidden=8 --config.steps=20 --config.warmup=5 --config.samples=10"
-    )
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy\n"
-    script += (
-        f"sys.argv[0] = {str(ROOT / 'run.py')!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
-    flags += " --experiment=char_lm --config.corpus=corpus.txt --workdir=w"
-    ended = shell(tmp_path, script, f"{flags} {redirections}", PYTHONIOENCODING="ascii")
+    flags = "--experiment=char_lm --preset=tiny --config.hidden=8 --config.steps=20 "
+    flags += "--config.warmup=5 --config.samples=10 --config.corpus=corpus.txt --workdir=w"
+    arguments = f"{ROOT / 'run.py'} {flags} {redirections}"
+    ended = command(tmp_path, arguments, PYTHONIOENCODING="ascii")
     assert ended.returncode == code and b"Traceback" not in ended.stderr
     status = json.loads((tmp_path / "w/status.json").read_text())
     assert status["state"] == "done" and (tmp_path / "w/report.html").exists()
@@ -158,8 +159,6 @@ def test_a_run_is_kept_whatever_its_output(tmp_path, redirections, code):
         assert ended.stderr.splitlines()[-1].startswith(b"error: standard output: No space left")
 
 
-def test_an_argument_that_is_no_text_is_refused(tmp_path):
-    from rnnlab.run.command_line import CommandLine
-
+def test_an_argument_that_is_no_text_is_refused():
     with pytest.raises(UsageError, match=r"^'--workdir=\\udcff': is not UTF-8"):
         CommandLine(["run.py", "--workdir=\udcff"])
