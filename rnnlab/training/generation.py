@@ -18,6 +18,8 @@ from rnnlab.training.language import LanguageModel
 
 #: Up to it, logits divided by the temperature may leave the floating type.
 COLD = 1e-6
+#: Above it all symbols are as likely as at it, and its reciprocal is a number of float32.
+HOT = 1e30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Choice:
     def _sharpened(self, logits: Float[Array, "B V"]) -> Float[Array, "B V"]:
         """The logits divided by the temperature, up to a constant."""
         limits = jnp.finfo(logits.dtype)
-        least, most = float(limits.tiny), float(limits.max)
-        temperature = min(max(self.temperature, least), most)
+        least = float(limits.tiny)
+        temperature = min(max(self.temperature, least), HOT)
         if temperature <= max(COLD, least):  # the largest becomes 0, the others perhaps -inf
             logits = logits - jnp.max(logits, axis=-1, keepdims=True)
         return logits / temperature

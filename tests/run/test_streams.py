@@ -162,3 +162,16 @@ def test_a_run_is_kept_whatever_its_output(tmp_path, redirections, code):
 def test_an_argument_that_is_no_text_is_refused():
     with pytest.raises(UsageError, match=r"^'--workdir=\\udcff': is not UTF-8"):
         CommandLine(["run.py", "--workdir=\udcff"])
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line(tmp_path):
+    flags = "--experiment=char_lm --preset=tiny --config.steps=20 --config.warmup=5 --workdir=w"
+    limited = f"ulimit -f 200; {sys.executable} {ROOT / 'run.py'} {flags}"  # KiB of a file
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    ended = subprocess.run(
+        ["/bin/bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
+    assert ended.returncode == 1
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("char_lm: ")]
+    assert len(lines) == 1 and "a checkpoint cannot be written" in lines[0]
