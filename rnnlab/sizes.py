@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
+import os
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from rnnlab.errors import UsageError
+from rnnlab.errors import RunError, UsageError
 
 #: The largest size; axes and counters have 32 bits.
 MOST = 2**31 - 1
@@ -31,9 +32,34 @@ def check_at_least(name: str, value: Any, least: int) -> int:
 
 def as_integer(value: Any) -> int | None:
     """An integer of Python, NumPy or JAX as one of Python; None for anything else, booleans too."""
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool):  # NumPy's is no index
         return None
     try:
         return operator.index(value)
     except TypeError:
         return None
+
+
+def require_memory(shape: Sequence[int], itemsize: int = 4) -> None:
+    """Raises RunError for an array that is larger than the memory of this machine.
+
+    XLA would compile for long before it finds that out, or end the process.
+    """
+    gib = math.prod(map(int, shape)) * itemsize / 2**30
+    if gib > machine_gib():
+        raise RunError(
+            f"out of memory: an array of shape {tuple(map(int, shape))} takes {in_gib(gib)}, and "
+            f"this machine has {in_gib(machine_gib())}; choose fewer units"
+        )
+
+
+def machine_gib() -> float:
+    """GiB of memory of this machine; infinite where the system does not tell."""
+    if not hasattr(os, "sysconf"):
+        return math.inf
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def in_gib(gib: float) -> str:
+    """A size in words."""
+    return f"{gib:,.3g} GiB" if gib < 1000 else f"{gib:,.0f} GiB"

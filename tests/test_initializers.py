@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnlab.errors import UsageError
+from rnnlab.errors import RunError, UsageError
 from rnnlab.initializers import (
     INITIALIZERS,
     GateBlocks,
@@ -355,3 +355,12 @@ def test_sizes_of_numpy_are_integers():
     sparse = Sparse(Gaussian(), np.int64(2))
     assert type(sparse.connections) is int and sparse == Sparse(Gaussian(), 2)
     assert draw_chrono_bias(KEY, np.int32(5), 9.0).shape == (5,)
+
+
+def test_a_matrix_that_no_memory_holds_is_refused_before_it_is_drawn():
+    with pytest.raises(
+        RunError, match=r"^out of memory: an array of shape \(10000000, 10000000\) t"
+    ):
+        jax.eval_shape(lambda: Orthogonal()(KEY, (10**7, 10**7)))
+    with pytest.raises(RunError, match=r"takes 1,490,116 GiB, and this machine has [\d.,]+ GiB"):
+        jax.eval_shape(lambda: Gaussian()(KEY, (10**7, 4 * 10**7)))

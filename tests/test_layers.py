@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 #: Each part of rnnlab, and the parts that it may import besides itself.
 BELOW = {"arrays": set(), "errors": set(), "hosts": {"errors"}, "statistics": {"errors"}}
-BELOW["run"] = {"errors", "hosts"}
+BELOW["run"] = {"errors", "hosts", "sizes"}
 BELOW["plots"] = {"errors", "run", "statistics"}
 BELOW["sizes"] = {"errors"}
 BELOW["initializers"] = {"arrays", "errors", "sizes"}

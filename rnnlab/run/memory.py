@@ -1,7 +1,8 @@
 """A shortage of memory in one line, however NumPy and XLA tell it."""
 
-import os
 import re
+
+from rnnlab.sizes import in_gib, machine_gib
 
 #: Errors of XLA, by name, so that JAX is not imported for them.
 _OF_XLA = {"XlaRuntimeError", "JaxRuntimeError"}
@@ -13,22 +14,15 @@ _SIZE = re.compile(r"allocat\w+ ([\d.]+(?:e\+\d+)?) ?(?:([KMGTPE])i?B|B\b|bytes)
 def shortage(error: BaseException) -> str | None:
     """What to say of an error that means too little memory; None for another error."""
     text = str(error)
-    of_xla = type(error).__name__ in _OF_XLA and "RESOURCE_EXHAUSTED" in text
+    of_xla = type(error).__name__ in _OF_XLA and re.search("out of memory", text, re.IGNORECASE)
     if not (of_xla or isinstance(error, MemoryError)):
         return None
     found = _SIZE.search(text)
+    asked = "more was asked for than there is"
     if found:
         gib = float(found[1].rstrip(".")) * _UNITS[(found[2] or "").upper()]
-        asked = f"{gib:,.3g} GiB" if gib < 1000 else f"{gib:,.0f} GiB"
-        asked += " were asked for at once"
-    else:
-        asked = "more was asked for than there is"
+        asked = f"{in_gib(gib)} were asked for at once"
     return (
-        f"out of memory: {asked}, and this machine has {_machine():.3g} GiB; choose smaller sizes "
-        "(units, layers, batch, length, seeds)"
+        f"out of memory: {asked}, and this machine has {in_gib(machine_gib())}; choose smaller "
+        "sizes (units, layers, batch, length, seeds)"
     )
-
-
-def _machine() -> float:
-    """GiB of memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -69,7 +69,22 @@ values = st.one_of(
 
 @cache
 def fields_of(name):
-    return sorted(flatten(EXPERIMENTS[name].settings().config_class()))
+    """The fields of an experiment with their defaults."""
+    return flatten(EXPERIMENTS[name].settings().config_class())
+
+
+def sensible(default):
+    """Values that a field of this default may have."""
+    if isinstance(default, bool):
+        return st.sampled_from(["true", "false"])
+    if isinstance(default, int):
+        return st.sampled_from([0, 1, 2, 4, 10, 100, 2**24, 2**31 - 1, 2**31, 2**32]).map(str)
+    if isinstance(default, float):
+        return st.sampled_from([0, 1e-40, 0.5, 1, 2, 1e6, 1e38, 1e300]).map(repr)
+    if isinstance(default, tuple):
+        one = st.one_of([sensible(value) for value in default[:3]] or [st.sampled_from(WORDS)])
+        return st.lists(one, max_size=3).map(",".join)
+    return st.sampled_from([default, *WORDS])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -87,9 +102,9 @@ def command_lines(draw):
     flags = [f"--experiment={name}"]
     if draw(st.integers(0, 3)):
         flags.append("--preset=tiny")
-    for field in draw(st.lists(st.sampled_from(fields), max_size=3)):
+    for field in draw(st.lists(st.sampled_from(sorted(fields)), max_size=3)):
         flag = f"--config.{draw(st.sampled_from([field, field.rpartition('.')[2]]))}"
-        value = draw(values)
+        value = draw(sensible(fields[field]) if draw(st.integers(0, 2)) else values)
         flags += [f"{flag}={value}"] if draw(st.integers(0, 3)) else [flag, value]
     other = st.sampled_from(
         ["--mode", "--preset", "--host", "--hosts", "--list", "--prompt", "--count"]
