@@ -358,9 +358,7 @@ def test_sizes_of_numpy_are_integers():
 
 
 def test_a_matrix_that_no_memory_holds_is_refused_before_it_is_drawn():
-    with pytest.raises(
-        RunError, match=r"^out of memory: an array of shape \(10000000, 10000000\) t"
-    ):
+    with pytest.raises(RunError, match=r"^out of memory: an array of shape \(10000000, "):
         jax.eval_shape(lambda: Orthogonal()(KEY, (10**7, 10**7)))
     with pytest.raises(RunError, match=r"takes 1,490,116 GiB, and this machine has [\d.,]+ GiB"):
         jax.eval_shape(lambda: Gaussian()(KEY, (10**7, 4 * 10**7)))
