@@ -73,7 +73,7 @@ def unroll(
     if state is not None:
         check_state(cell, state, batch_shape, xs.dtype, xs.shape)
     if lengths is not None:
-        lengths = _check_lengths(lengths, xs.shape)
+        lengths = check_lengths(lengths, xs.shape)
     if resets is not None:
         resets = _check_resets(resets, xs.shape)
     static, arguments = (cell, strategy, bool(reverse)), (params, xs, state, lengths, resets, key)
@@ -305,7 +305,7 @@ def _control(
     return Control(valid, fresh)
 
 
-def _check_lengths(lengths: ArrayLike, inputs_shape: tuple[int, ...]) -> Any:
+def check_lengths(lengths: ArrayLike, inputs_shape: tuple[int, ...]) -> Any:
     """The lengths as an array; their values can be checked only where they are not traced."""
     steps, *batch_shape = inputs_shape[:-1]
     array = _as_array("lengths", lengths)

@@ -6,8 +6,8 @@ Libraries below, what uses them above:
     gradients < nn, interop < sweep, training
     training < trained < experiments
 
-`arrays`, the types, is below all. `initializers`, `errors`, `sizes`, `data`, `hosts`, `statistics`,
-`plots` and `run` are for everybody above the layers they need. Within an experiment:
+`arrays`, the types, is below all. `initializers`, `errors`, `sizes`, `data`, `hosts`, `own`,
+`statistics`, `plots` and `run` are for everybody above the layers they need. Within an experiment:
 config < measure < run, config < report < run.
 """
 
@@ -20,14 +20,15 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 #: Each part of rnnlab, and the parts that it may import besides itself.
 BELOW = {"arrays": set(), "errors": set(), "hosts": {"errors"}, "statistics": {"errors"}}
-BELOW["run"] = {"errors", "hosts", "sizes"}
+BELOW["own"] = {"errors"}
+BELOW["run"] = {"errors", "hosts", "own", "sizes"}
 BELOW["plots"] = {"errors", "run", "statistics"}
 BELOW["sizes"] = {"errors"}
 BELOW["initializers"] = {"arrays", "errors", "sizes"}
 BELOW["data"] = {"arrays", "errors", "hosts", "run", "sizes"}
 BELOW["layer"] = {"arrays", "errors"}
 BELOW["tracing"] = {"arrays", "layer"}
-BELOW["cells"] = {"arrays", "errors", "initializers", "layer", "sizes"}
+BELOW["cells"] = {"arrays", "errors", "initializers", "layer", "own", "sizes"}
 BELOW["eager"] = {"errors"}
 BELOW["strategies"] = BELOW["cells"] | {"cells", "tracing"}
 BELOW["unroll"] = BELOW["strategies"] | {"eager", "strategies"}

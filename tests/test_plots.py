@@ -60,6 +60,39 @@ def test_a_saved_picture_has_its_size_and_the_same_bytes_each_time(tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.pdf", b"%PDF"), ("a.SVG", b"<?xml"), ("a.png", b"\x89PNG")]
+)
+def test_the_ending_says_what_is_written(name, start, tmp_path):
+    contents = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        figure, axes = plots.subplots(width=3)
+        axes[0, 0].plot([1, 2], label="λ")
+        plots.phase_diagram(axes[0, 0], X, Y, Z, **LABELS)
+        contents.append(plots.save(figure, tmp_path / folder / name).read_bytes())
+    assert contents[0].startswith(start)
+    assert contents[0] == contents[1]
+
+
+def test_another_ending_is_refused(tmp_path):
+    figure, _ = plots.subplots()
+    for name in ("a.jpeg", "a"):
+        with pytest.raises(UsageError, match=rf"path='.*{name}': pictures are written as png, pdf"):
+            plots.save(figure, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_in_other_formats_too(tmp_path):
+    figure, _ = plots.subplots(width=2)
+    with plots.also_as("pdf", "png"):
+        assert plots.save(figure, tmp_path / "a.png") == tmp_path / "a.png"
+    plots.save(figure, tmp_path / "b.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.pdf", "b.png"}
+    with pytest.raises(UsageError, match="formats='eps': pictures are"), plots.also_as("eps"):
+        pass
+
+
 def test_colours_are_symmetric_about_zero():
     _, mesh = draw()
     assert (mesh.norm.vmin, mesh.norm.vmax) == (-60, 60)

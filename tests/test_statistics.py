@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rnnlab.errors import UsageError
-from rnnlab.statistics import median_text, rate_text, wilson_interval
+from rnnlab.statistics import median_text, rate_text, ratio_interval, wilson_interval
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 1), (0, 20), (3, 8), (19, 20), (20, 20)])
@@ -24,3 +24,36 @@ def test_texts():
     assert rate_text(solved_at) == f"3/4 ({low:.2f} … {high:.2f})"
     assert median_text(solved_at, "{:.0f}") == "250"
     assert median_text(np.array([np.nan, np.inf]), "{:.0f}") == "-"
+
+
+def test_the_interval_of_a_ratio_is_that_of_scipys_bootstrap():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(1)
+    slow, fast = 2 + rng.normal(0, 0.1, 25), 1 + rng.normal(0, 0.1, 25)
+    expected = stats.bootstrap(
+        (slow, fast),
+        lambda a, b, axis: np.median(a, axis) / np.median(b, axis),
+        paired=True,
+        method="percentile",
+        n_resamples=5000,
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    assert ratio_interval(slow, fast) == pytest.approx(tuple(expected), rel=0.02)
+    assert ratio_interval(slow, fast) == ratio_interval(slow, fast)
+
+
+def test_intervals_cover_the_ratio_as_often_as_they_say():
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(200):
+        common = rng.lognormal(0, 0.5, 15)  # of both values of a pair, and larger than the noise
+        slow, fast = (common * factor * rng.lognormal(0, 0.05, 15) for factor in (2, 1))
+        low, high = ratio_interval(slow, fast, resamples=300)
+        covered += low <= 2 <= high
+        assert high / low < 1.6
+    assert covered >= 180
+
+
+def test_pairs_are_needed():
+    with pytest.raises(UsageError, match="1 and 2 values, must be pairs"):
+        ratio_interval([1.0], [1.0, 2.0])

@@ -3,7 +3,7 @@
 import xarray as xr
 
 from experiments.gradient_profiles.config import Config
-from experiments.gradient_profiles.pictures import plot_forgetting, plot_profiles
+from experiments.gradient_profiles.pictures import plot_forgetting, plot_profiles, plot_together
 from experiments.gradient_profiles.tables import forgetting_rows, growth_rows
 from rnnlab import plots
 from rnnlab.run.report import Report
@@ -25,6 +25,7 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
     """The first measurement: text, picture and table."""
     with plots.style():
         picture = plots.save(plot_profiles(data), workdir.path("profiles.png"))
+        together = plots.save(plot_together(data), workdir.path("together.png"))
     report.text(
         f"The loss is the mean of the last output times √{config.hidden}. The recurrent matrix of "
         f"every gate is {config.init} and has the spectral radius {config.radius:g}. The input "
@@ -41,6 +42,12 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
         "it saturates, which closes the paths through h.",
         alt="Gradients of most cells decay exponentially; those of cells with a carousel that "
         "never forgets do not.",
+    )
+    report.figure(
+        together,
+        caption=f"The joint state of several cells: median and quartiles over {config.seeds} "
+        "networks.",
+        alt="How fast the gradient of each cell decays, for comparison.",
     )
     rows = growth_rows(data)
     report.table(
