@@ -26,6 +26,7 @@ PROGRAMS = 64
 #: What never changes, beside dataclasses and tuples of it.
 _FIXED = (bool, int, float, complex, str, bytes, np.dtype, np.generic, jax.Device, type)
 _FIXED += (type(None), types.FunctionType, types.BuiltinFunctionType)
+_FIXED += (type(jax.jit(lambda: None)), jax.custom_jvp, jax.custom_vjp)
 
 
 def call(function: Callable[..., Any], static: tuple[Any, ...], arguments: tuple[Any, ...]) -> Any:

@@ -160,6 +160,7 @@ def test_what_is_no_value_is_called_as_it_is():
         ((cells.by_name("gru", 4, wh_init=jax.nn.initializers.orthogonal()), "a", None), True),
         (Truncated(3, "hoisted"), True),
         (partial(max, 3), True),
+        (partial(jnp.where, jax.nn.relu, jax.nn.sigmoid), True),
         (Listed(4), False),
         (Plain(1.0), False),
         (Around(Plain(1.0)), False),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 
 from rnnlab import cells, sweep
 from rnnlab.errors import UsageError
@@ -108,7 +109,7 @@ class Config:
     @property
     def earlier(self) -> pathlib.Path:
         """Where the run that is extended keeps its points."""
-        return pathlib.Path(self.extends).expanduser() / GRID_CHUNKS
+        return pathlib.Path(os.path.expanduser(self.extends)) / GRID_CHUNKS
 
     def grid(self) -> sweep.Grid:
         """The sweep."""
