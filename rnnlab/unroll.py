@@ -342,9 +342,7 @@ def _as_array(name: str, value: ArrayLike) -> Any:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise UsageError(
-            f"{name} is a list of rows of different lengths: must be an array"
-        ) from error
+        raise UsageError(f"{name} is a list of unequal lists: must be an array") from error
 
 
 def _turn(control: Control, xs: Any) -> Any:

@@ -13,6 +13,8 @@ import os
 import pathlib
 import signal
 import string
+import subprocess
+import sys
 import tempfile
 import types
 from functools import cache
@@ -168,7 +170,7 @@ def elsewhere():
 
 @pytest.mark.slow
 @settings(
-    max_examples=int(os.environ.get("N", "1000")),
+    max_examples=400,
     deadline=None,
     derandomize=True,
     database=None,
@@ -182,3 +184,29 @@ def test_every_command_line_ends_well(flags):
         ran = Ran(flags)
         assert_well_ended(ran.code, ran.err, flags)
         assert_whole_files(folder)
+
+
+#: Command lines for processes of their own, of experiments that end within seconds.
+REAL = (
+    ["--experiment=cliff", "--config.points=21", "--config.updates=1", "--config.neighbours=1"],
+    ["--experiment=cliff", "--config.w_range=1e308,1.7e308", "--config.start=1.5e308,-2.6"],
+    ["--experiment=cliff", "--config.x_0=1e300", "--config.threshold=1e-300"],
+    ["--experiment=cliff", "--config.points=21", "--workdir=w \u2028[x]*?'\"\\é😀"],
+    ["--experiment=jacobian_spectra", "--config.lengths=1", "--config.hidden=1", "--config.cells="],
+    ["--experiment=jacobian_spectra", "--config.hidden=16777216", "--config.cells="],
+    ["--experiment=jacobian_spectra", "--config.gain=1e-300", "--config.cells=lstm"],
+    ["--experiment=gradient_norms", "--config.inputs=corpus.txt", "--config.hidden=2"],
+    ["--experiment=char_lm", "--config.corpus=corpus.txt", "--config.hidden=2147483647"],
+    ["cliff"],
+    ["--help"],
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", REAL, ids=lambda flags: " ".join(flags)[:60])
+def test_a_process_of_its_own_ends_well(tmp_path, flags):
+    (tmp_path / "corpus.txt").write_text("to be or not to be\n" * 30, encoding="utf-8")
+    command = [sys.executable, str(ROOT / "run.py"), "--preset=tiny", *flags]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=600)
+    assert_well_ended(ended.returncode, ended.stderr.decode(), flags)
+    assert_whole_files(tmp_path)
