@@ -1,6 +1,7 @@
 """What `gradient_norms` measures: the settings, their checks and presets."""
 
 import dataclasses
+import os
 import pathlib
 
 from rnnlab import cells, sweep
@@ -97,7 +98,7 @@ class Config:
 
     def _check_inputs(self) -> None:
         names = (*GENERATED_INPUTS, CORPUS)
-        if self.inputs not in names and not pathlib.Path(self.inputs).expanduser().exists():
+        if self.inputs not in names and not os.path.exists(os.path.expanduser(self.inputs)):
             raise UsageError(
                 f"inputs={self.inputs}: no such file; give the path of a text file or one of "
                 + ", ".join(names)
@@ -112,7 +113,7 @@ class Config:
     @property
     def earlier(self) -> pathlib.Path:
         """Where the run that is extended keeps its points."""
-        return pathlib.Path(self.extends).expanduser() / GRID_CHUNKS
+        return pathlib.Path(os.path.expanduser(self.extends)) / GRID_CHUNKS
 
     def grid(self) -> sweep.Grid:
         """The sweep."""
