@@ -6,8 +6,8 @@ Libraries below, what uses them above:
     gradients < nn, interop < sweep, training
     training < trained < experiments
 
-`arrays`, the types, is below all. `initializers`, `errors`, `data`, `hosts`, `statistics`, `plots`
-and `run` are for everybody above the layers they need. Within an experiment:
+`arrays`, the types, is below all. `initializers`, `errors`, `data`, `hosts`, `own`, `statistics`,
+`plots` and `run` are for everybody above the layers they need. Within an experiment:
 config < measure < run, config < report < run.
 """
 
@@ -20,13 +20,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 #: Each part of rnnlab, and the parts that it may import besides itself.
 BELOW = {"arrays": set(), "errors": set(), "hosts": {"errors"}, "statistics": {"errors"}}
-BELOW["run"] = {"errors", "hosts"}
+BELOW["own"] = {"errors"}
+BELOW["run"] = {"errors", "hosts", "own"}
 BELOW["plots"] = {"errors", "run", "statistics"}
 BELOW["initializers"] = {"arrays", "errors"}
 BELOW["data"] = {"arrays", "errors", "hosts", "run"}
 BELOW["layer"] = {"arrays", "errors"}
 BELOW["tracing"] = {"arrays", "layer"}
-BELOW["cells"] = {"arrays", "errors", "initializers", "layer"}
+BELOW["cells"] = {"arrays", "errors", "initializers", "layer", "own"}
 BELOW["strategies"] = BELOW["cells"] | {"cells", "tracing"}
 BELOW["unroll"] = BELOW["strategies"] | {"strategies"}
 BELOW["combinators"] = BELOW["unroll"] | {"unroll"}

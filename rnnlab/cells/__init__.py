@@ -1,16 +1,13 @@
 """Recurrent cells: one family in each file, and all of them by name."""
 
-import contextlib
 import dataclasses
 import difflib
-import importlib
 import inspect
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from typing import Any
 
+from rnnlab import own
 from rnnlab.cells.base import CarouselState, HiddenState, StandardCell
 from rnnlab.cells.elman import AdditiveIdentity, Elman
 from rnnlab.cells.greff import GateRecurrentState, GreffLSTM
@@ -138,22 +135,7 @@ def factory_by_name(name: str) -> Callable[..., Cell]:
 @cache
 def _own(name: str) -> Callable[..., Cell]:
     """A user's cell, from `MODULE:NAME`; the working directory is searched as well."""
-    module_name, _, attribute = name.partition(":")
-    try:
-        with _working_directory_on_path():
-            module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"cell={name!r}: no module named {error.name!r}; run from the folder that holds it, or "
-            "install it"
-        ) from error
-    except Exception as error:
-        raise UsageError(
-            f"cell={name!r}: importing {module_name} failed ({type(error).__name__}: {error})"
-        ) from error
-    factory: Any = getattr(module, attribute, None)
-    if not isinstance(factory, Callable):
-        raise UsageError(f"cell={name!r}: {module_name} has no cell called {attribute!r}")
+    factory = own.load("cell", name)
     made: Any = factory(1)
     if not isinstance(made, Cell):
         raise UsageError(
@@ -161,16 +143,6 @@ def _own(name: str) -> Callable[..., Cell]:
             "initial_state and step"
         )
     return factory
-
-
-@contextlib.contextmanager
-def _working_directory_on_path() -> Iterator[None]:
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
 
 
 def _settings(factory: Callable[..., Cell]) -> tuple[str, ...]:

@@ -30,6 +30,10 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.utils import classproperty
 
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import reading
+from rnnlab.run.literal_paths import take_literally
+
+take_literally()
 
 PROBE_SECONDS = 3
 
@@ -149,10 +153,10 @@ def load_split(
     except (UsageError, RunError):
         raise
     except Exception as error:  # each layer below has its own exceptions for a damaged file
+        again = f"delete its folder {builder_cls.name} and rerun to make it again"
         raise RunError(
             f"{builder_cls.TITLE}: the prepared data in data_dir={data_dir} cannot be read "
-            f"({_first_line(error)}); delete its folder {builder_cls.name} and rerun to make "
-            "it again"
+            f"({_first_line(error)}); {'fix this' if reading.failure(error) else again}"
         ) from error
 
 

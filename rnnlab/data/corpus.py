@@ -76,11 +76,15 @@ class Corpus(NamedTuple):
             there = {"sha256": contents["sha256"], "vocabulary": list(contents["vocabulary"])}
         except (ValueError, LookupError, TypeError) as error:
             raise RunError(f"{path}: is damaged; delete the folder {workdir.root}") from error
-        if here != there:
-            raise UsageError(
-                f"corpus={name}: {self._difference(there['vocabulary'])}; choose another work "
-                "directory with --workdir=PATH"
-            )
+        if here["vocabulary"] == there["vocabulary"] and workdir.accept_changes:
+            if here != there:
+                workdir.accept(f"corpus={name} has changed")
+                workdir.write(CORPUS, json.dumps(here))
+        elif here != there:
+            way_out = "choose another work directory with --workdir=PATH"
+            if here["vocabulary"] == there["vocabulary"]:
+                way_out += ", or go on with --accept_changes"
+            raise UsageError(f"corpus={name}: {self._difference(there['vocabulary'])}; {way_out}")
 
     def _difference(self, there: list[str]) -> str:
         """How this corpus differs from the one with the vocabulary `there`."""

@@ -1,7 +1,9 @@
 """The command line of `run.py`: its flags, and `--config.FIELD=VALUE` for a dataclass."""
 
 import dataclasses
+import pathlib
 import re
+import shlex
 import typing
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,6 +12,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from rnnlab.errors import UsageError
+from rnnlab.run import config_file, identity
+from rnnlab.run.config_file import ConfigFile
 from rnnlab.run.fields import draft, finished, flatten
 from rnnlab.run.modes import MODES, QUESTIONS, Generate, Predict
 from rnnlab.run.pictures import check_format
@@ -18,10 +22,16 @@ from rnnlab.run.registry import Experiment, Settings, unknown
 DEFAULT_EXPERIMENT = "gradient_norms"
 _FLAGS = (
     "--experiment",
+    "--experiments",
     "--preset",
+    "--config-file",
+    "--each.FIELD",
+    "--task",
     "--workdir",
     "--pictures",
+    "--loggers",
     "--mode",
+    "--accept_changes",
     *(
         f"--{field.name}"
         for question in QUESTIONS.values()
@@ -40,10 +50,14 @@ class CommandLine:
 
     Attributes:
         experiment: name of the experiment.
-        experiment_given: whether the command line names it.
+        experiment_given: whether the command line, its file or its work directory names it.
+        experiments: the folder of experiments to choose from, or None for those of rnnlab.
+        file: a file with fields of the configuration, or None.
         preset: name of the preset to start from, or None for the defaults.
         workdir: path of the work directory, or None for the default one.
+        accept_changes: whether to go on where what the run depends on has changed.
         pictures: formats in which pictures are written besides PNG.
+        loggers: names of what takes the metrics of training.
         mode: whether to run the experiment, or to ask its trained model.
         question: what to ask; None in the mode `run`.
         hosts: how several hosts find each other; None on a single one.
@@ -59,10 +73,14 @@ class CommandLine:
         self._flags = flags.FlagValues()
         self._flags.set_gnu_getopt()
         flags.DEFINE_string("experiment", DEFAULT_EXPERIMENT, "", flag_values=self._flags)
+        flags.DEFINE_string("experiments", None, "", flag_values=self._flags)
         flags.DEFINE_string("preset", None, "", flag_values=self._flags)
+        flags.DEFINE_string("config-file", None, "", flag_values=self._flags)
+        flags.DEFINE_list("loggers", ["tensorboard"], "", flag_values=self._flags)
         flags.DEFINE_string("workdir", None, "", flag_values=self._flags)
         flags.DEFINE_list("pictures", [], "", flag_values=self._flags)
         flags.DEFINE_string("mode", "run", "", flag_values=self._flags)
+        flags.DEFINE_boolean("accept_changes", False, "", flag_values=self._flags)
         for question in QUESTIONS.values():
             _define(question(), self._flags)
         flags.DEFINE_boolean("list", False, "", flag_values=self._flags)
@@ -71,22 +89,68 @@ class CommandLine:
         flags.DEFINE_integer("host", None, "", flag_values=self._flags)
         flags.DEFINE_integer("hosts", None, "", flag_values=self._flags)
         self._parse(known_only=True)
+        self.experiments: str | None = self._flags.experiments
+        self.file = self._file()
         self.experiment: str = self._flags.experiment
         self.experiment_given = bool(self._flags["experiment"].present)
+        if self.file is not None and self.file.experiment is not None:
+            self._check_file(self.file)
+            self.experiment, self.experiment_given = self.file.experiment, True
         self.preset: str | None = self._flags.preset
         self.workdir: str | None = self._flags.workdir
+        self._take_up()
+        self.loggers: tuple[str, ...] = tuple(self._flags.loggers)
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
         self.pictures = tuple(check_format(f"--pictures={n}", n) for n in self._flags.pictures)
         self.mode: str = self._flags.mode
+        self.accept_changes: bool = self._flags.accept_changes
         self.question = self._question()
         self.list: bool = self._flags.list
         self.help: bool = self._flags.help
 
     @property
     def config_given(self) -> bool:
-        """Whether the command line sets a preset or a field of the configuration."""
+        """Whether the command line sets a preset or a field of the configuration, or has a file."""
         names = (_flag_name(argument) or "" for argument in self._argv[1:])
-        return self.preset is not None or any(map(_FIELD.fullmatch, names))
+        from_elsewhere = self.preset is not None or self.file is not None
+        return from_elsewhere or any(map(_FIELD.fullmatch, names))
+
+    def fields_given(self, settings: Settings) -> set[str]:
+        """The full names of the fields that the command line itself sets."""
+        matches = (_FIELD.fullmatch(_flag_name(argument) or "") for argument in self._argv[1:])
+        names = list(flatten(settings.config_class()))
+        return {
+            full_name(f"--{match[0]}", match["field"], settings, names)
+            for match in matches
+            if match
+        }
+
+    def _file(self) -> ConfigFile | None:
+        path: str | None = self._flags["config-file"].value
+        return None if path is None else config_file.read(path)
+
+    def _take_up(self) -> None:
+        """Takes the experiment that the work directory belongs to, where none is named.
+
+        Where nothing is said of its configuration either, it is the recorded one.
+        """
+        if self.workdir is None or self.experiment_given or self._flags.mode != "run":
+            return
+        try:
+            self.experiment = identity.read(pathlib.Path(self.workdir)).experiment
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        self.experiment_given = True
+        if not self.config_given:
+            self.file = config_file.read(self.workdir)
+
+    def _check_file(self, file: ConfigFile) -> None:
+        """Refuses the configuration of another experiment than the command line names."""
+        if self._flags["experiment"].present and self._flags.experiment != file.experiment:
+            raise UsageError(
+                f"{file.flag}: is of the experiment {file.experiment}, not "
+                f"{self._flags.experiment}; leave --experiment out, or take another file"
+            )
 
     def _question(self) -> Generate | Predict | None:
         """What the mode asks, by its own flags; those of other modes are refused."""
@@ -128,7 +192,7 @@ class CommandLine:
             self._refuse_rest()
 
     def config(self, settings: Settings) -> Any:
-        """The preset, or the defaults, with the values of the command line.
+        """The preset, or the defaults, with the values of the file and of the command line.
 
         Args:
             settings: the class of the configuration, a dataclass whose fields all have defaults, of
@@ -140,10 +204,15 @@ class CommandLine:
                 the dataclass refuses it.
         """
         base = settings.base(self.preset)
-        self._argv = _with_full_names(self._argv, settings, list(flatten(base)))
+        names, written = list(flatten(base)), draft(base)
+        if self.file is not None:
+            self.file.write_to(
+                written, base, lambda where, name: full_name(where, name, settings, names)
+            )
+        self._argv = _with_full_names(self._argv, settings, names)
         _register_parsers()
         config_flags.DEFINE_config_dataclass(
-            "config", draft(base), flag_values=self._flags, sys_argv=self._argv
+            "config", written, flag_values=self._flags, sys_argv=self._argv
         )
         self._refuse_rest()
         return finished(base, self._flags.config)
@@ -180,13 +249,13 @@ def _with_full_names(argv: Sequence[str], settings: Settings, names: Sequence[st
         match = _FIELD.fullmatch(_flag_name(argument) or "")
         if match:
             no, (_, equals, value) = match["no"] or "", argument.partition("=")
-            name = _full_name(f"--{match[0]}", match["field"], settings, names)
+            name = full_name(f"--{match[0]}", match["field"], settings, names)
             argument = f"--{no}config.{name}{equals}{value}"
         written.append(argument)
     return written
 
 
-def _full_name(where: str, name: str, settings: Settings, names: Sequence[str]) -> str:
+def full_name(where: str, name: str, settings: Settings, names: Sequence[str]) -> str:
     """The field that a name means: its full one, or the last part of exactly one nested field."""
     if name in names:
         return name
@@ -210,6 +279,12 @@ def _define(question: Generate | Predict, values: flags.FlagValues) -> None:
     for field in dataclasses.fields(question):
         default = getattr(question, field.name)
         defines[type(default)](field.name, default, "", flag_values=values)
+
+
+def program(argv: Sequence[str]) -> str:
+    """How the program was started: `python run.py`, or `rnnlab` where it is installed."""
+    installed = pathlib.Path(argv[0]).stem == "rnnlab"
+    return "rnnlab" if installed else f"python {shlex.quote(argv[0])}"
 
 
 class Hosts(NamedTuple):
@@ -279,7 +354,8 @@ def _scalar(scalar_type: type, text: str) -> Any:
         return scalar_type(text)
     except ValueError as error:
         found = "" if text else " (found nothing)"
-        raise ValueError(f"must be {_SCALARS[scalar_type]}{found}") from error
+        several = f"; for a run with each of these write --each.FIELD={text}" if "," in text else ""
+        raise ValueError(f"must be {_SCALARS[scalar_type]}{found}{several}") from error
 
 
 def _register_parsers() -> None:

@@ -109,15 +109,16 @@ class Predict:
 QUESTIONS: dict[str, type[Generate] | type[Predict]] = {"generate": Generate, "predict": Predict}
 
 
-def load(workdir: pathlib.Path) -> object:
+def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:
     """The model of a work directory.
 
     Raises:
-        UsageError: if there is no such work directory, or no model in it.
+        UsageError: if there is no such work directory, or no model in it, or its cell has changed
+            and changes are not accepted.
     """
     import rnnlab
 
-    return rnnlab.load(workdir)
+    return rnnlab.load(workdir, **({"accept_changes": True} if accept_changes else {}))
 
 
 def _batches(lines: Iterable[str], size: int) -> Iterator[list[str]]:

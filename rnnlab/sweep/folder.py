@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import reading
 from rnnlab.run.workdir import atomic_write
 from rnnlab.sweep.grid import Grid, Point
 from rnnlab.sweep.grid_chunks import GridChunk, Values
@@ -116,7 +117,7 @@ class Folder:
             key = str(values.pop("key"))
             columns = [values.pop(f"point_{name}").tolist() for name in Point._fields]
         except Exception as error:  # what a damaged archive raises depends on where it is damaged
-            raise RunError(f"{path}: is damaged ({type(error).__name__}); {again}") from error
+            raise reading.unusable(path, error, again) from error
         points = tuple(map(Point._make, zip(*columns, strict=True)))
         if "state" not in values or any(len(value) != len(points) for value in values.values()):
             raise RunError(f"{path}: expected {len(points)} points; {again}")

@@ -271,3 +271,41 @@ def test_a_text_shorter_than_the_longest_length(tmp_path):
     with pytest.raises(UsageError, match=r"^lengths=100: .* shorter lengths?$"):
         measured(tmp_path / "w", inputs=str(corpus))
     assert json.loads((tmp_path / "w" / "status.json").read_text())["state"] == "failed"
+
+
+# --- what the numbers depend on ---
+
+CELL = """
+import dataclasses
+from rnnlab import cells
+
+@dataclasses.dataclass(frozen=True)
+class Leaky(cells.Elman):
+    leak: float = 0.5
+"""
+
+
+def test_old_numbers_of_a_cell_that_was_changed_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "leaky_cells.py").write_text(CELL)
+    monkeypatch.chdir(tmp_path)
+    small = {"cells": ("leaky_cells:Leaky",), "lengths": (5,), "radii": (0.9,), "seeds": 1}
+    before = measured(tmp_path / "w", **small)
+    assert measured(tmp_path / "w", **small).identical(before)
+    (tmp_path / "leaky_cells.py").write_text(CELL.replace("0.5", "0.6"))
+    with pytest.raises(UsageError, match=r"^--workdir=.*the module leaky_cells has changed since"):
+        measured(tmp_path / "w", **small)
+    measured(tmp_path / "v", **small)
+    (tmp_path / "v" / "results.nc").unlink()  # in the middle of a run, too
+    (tmp_path / "leaky_cells.py").write_text(CELL)
+    with pytest.raises(UsageError, match=r"^--workdir=.*the module leaky_cells has changed since"):
+        measured(tmp_path / "v", **small)
+
+
+def test_old_numbers_of_a_text_that_was_changed_are_refused(tmp_path):
+    corpus = tmp_path / "text.txt"
+    corpus.write_text("to be or not to be " * 20)
+    small = {"cells": ("tanh",), "lengths": (5,), "radii": (0.9,), "seeds": 1}
+    measured(tmp_path / "w", inputs=str(corpus), **small)
+    corpus.write_text("to be and not to be " * 20)
+    with pytest.raises(UsageError, match=r"^--workdir=.*: inputs=.*text\.txt has changed since"):
+        measured(tmp_path / "w", inputs=str(corpus), **small)

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, launch, registry
+from rnnlab.run import command_line, launch, registry, sources
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -438,3 +438,64 @@ def test_unknown_names_without_a_near_one():
     error = registry.unknown("cells=x", "cell", "x", ["tanh", "lstm"])
     assert isinstance(error, UsageError) and not isinstance(error, RunError)
     assert str(error) == "cells=x: no such cell; known: tanh, lstm"
+
+
+# --- work directories ---
+
+
+def test_a_work_directory_alone_goes_on(folder, capsys):
+    assert run(folder, "--preset=large", "--config.network.rate=2", "--workdir=w") == 0
+    before = pathlib.Path("w/config.json").read_bytes()
+    assert launch.main(["run.py", "--workdir=w"], folder) == 0
+    assert "radii (0.5, 0.9)" in capsys.readouterr().out
+    status = json.loads(pathlib.Path("w/status.json").read_text())
+    assert pathlib.Path("w/config.json").read_bytes() == before and status["starts"] == 2
+    assert launch.main(["run.py", "--workdir=w", "--mode=run"], folder) == 0
+    assert launch.main(["run.py", "--workdir=w", "--config.hidden=5"], folder) == 2
+    assert "--workdir=w: holds another configuration (radii is" in capsys.readouterr().err
+    assert launch.main(["run.py", "--workdir=w", "--wrong"], folder) == 2
+    assert launch.main(["run.py", "--workdir=nowhere"], folder) == 2
+    assert "--experiment=gradient_norms: no such experiment" in capsys.readouterr().err
+
+
+def test_a_record_that_this_version_does_not_understand(folder, capsys):
+    assert run(folder, "--workdir=w") == 0
+    record = json.loads(pathlib.Path("w/config.json").read_text())
+    record["config"]["depth"] = 3
+    pathlib.Path("w/config.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    assert launch.main(["run.py", "--workdir=w"], folder) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "w/config.json: depth: no such field of toy" in line
+
+
+@pytest.mark.parametrize("what", ["typo", "network"])
+def test_the_corrected_command_gets_the_folder(folder, what):
+    with open(folder / "toy" / "__init__.py", "a") as file:
+        file.write(
+            "\n\nrun_it = run\n\n\ndef run(config, workdir):\n"
+            "    from rnnlab.errors import UsageError\n"
+            "    if config.what == 'typo':\n        raise UsageError('corpus=tpyo: no such file')\n"
+            "    return run_it(config, workdir)\n"
+        )
+    assert run(folder, f"--config.what={what}", "--workdir=w") in (1, 2)
+    assert run(folder, "--workdir=w") == 0
+    status = json.loads(pathlib.Path("w/status.json").read_text())
+    assert (status["state"], status["starts"]) == ("done", 1)
+
+
+def test_an_experiment_that_was_changed_is_refused_and_can_be_accepted(folder, capsys, monkeypatch):
+    assert run(folder, "--workdir=w") == 0
+    before = pathlib.Path("w/status.json").read_bytes()
+    with open(folder / "toy" / "__init__.py", "a") as file:
+        file.write("\n# changed\n")
+    sources._of_folder.cache_clear()  # as in another process
+    capsys.readouterr()
+    assert run(folder, "--workdir=w") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--workdir=w: the experiment has changed" in line and "--accept_changes" in line
+    assert pathlib.Path("w/status.json").read_bytes() == before
+    assert run(folder, "--workdir=w", "--accept_changes") == 0
+    assert run(folder, "--workdir=w") == 0
+    (noted,) = json.loads(pathlib.Path("w/status.json").read_text())["accepted"]
+    assert "the experiment has changed" in noted

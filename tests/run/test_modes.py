@@ -51,10 +51,11 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(rnnlab, "load", Model, raising=False)
     settings = registry.find(folder, "toy_model").settings()
     for config in (settings.base(None), settings.base("tiny")):
-        path = default_path("toy_model", config)
+        path = default_path("toy_model", config, settings.presets)
         with open_workdir(path, "toy_model", config, ["run.py", "as trained"]):
             pass
-    (tmp_path / "w").symlink_to(default_path("toy_model", settings.base("tiny")))
+    tiny = default_path("toy_model", settings.base("tiny"), settings.presets)
+    (tmp_path / "w").symlink_to(tiny)
     yield folder
     for name in [name for name in sys.modules if name.startswith("experiments.toy_model")]:
         del sys.modules[name]
