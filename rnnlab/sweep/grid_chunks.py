@@ -166,10 +166,10 @@ class Points(NamedTuple):
     """
 
     params: Params
-    factors: Float[Array | np.ndarray, "P k"]
-    xs: Float[Array | np.ndarray, "P T B D"]
-    input_scale: Float[Array | np.ndarray, "P"]
-    readout: Float[Array | np.ndarray, "P B H"]
+    factors: Float[Array, "P k"]
+    xs: Float[Array, "P T B D"]
+    input_scale: Float[Array, "P"]
+    readout: Float[Array, "P B H"]
 
 
 def measure(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts) -> Values:
@@ -220,16 +220,14 @@ def _calls(
     for first in range(0, len(place), width):
         these = np.resize(np.arange(first, min(first + width, len(place))), width)
         seed = place[these]
-        yield jax.device_put(
-            Points(
-                params=jax.tree.map(lambda a, seed=seed: a[seed], draws.params),
-                factors=factor[these].astype(dtype),
-                xs=draws.xs[seed],
-                input_scale=input_scale[these].astype(dtype),
-                readout=draws.readout[seed],
-            ),
-            NamedSharding(mesh, PartitionSpec(AXIS)),
+        arrays = (
+            jax.tree.map(lambda a, seed=seed: a[seed], draws.params),
+            factor[these].astype(dtype),
+            draws.xs[seed],
+            input_scale[these].astype(dtype),
+            draws.readout[seed],
         )
+        yield Points(*jax.device_put(arrays, NamedSharding(mesh, PartitionSpec(AXIS))))
 
 
 def _without_overflow(norms: Values) -> Values:
