@@ -60,13 +60,23 @@ def test_the_wheel_installs_one_package_and_one_command(wheel):
 
 
 @pytest.mark.slow
+def test_an_editable_installation_copies_nothing(tmp_path):
+    code = "import sys; from hatchling.build import build_editable; build_editable(sys.argv[1])"
+    call(sys.executable, "-c", code, str(tmp_path), cwd=ROOT)
+    (editable,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(editable) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+        assert names == ["_rnnlab.pth"] and archive.read(names[0]).decode() == str(ROOT)
+
+
+@pytest.mark.slow
 def test_an_installed_rnnlab_runs_its_experiments_from_any_folder(installed, tmp_path):
     listed = rnnlab(installed, tmp_path, "--list")
     folders = {path.parent.name for path in ROOT.glob("experiments/*/config.py")}
     assert {line.split()[0] for line in listed.splitlines()} == folders
-    rnnlab(installed, tmp_path, "--experiment=char_lm", "--preset=tiny", "--config.steps=20")
+    rnnlab(installed, tmp_path, "--experiment=char_lm", "--preset=tiny", "--config.steps=40")
     (root,) = (tmp_path / "runs").iterdir()
-    assert root.name.startswith("char_lm-tiny-steps=20-") and (root / "report.html").exists()
+    assert root.name.startswith("char_lm-tiny-steps=40-") and (root / "report.html").exists()
     written = rnnlab(installed, tmp_path, f"--workdir={root}", "--mode=generate", "--count=5")
     assert len(written) == 6
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,18 +61,29 @@ def with_speedup(rows: Rows) -> Rows:
 
 def _ratio(name: str, slow: dict[str, Any], fast: dict[str, Any]) -> dict[str, Any]:
     """How many times faster one row is than another, with the interval where rounds are known."""
-    found: dict[str, Any] = {name: round(slow[MEDIAN] / fast[MEDIAN], 3)}
-    if slow is not fast and (text := interval_text(slow.get(EACH_ROUND), fast.get(EACH_ROUND))):
-        found[interval_of(name)] = text
-    return found
+    ratio, interval = ratio_of(slow, fast)
+    found: dict[str, Any] = {name: round(ratio, 3)}
+    return found | ({interval_of(name): interval} if interval and slow is not fast else {})
 
 
-def interval_text(slow: Sequence[float] | None, fast: Sequence[float] | None) -> str:
+def ratio_of(slow: dict[str, Any], fast: dict[str, Any]) -> tuple[float, str]:
+    """The ratio of the medians of two rows, and its interval; empty where rounds are too few.
+
+    Both are over the rounds in which both had their turn: one may have stopped early.
+    """
+    rounds = slow.get(EACH_ROUND) or (), fast.get(EACH_ROUND) or ()
+    count = min(map(len, rounds))
+    if count < LEAST_ROUNDS:
+        return slow[MEDIAN] / fast[MEDIAN], ""
+    first, second = (each[:count] for each in rounds)
+    return statistics.median(first) / statistics.median(second), interval_text(first, second)
+
+
+def interval_text(slow: Sequence[float], fast: Sequence[float]) -> str:
     """The interval of a ratio, from the times of each round; empty for too few of them."""
-    pairs = list(zip(slow or (), fast or (), strict=False))  # one may have stopped early
-    if len(pairs) < LEAST_ROUNDS:
+    if len(slow) < LEAST_ROUNDS:
         return ""
-    low, high = ratio_interval(*zip(*pairs, strict=True))
+    low, high = ratio_interval(slow, fast)
     return f"{low:.3g} … {high:.3g}"
 
 

@@ -238,12 +238,25 @@ def _print_table(ended: Sequence[Ended]) -> None:
     from rnnlab.run.tables import print_table
 
     rows: list[dict[str, Any]] = [
-        {**each.variant.values, "state": each.state, **_numbers(each.path)} for each in ended
+        {
+            **{name: _number(value) for name, value in each.variant.values.items()},
+            "state": each.state,
+            **_numbers(each.path),
+        }
+        for each in ended
     ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     print()
     print_table([{name: row.get(name) for name in columns} for row in rows], title="All runs")
     print(f"work directories: {ended[0].path.parent}; as a table: rnnlab.collect(…)")
+
+
+def _number(text: str) -> Any:
+    """A value as a number, where it is one, which a table aligns to the right."""
+    try:
+        return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+    except ValueError:
+        return text
 
 
 #: How many numbers of a run the table shows.

@@ -11,6 +11,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import os
 import pathlib
 import sys
 from collections.abc import Iterable
@@ -126,7 +127,7 @@ def own_folder(path: str) -> pathlib.Path:
     Raises:
         UsageError: there is no such folder, or no experiment in it.
     """
-    folder = pathlib.Path(path).expanduser()
+    folder = pathlib.Path(os.path.expanduser(path))
     if not folder.is_dir():
         raise UsageError(f"--experiments={path}: no such folder")
     if not experiments(folder):

@@ -85,8 +85,9 @@ def _dots(ax: Axes, rows: Rows, names: Sequence[str], shapes: Sequence[str]) -> 
 
 
 def _milliseconds(ax: Axes) -> None:
-    """Marks 1, 2 and 5 of each power of ten."""
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Marks 1, 2 and 5 of each power of ten, or each power where there are many."""
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="x", alpha=0.25)

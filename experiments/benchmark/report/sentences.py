@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 from experiments.benchmark.candidate import OURS
 from experiments.benchmark.load import cores, is_busy
-from experiments.benchmark.ratios import interval_text
-from experiments.benchmark.results import EACH_ROUND, MEDIAN, OTHERS, Rows
+from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS
+from experiments.benchmark.ratios import ratio_of
+from experiments.benchmark.results import MEDIAN, OTHERS, Rows
+
+#: What passes are called in a sentence.
+NAMES = {FORWARD: "forward pass", GRADIENT: "gradient", GRADIENT_INPUTS: "gradient with inputs"}
 
 
 def fastest(rows: Rows) -> Iterator[str]:
@@ -17,17 +21,17 @@ def fastest(rows: Rows) -> Iterator[str]:
         if not timed:
             continue
         best, *others = sorted(timed, key=lambda row: row[MEDIAN])
-        name, problem = best["candidate"], f"{best['layer']} at {best['shape']}, {best['dtype']}"
+        name, pass_name = best["candidate"], NAMES.get(pass_, pass_)
         sentence = (
-            f"The fastest {pass_} of {problem} on this machine is {name}: {best[MEDIAN]:.4g} ms"
+            f"The fastest {pass_name} of {best['layer']} at {best['shape']}, {best['dtype']} on "
+            f"this machine is {name}: {best[MEDIAN]:.4g} ms"
         )
         ours = name.startswith(OURS)
         rivals = [row for row in others if row["candidate"].startswith(OURS) != ours]
         if rivals:
             rival = rivals[0]
-            ratio = f"{rival[MEDIAN] / best[MEDIAN]:.3g}"
-            interval = interval_text(rival.get(EACH_ROUND), best.get(EACH_ROUND))
-            sentence += f", {ratio}{f' ({interval})' if interval else ''} times as fast as "
+            ratio, interval = ratio_of(rival, best)
+            sentence += f", {ratio:.3g}{f' ({interval})' if interval else ''} times as fast as "
             sentence += f"{'' if ours else 'our best, '}{rival['candidate']}"
         yield sentence + "."
 
