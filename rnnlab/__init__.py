@@ -25,6 +25,7 @@ _NAMES = {
         *("adjoint_profile", "lyapunov_exponents", "one_step_jacobian", "parameter_gradients"),
         *("recurrent_matrices", "state_jacobian"),
     ),
+    "rnnlab.run.collect": ("collect",),
     "rnnlab.strategies": ("Rematerialised", "Split", "Truncated"),
     "rnnlab.trained": ("load",),
     "rnnlab.unroll": ("step", "unroll"),
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from rnnlab.cells import Elman as Elman
     from rnnlab.cells import HiddenState as HiddenState
     from rnnlab.gradients import adjoint_profile as adjoint_profile
+    from rnnlab.run.collect import collect as collect
     from rnnlab.trained import load as load
     from rnnlab.unroll import unroll as unroll
 

@@ -20,6 +20,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize, SymLogNorm
@@ -30,8 +31,27 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from rnnlab.errors import UsageError
+from rnnlab.run.pictures import FORMATS, also, also_as, check_format
 from rnnlab.run.workdir import atomic_write
 from rnnlab.statistics import wilson_interval
+
+__all__ = [
+    "COLORS",
+    "add_colorbar",
+    "also_as",
+    "contour_lines",
+    "even_columns",
+    "legend_below",
+    "phase_diagram",
+    "quantile_band",
+    "rates_by_length",
+    "save",
+    "shades",
+    "style",
+    "subplots",
+    "success_rates",
+    "ticks_at",
+]
 
 #: Okabe & Ito (2008), "Color Universal Design": told apart with every common colour blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -88,10 +108,48 @@ def subplots(
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes a PNG as a whole or not at all, at 200 dots per inch, and returns its path."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=_STYLE["savefig.dpi"], metadata={"Software": None})
-    return atomic_write(path, picture.getvalue())
+    """Writes a picture as a whole or not at all, and returns its path.
+
+    The same figure gives the same bytes. An axis whose lines differ by rounding errors alone is
+    widened until they are one. Pixels, and maps within vector pictures, have 200 dots per
+    inch. Within `also_as` the picture is written beside it in other formats too.
+
+    Args:
+        figure: the figure.
+        path: a file that ends in .png, .pdf or .svg, which says what is written.
+
+    Raises:
+        UsageError: another ending.
+        OSError: if the disk is full or the place cannot be written.
+    """
+    path = pathlib.Path(path)
+    for ax in figure.axes:
+        _hide_rounding(ax)
+    written = {path.suffix.lower().removeprefix("."): path}
+    written |= {name: path.with_suffix(f".{name}") for name in also() if name not in written}
+    for name, place in written.items():
+        atomic_write(place, _picture(figure, check_format(f"path={str(path)!r}", name)))
+    return path
+
+
+def _hide_rounding(ax: Axes) -> None:
+    """Widens a vertical axis that shows nothing but rounding errors of a constant."""
+    low, high = ax.get_ylim()
+    middle = (low + high) / 2
+    if ax.get_yscale() == "linear" and 0 < high - low < 1e-9 * max(1.0, abs(middle)):
+        half = 0.05 * max(1.0, abs(middle))
+        ax.set_ylim(middle - half, middle + half)
+
+
+def _picture(figure: Figure, name: str) -> bytes:
+    """The contents of a file."""
+    contents = io.BytesIO()
+    # Letters stay letters; the ids within a drawing do not depend on the time.
+    fixed: dict[Any, Any] = {"svg.hashsalt": "rnnlab", "svg.fonttype": "none", "pdf.fonttype": 42}
+    with matplotlib.rc_context(fixed):
+        dpi = _STYLE["savefig.dpi"]
+        figure.savefig(contents, format=name, dpi=dpi, metadata=FORMATS[name])
+    return contents.getvalue()
 
 
 def phase_diagram(
@@ -130,7 +188,7 @@ def phase_diagram(
         linear: if given, colours are linear between -linear and linear and logarithmic beyond, so
             that exponents of 1 and of 1000 can both be read.
         floor: if given, the region `z < floor` is hatched.
-        floor_label: what the hatching means; appears in `ax.legend()`.
+        floor_label: what the hatching means; appears in `ax.legend()` if there is any.
         colorbar: whether to draw one beside `ax`.
 
     Returns:
@@ -157,6 +215,9 @@ def phase_diagram(
         rasterized=True,
     )
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale=yscale)
+    for axis, centres in ((ax.xaxis, x), (ax.yaxis, y)):
+        if len(centres) == 1:
+            ticks_at(axis, centres)
     if floor is not None:
         _hatch_below(ax, x, y, z, floor, floor_label)
     if contours:
@@ -201,7 +262,7 @@ def contour_lines(
         y: rows [Y].
         z: values [Y, X].
         levels: values at which to draw, increasing.
-        label: what the lines are; appears in `ax.legend()`.
+        label: what the lines are; appears in `ax.legend()` if there is one.
         color: of lines and numbers.
         linestyle: of the lines.
     """
@@ -222,8 +283,8 @@ def contour_lines(
         halo = withStroke(linewidth=2, foreground="white")
         for number in ax.clabel(lines, fmt=_number, fontsize=8):
             number.set_path_effects([halo])
-    if label:
-        ax.plot([], [], color=color, linestyle=linestyle, linewidth=1.1, label=label)
+        if label:
+            ax.plot([], [], color=color, linestyle=linestyle, linewidth=1.1, label=label)
 
 
 def quantile_band(
@@ -235,7 +296,7 @@ def quantile_band(
     finite_only: bool = False,
     **kwargs: Any,
 ) -> Line2D:
-    """Median as a line, quartiles as a band.
+    """Median as a line, quartiles as a band; a dot with a bar where there is one position alone.
 
     Args:
         ax: where to draw.
@@ -259,7 +320,38 @@ def quantile_band(
     low, median, high = quantile(samples, [0.25, 0.5, 0.75], axis=0)
     (line,) = ax.plot(x, median, label=label, **kwargs)
     ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    alone = _without_neighbours(median)
+    if alone.any():
+        look = {"color": line.get_color(), "linestyle": "none"}
+        look["fillstyle"] = "full" if line.get_linestyle() == "-" else "none"
+        ax.plot(x[alone], median[alone], marker="o", markersize=4, **look)
+        ax.vlines(x[alone], low[alone], high[alone], color=line.get_color(), alpha=0.4)
+        if len(x) == 1:  # the legend shows what is drawn
+            line.set(marker="o", markersize=4, linestyle="none", fillstyle=look["fillstyle"])
     return line
+
+
+def _without_neighbours(values: np.ndarray) -> np.ndarray:
+    """Which finite values stand between values that are not, where no line is drawn."""
+    finite = np.pad(np.isfinite(values), 1)
+    return finite[1:-1] & ~finite[:-2] & ~finite[2:]
+
+
+def ticks_at(axis: Axis, values: ArrayLike) -> None:
+    """Ticks at positions that were measured, as far as their numbers have room, and at no others.
+
+    Args:
+        axis: `ax.xaxis` or `ax.yaxis`, linear or logarithmic.
+        values: the positions, increasing.
+    """
+    values = np.asarray(values, np.float64)
+    place = np.log(values) if axis.get_scale() == "log" else values
+    shown = [0]
+    for index in range(1, len(values)):
+        if place[index] - place[shown[-1]] >= (place[-1] - place[0]) / 9:
+            shown.append(index)
+    axis.set_ticks(values[shown], labels=[_number(value) for value in values[shown]])
+    axis.set_ticks([], minor=True)
 
 
 def success_rates(ax: Axes, x: ArrayLike, solved_at: np.ndarray, **kwargs: Any) -> None:
@@ -278,6 +370,19 @@ def success_rates(ax: Axes, x: ArrayLike, solved_at: np.ndarray, **kwargs: Any) 
     ax.errorbar(x, rates, np.abs(bounds.T - rates), marker="o", capsize=2, **kwargs)
 
 
+def rates_by_length(ax: Axes, lengths: ArrayLike) -> None:
+    """The axes of success rates against the length, with room beside a single length too.
+
+    Args:
+        ax: where rates are drawn.
+        lengths: the lengths that were measured, increasing.
+    """
+    lengths = np.asarray(lengths)
+    limits = (lengths[0] / 1.15, lengths[-1] * 1.15)
+    ax.set(xlabel="length T", xscale="log", xlim=limits, ylim=(-0.05, 1.05))
+    ticks_at(ax.xaxis, lengths)
+
+
 def shades(count: int) -> list[tuple[float, ...]]:
     """Colours from dark to light, for lines that have an order."""
     return [tuple(color) for color in colormaps["viridis"](np.linspace(0, 0.9, count))]
@@ -286,8 +391,14 @@ def shades(count: int) -> list[tuple[float, ...]]:
 def legend_below(figure: Figure, ax: Axes, columns: int = 6) -> None:
     """The legend of all axes below them, with the entries of one of them."""
     handles, labels = ax.get_legend_handles_labels()
-    ncols = min(max(len(labels), 1), columns)
+    ncols = even_columns(len(labels), columns)
     figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
+
+
+def even_columns(entries: int, most: int) -> int:
+    """Columns of a legend whose rows are about as long as each other."""
+    rows = -(-max(entries, 1) // max(most, 1))
+    return -(-max(entries, 1) // rows)
 
 
 def _grid(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -316,10 +427,12 @@ def _hatch_below(
     look = {"hatch": "////", "facecolor": "none", "edgecolor": "#555555", "linewidth": 0}
     left, bottom = _edges(x, ax.get_xscale()), _edges(y, ax.get_yscale())
     width, height = np.diff(left), np.diff(bottom)
-    for row, column in np.argwhere(z < floor):
+    below = np.argwhere(z < floor)
+    for row, column in below:
         corner = (float(left[column]), float(bottom[row]))
         ax.add_patch(Rectangle(corner, float(width[column]), float(height[row]), **look))
-    ax.fill_between([], [], [], label=label, **look)
+    if len(below):
+        ax.fill_between([], [], [], label=label, **look)
 
 
 def _number(value: float, position: int | None = None) -> str:

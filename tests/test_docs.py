@@ -1,5 +1,6 @@
 """The documentation: the site builds without warnings, and what it says can be done can be done."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -9,7 +10,7 @@ import sys
 
 import pytest
 
-from rnnlab.run import registry
+from rnnlab.run import many, registry
 from rnnlab.run.command_line import CommandLine
 from rnnlab.run.fields import flatten
 
@@ -53,28 +54,36 @@ def test_quick_start_has_the_two_blocks():
 
 
 def commands(path):
-    """The commands of a page that start with `python run.py`, as lists of words."""
+    """The commands of a page, `python run.py …` and `rnnlab …`, as lists of words."""
     text = path.read_text("utf-8")
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
-    found = [line.strip() for line in lines if line.strip().startswith("python run.py")]
-    found += re.findall(r"`(python run\.py[^`]*)`", text)
-    return [shlex.split(command, comments=True) for command in found]
+    starts = ("python run.py", "rnnlab --")
+    found = [line.strip() for line in lines if line.strip().startswith(starts)]
+    found += re.findall(r"`((?:python run\.py|rnnlab --)[^`]*)`", text)
+    words = [shlex.split(command.removeprefix("python "), comments=True) for command in found]
+    return [list(itertools.takewhile(lambda word: word[0] not in "|>2", each)) for each in words]
 
 
 COMMANDS = [
-    pytest.param(command[1:], id=f"{path.relative_to(ROOT)}: {shlex.join(command)}")
+    pytest.param(command, id=f"{path.relative_to(ROOT)}: {shlex.join(command)}")
     for path in [README, *PAGES]
     for command in commands(path)
     if "--experiment=NAME" not in command
+    # What is one's own, and records of earlier runs, are there when the page is run.
+    and not re.search(r"--experiments=|--config-file=|=my_", " ".join(command))
 ]
 
 
 @pytest.mark.parametrize("argv", COMMANDS)
 def test_commands_parse(argv):
-    line = CommandLine([word.replace("ADDRESS:PORT", "localhost:1234") for word in argv])
+    argv = [word.replace("ADDRESS:PORT", "localhost:1234") for word in argv]
+    lists = many.find([word.replace("$SLURM_ARRAY_TASK_ID", "0") for word in argv])
+    line = CommandLine(lists.argv)
     experiment = registry.find(ROOT / "experiments", line.experiment)
     line.check(experiment)
-    line.config(experiment.settings())
+    settings = experiment.settings()
+    for variant in many.variants(lists, settings, line.fields_given(settings), line.workdir):
+        CommandLine(variant.argv).config(settings)
 
 
 def field_names(experiment):

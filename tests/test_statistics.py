@@ -6,8 +6,10 @@ from rnnlab.statistics import (
     correlation_interval,
     correlations,
     median_text,
+    plus_minus_text,
     rank_correlation_interval,
     rate_text,
+    ratio_interval,
     wilson_interval,
 )
 
@@ -31,6 +33,44 @@ def test_texts():
     assert rate_text(solved_at) == f"3/4 ({low:.2f} … {high:.2f})"
     assert median_text(solved_at, "{:.0f}") == "250"
     assert median_text(np.array([np.nan, np.inf]), "{:.0f}") == "-"
+
+
+def test_the_interval_of_a_ratio_is_that_of_scipys_bootstrap():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(1)
+    slow, fast = 2 + rng.normal(0, 0.1, 25), 1 + rng.normal(0, 0.1, 25)
+    expected = stats.bootstrap(
+        (slow, fast),
+        lambda a, b, axis: np.median(a, axis) / np.median(b, axis),
+        paired=True,
+        method="percentile",
+        n_resamples=5000,
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    assert ratio_interval(slow, fast) == pytest.approx(tuple(expected), rel=0.02)
+    assert ratio_interval(slow, fast) == ratio_interval(slow, fast)
+
+
+def test_intervals_cover_the_ratio_as_often_as_they_say():
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(200):
+        common = rng.lognormal(0, 0.5, 15)  # of both values of a pair, and larger than the noise
+        slow, fast = (common * factor * rng.lognormal(0, 0.05, 15) for factor in (2, 1))
+        low, high = ratio_interval(slow, fast, resamples=300)
+        covered += low <= 2 <= high
+        assert high / low < 1.6
+    assert covered >= 180
+
+
+def test_rounding_errors_are_no_spread():
+    assert plus_minus_text(-1e-17, 3e-16) == "+0.0000 ± 0.0000"
+    assert plus_minus_text(0.25, float("nan")) == "+0.2500"
+
+
+def test_pairs_are_needed():
+    with pytest.raises(UsageError, match="1 and 2 values, must be pairs"):
+        ratio_interval([1.0], [1.0, 2.0])
 
 
 def smoothed(rng, count, memory):

@@ -15,10 +15,22 @@ from typing import Any
 from experiments.benchmark import config
 from experiments.benchmark.agreement import TOLERANCES, difference
 from experiments.benchmark.candidate import OURS, Candidate, ours
+from experiments.benchmark.load import Load, is_busy
 from experiments.benchmark.peers import Peer, check_version
 from experiments.benchmark.problem import Problem
 from experiments.benchmark.ratios import with_ratios
-from experiments.benchmark.results import FIRST, HIGH, LOW, MEDIAN, MEMORY, Rows, short
+from experiments.benchmark.results import (
+    BUSY,
+    EACH_ROUND,
+    FIRST,
+    HIGH,
+    LOW,
+    MEDIAN,
+    MEMORY,
+    OTHERS,
+    Rows,
+    short,
+)
 from experiments.benchmark.timing import Program, Times, reason, take_turns
 from rnnlab.strategies import supported
 
@@ -64,7 +76,7 @@ def measure(
     candidates: Sequence[Candidate],
     passes: Sequence[str],
     turns: config.Candidates,
-    peak: float,
+    peak: float | None,
 ) -> Rows:
     """Rows of all passes of all candidates of a problem.
 
@@ -73,7 +85,7 @@ def measure(
       candidates: who is timed; in each pass they take turns.
       passes: which passes.
       turns: how many turns, and for how long.
-      peak: the most GFLOP/s that a matrix product reaches.
+      peak: the most GFLOP/s that a matrix product reaches; None leaves out the share of it.
     """
     rows: Rows = []
     for pass_ in passes:
@@ -83,7 +95,9 @@ def measure(
             for name, each in found.items()
             if each.program is not None and not each.note
         }
+        load = Load()
         times, failed = take_turns(calls, turns.turns, turns.seconds)
+        others = load.others()
         for name, each in found.items():
             row = {
                 "layer": problem.name,
@@ -93,7 +107,8 @@ def measure(
                 "candidate": name,
                 **_numbers(problem, pass_, each.program, times.get(name), peak),
                 "difference": short(each.difference),
-                "note": failed.get(name, each.note),
+                OTHERS: None if others is None else round(others, 2),
+                "note": failed.get(name, each.note) or (BUSY if is_busy(others) else ""),
             }
             rows.append(row)
     return with_ratios(rows)
@@ -126,7 +141,7 @@ def _compiled(problem: Problem, candidate: Candidate, pass_: str) -> _Compiled:
 
 
 def _numbers(
-    problem: Problem, pass_: str, program: Program | None, times: Times | None, peak: float
+    problem: Problem, pass_: str, program: Program | None, times: Times | None, peak: float | None
 ) -> dict[str, Any]:
     row: dict[str, Any] = {FIRST: short(program.first if program else None)}
     if times is not None:
@@ -137,9 +152,11 @@ def _numbers(
             LOW: short(low * 1e3),
             HIGH: short(high * 1e3),
             "rounds": len(times.seconds),
+            EACH_ROUND: [short(seconds * 1e3) for seconds in times.seconds],
             "GFLOP/s": short(speed),
-            "share of peak": short(speed / peak),
         }
+        if peak is not None:
+            row["share of peak"] = short(speed / peak)
     if program is not None and program.temporaries is not None:
         row[MEMORY] = short(program.temporaries / 2**20)
     return row

@@ -13,6 +13,10 @@ from rnnlab.run import checks
 from rnnlab.strategies import STRATEGIES
 
 SUITES = ("layers", "cells", "scaling", "auto", "sweep", "memory", "stream")
+#: Other libraries by the names that flags use.
+PEERS = ("linen", "nnx", "haiku", "equinox", "keras", "cudnn", "torch")
+#: What a layer is asked to compute; `inputs` is the gradient of parameters and inputs.
+PASSES = ("forward", "gradient", "inputs")
 #: What `scaling` varies: a size of the shape, or the number of layers.
 AXES = ("T", "H", "B", "depth")
 
@@ -23,6 +27,9 @@ class Candidates:
 
     #: Strategies of ours; none for all that run on this device.
     strategies: tuple[str, ...] = ()
+    #: Other libraries, those that are installed: linen, nnx, haiku, equinox, keras, cudnn, torch;
+    #: none for no other.
+    peers: tuple[str, ...] = PEERS
     #: Rounds in which the candidates take turns.
     turns: int = 15
     #: Seconds after which a candidate has no more turns, for each shape and pass.
@@ -30,6 +37,8 @@ class Candidates:
 
     def __post_init__(self) -> None:
         checks.known(self, "strategies", "strategy", STRATEGIES)
+        if self.peers != ("none",):
+            checks.known(self, "peers", "peer", PEERS)
         checks.at_least(self, turns=1)
         checks.positive(self, "seconds")
 
@@ -45,10 +54,13 @@ class Layers:
     shapes: tuple[str, ...] = ()
     #: Their dtypes: float32, bfloat16.
     dtypes: tuple[str, ...] = DTYPES
+    #: What they compute: forward, gradient, and inputs for the gradient of parameters and inputs.
+    passes: tuple[str, ...] = PASSES
 
     def __post_init__(self) -> None:
-        checks.not_empty(self, "layers", "dtypes")
+        checks.not_empty(self, "layers", "dtypes", "passes")
         checks.known(self, "dtypes", "dtype", DTYPES)
+        checks.known(self, "passes", "pass", PASSES)
         for layer in self.layers:
             parse_layer(layer, 1)
         for shape in self.shapes:
@@ -202,6 +214,16 @@ PRESETS = {
         sweep=Sweep(hidden=(4,), radii=(0.9,), seeds=1, lengths=(2, 4), many_lengths=0, batch=2),
         memory=Memory(cells=("tanh",), length=100),
         stream=Stream(rounds=1),
+    ),
+    "quick": Config(
+        suites=("layers",),
+        candidates=Candidates(turns=9, seconds=0.4),
+        layers=Layers(
+            layers=("lstm",),
+            shapes=("32x128x128x128",),
+            dtypes=("float32",),
+            passes=("forward", "gradient"),
+        ),
     ),
     "layers": Config(
         suites=("layers",),

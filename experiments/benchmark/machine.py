@@ -45,7 +45,7 @@ def describe(setting: str) -> dict[str, Any]:
 def _peer_versions() -> dict[str, str]:
     """Version of each peer's package, or why there is none."""
     versions = {}
-    for peer in PEERS:
+    for peer in PEERS.values():
         try:
             versions[peer.package] = check_version(peer)
         except UsageError as error:

@@ -14,6 +14,10 @@ Rows = list[dict[str, Any]]
 MEDIAN, LOW, HIGH = "median (ms)", "lower quartile (ms)", "upper quartile (ms)"
 FIRST, MEMORY = "first (s)", "temporaries (MiB)"
 VERSUS_JAX, VERSUS_TORCH, VERSUS_PLAIN = "× best JAX peer", "× PyTorch", "× autodiff"
+#: Cores that other processes took meanwhile, and the time of every round, which no table shows.
+OTHERS, EACH_ROUND = "others (cores)", "each round (ms)"
+#: The note of rows that were timed while the machine was busy.
+BUSY = "other processes were running"
 
 #: Titles of tables from which figures are plotted.
 LAYERS = "Layers"
@@ -95,9 +99,19 @@ class Results:
         self._workdir.write("results.json", json.dumps(contents, indent=2) + "\n")
 
 
+def interval_of(ratio: str) -> str:
+    """The column of the interval of a ratio."""
+    return f"{ratio}, 95 %"
+
+
 def short(number: float | None) -> float | str:
     """Four significant digits; empty for what is not known."""
     return "" if number is None else float(f"{number:.4g}")
+
+
+def columns(rows: Rows) -> list[str]:
+    """Names of the columns of a table, in the order in which rows bring them up."""
+    return [name for name in dict.fromkeys(n for row in rows for n in row) if name != EACH_ROUND]
 
 
 def known_points(rows: Rows, column: str) -> tuple[list[float], list[float]]:

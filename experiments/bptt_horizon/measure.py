@@ -12,7 +12,7 @@ import xarray as xr
 
 from experiments.bptt_horizon.config import STAGES, Config
 from experiments.bptt_horizon.gradients import Gradients, compare, noise
-from experiments.bptt_horizon.problems import Problem, problem_of, reader_of
+from experiments.bptt_horizon.problems import Problem, TextProblem, problem_of, reader_of
 from rnnlab.run import results
 from rnnlab.run.workdir import Workdir
 from rnnlab.training import populations
@@ -26,6 +26,8 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     jobs: dict[str, Callable[[], xr.Dataset]] = {}
     for i, name in enumerate(config.tasks):
         problem = problem_of(config, name)
+        if isinstance(problem, TextProblem):
+            problem.corpus.claim(workdir, config.source.corpus)
         for j, network in enumerate(config.population.networks):
             trial = Trial(config, workdir, name, problem, network, (i, j))
             for horizon in trial.horizons:

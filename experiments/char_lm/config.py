@@ -56,7 +56,8 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field."""
         checks.one_of(self, "precision", PRECISIONS)
-        checks.at_least(self, samples=1, sample_characters=1, seed=0)
+        checks.at_least(self, samples=1, sample_characters=1)
+        checks.seed(self, "seed")
 
     def plan(self) -> Plan:
         """How long training is."""

@@ -17,7 +17,7 @@ from rnnlab.run.workdir import Workdir
 from rnnlab.training.evaluators import Evaluator, Memory, TextEvaluator, Together, rows_of
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
 from rnnlab.training.loop import Outcome, train
-from rnnlab.training.summary import finite
+from rnnlab.training.summary import best_step, finite
 
 
 def fit(config: Config, workdir: Workdir, corpus: Corpus, model: LanguageModel) -> Outcome:
@@ -58,7 +58,7 @@ def summarise(
         outcome: of the training.
         params: of the best checkpoint.
     """
-    step = outcome.best or outcome.step
+    step = best_step(outcome)
     (evaluated,) = (row for row in outcome.evaluations if row["step"] == step)
     known = frozenset(spelled_words("".join(corpus.symbols["train"])))
     return {

@@ -70,7 +70,9 @@ def plot_curve(workdir: Workdir, summary: dict[str, Any]) -> Figure:
     loss.plot([r["step"] for r in trained], [r["loss"] for r in trained], label="training")
     steps = [r["step"] for r in evaluated]
     loss.plot(steps, [r["validation"] for r in evaluated], "o-", label="validation")
-    loss.axhline(summary["without context"], color="#555555", linestyle=":")
+    loss.axhline(
+        summary["without context"], color="#555555", linestyle=":", label="without context"
+    )
     loss.set(xlabel="training step", ylabel="nats per character")
     loss.legend()
     for name, label in (("known_words", "all words"), ("known_long_words", "5 letters or more")):

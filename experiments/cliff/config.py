@@ -48,6 +48,7 @@ class Config:
         """Checks every field."""
         checks.one_of(self, "precision", PRECISIONS)
         checks.at_least(self, length=1, points=21, updates=1, neighbours=1)
+        checks.seed(self, "seed")
         checks.positive(self, "learning_rate", "threshold", "spread")
         checks.finite(self, "x_0")
         if not 0 < self.target < 1:

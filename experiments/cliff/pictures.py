@@ -120,7 +120,8 @@ def plot_descents(config: Config, data: xr.Dataset) -> Figure:
     figure.colorbar(points, ax=axes, label="update", shrink=0.5, anchor=(0, 1))
     axes[0, 0].legend(loc="lower left")
     axes[0, 0].set_ylabel("height over the wall, b − b_wall(w)")
-    axes[1, 0].set(ylabel="loss E", ylim=(1e-6, 1))
+    least = float(data.path_loss.where(data.path_loss > 0).min())
+    axes[1, 0].set(ylabel="loss E", ylim=(max(1e-6, least / 30), 1))  # room for the legend
     return figure
 
 

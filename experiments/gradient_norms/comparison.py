@@ -5,8 +5,11 @@ cell and over the seeds.
 """
 
 import dataclasses
+import itertools
+import json
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -32,7 +35,8 @@ class Measured:
     """One cell of a sweep: `R` radii, ascending, `S` seeds, `N` lengths.
 
     Attributes:
-        cell: its name.
+        cell: its name, in a table.
+        name: its name, in a heading.
         radius: measured spectral radius ρ, mean over matrices and seeds, `[R]`.
         sigma_max: measured largest singular value, likewise.
         gain: gain for mean field: as set, or ρ where that is what the sweep sets, `[R]`.
@@ -45,6 +49,7 @@ class Measured:
     """
 
     cell: str
+    name: str
     radius: np.ndarray
     sigma_max: np.ndarray
     gain: np.ndarray
@@ -54,11 +59,6 @@ class Measured:
     weights: np.ndarray
     activation: str | None
     mean_field_applies: bool
-
-    @property
-    def name(self) -> str:
-        """The cell's name in a heading."""
-        return NAMES.get(self.cell, self.cell)
 
     @property
     def growth(self) -> np.ndarray:
@@ -89,31 +89,43 @@ class Measured:
 
 
 def each_cell(data: xr.Dataset) -> Iterator[Measured]:
-    """The cells of a sweep over one initialiser, hidden size and input."""
+    """The cells of a sweep over one initialiser, hidden size and input, at each hyperparameter."""
     scale = "radius" if "radius" in data.dims else "gain"
     data = data.isel(init=0, hidden=0, inputs=0, input_scale=0).sortby(scale)
-    for name in data.cell.values:
-        one = data.sel(cell=name).transpose("seed", scale, ...)
-        cell = cells.by_name(str(name), 1)
-        activation = cell.activation if type(cell) is Elman else None
-        input_std = float(one.input_std.mean())
-        # Without input these networks stay at h = 0, where they are linear: no mean field.
-        silent = input_std == 0 and activation != "sigmoid"
-        radius = one.spectral_radius.mean(("gate", "seed")).values
-        yield Measured(
-            cell=str(name),
-            radius=radius,
-            sigma_max=one.sigma_max.mean(("gate", "seed")).values,
-            gain=radius if scale == "radius" else one.gain.values,
-            input_std=input_std,
-            lengths=one.length.values,
-            state=one.log10_grad_state.values,
-            weights=one.log10_grad_wh.values,
-            activation=activation,
-            mean_field_applies=not silent
-            and data.init.item() in theory.MEAN_FIELD_INITIALIZERS
-            and data.inputs.item() in GENERATED_INPUTS,
-        )
+    varied = json.loads(data.attrs["settings"])["hyperparameters"]
+    for cell in map(str, data.cell.values):
+        own = {n: v for n, v in varied.items() if n in cells.hyperparameters_of(cell)}
+        for values in itertools.product(*own.values()):
+            settings = dict(zip(own, values, strict=True))
+            where = {name: settings.get(name, varied[name][0]) for name in varied}
+            yield _measured(data.sel(cell=cell, **where), scale, cell, settings)
+
+
+def _measured(one: xr.Dataset, scale: str, cell: str, settings: dict[str, Any]) -> Measured:
+    """One cell with some hyperparameters."""
+    one = one.transpose("seed", scale, ...)
+    made = cells.by_name(cell, 1, **settings)
+    activation = made.activation if type(made) is Elman else None
+    input_std = float(one.input_std.mean())
+    # Without input these networks stay at h = 0, where they are linear: no mean field.
+    silent = input_std == 0 and activation != "sigmoid"
+    radius = one.spectral_radius.mean(("gate", "seed")).values
+    varied = "".join(f", {name} = {value:g}" for name, value in settings.items())
+    return Measured(
+        cell=cell + varied.replace(" = ", "="),
+        name=NAMES.get(cell, cell) + varied.replace("_", " "),
+        radius=radius,
+        sigma_max=one.sigma_max.mean(("gate", "seed")).values,
+        gain=radius if scale == "radius" else one.gain.values,
+        input_std=input_std,
+        lengths=one.length.values,
+        state=one.log10_grad_state.values,
+        weights=one.log10_grad_wh.values,
+        activation=activation,
+        mean_field_applies=not silent
+        and one.init.item() in theory.MEAN_FIELD_INITIALIZERS
+        and one.inputs.item() in GENERATED_INPUTS,
+    )
 
 
 def finite(values: np.ndarray) -> np.ndarray:

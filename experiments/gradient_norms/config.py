@@ -1,6 +1,7 @@
 """What `gradient_norms` measures: the settings, their checks and presets."""
 
 import dataclasses
+import os
 import pathlib
 
 from rnnlab import cells, sweep
@@ -8,6 +9,7 @@ from rnnlab.errors import UsageError
 from rnnlab.gradients import recurrent_leaves
 from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
+from rnnlab.sweep.folder import GRID
 
 #: What the fields of `Config` are called in `sweep.Grid` and `rnnlab.data`.
 FIELDS = {
@@ -18,7 +20,10 @@ FIELDS = {
     "input_scales": "input_scale",
     "length": "lengths",
     "memory": "memory_mib",
+    "hyperparameters": "hyperparameter",
 }
+#: Folder of the points of a run.
+GRID_CHUNKS = "grid_chunks"
 GENERATED_INPUTS = ("gaussian", "zeros")
 CORPUS = "tiny_shakespeare"
 
@@ -30,6 +35,11 @@ class Config:
     #: Cells to compare, by their names in rnnlab.cells.CELLS: tanh, relu, sigmoid, linear, lstm,
     #: gru, lstm_peephole, gru_reset_before, mgu, minimal, mut1, ...
     cells: tuple[str, ...] = ("tanh", "lstm", "gru")
+    #: A hyperparameter that is varied, such as forget_bias; empty for none. Cells without it are
+    #: measured once.
+    hyperparameter: str = ""
+    #: Its values, as numbers.
+    values: tuple[float, ...] = ()
     #: Spectral radii, each above 0, to which the recurrent matrix of every gate is rescaled; with
     #: scale=gain, factors of the matrices as drawn.
     radii: tuple[float, ...] = (
@@ -65,6 +75,9 @@ class Config:
     #: MiB for the trajectories of the points computed at once; the whole process takes two to three
     #: times as much.
     memory_mib: int = 512
+    #: Work directory of an earlier run, whose points are taken over; empty for none. More seeds,
+    #: radii, cells or values cost only what is new, and give the bits of a run from scratch.
+    extends: str = ""
     #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
     precision: str = "float32"
 
@@ -74,16 +87,18 @@ class Config:
         try:
             self.grid()
         except UsageError as error:
-            raise with_field_names(error) from error
+            raise with_field_names(error, self.hyperparameter) from error
         checks.at_least(self, memory_mib=1)
         for name in self.cells:
             if not recurrent_leaves(cells.by_name(name, 1)).gates:
                 raise UsageError(f"cells={name}: has no recurrent matrix to rescale; leave it out")
         self._check_inputs()
+        if self.extends and not (self.earlier / GRID).is_file():
+            raise UsageError(f"extends={self.extends}: holds no run of gradient_norms")
 
     def _check_inputs(self) -> None:
         names = (*GENERATED_INPUTS, CORPUS)
-        if self.inputs not in names and not pathlib.Path(self.inputs).expanduser().exists():
+        if self.inputs not in names and not os.path.exists(os.path.expanduser(self.inputs)):
             raise UsageError(
                 f"inputs={self.inputs}: no such file; give the path of a text file or one of "
                 + ", ".join(names)
@@ -95,8 +110,18 @@ class Config:
                     f"with inputs={CORPUS}"
                 )
 
+    @property
+    def earlier(self) -> pathlib.Path:
+        """Where the run that is extended keeps its points."""
+        return pathlib.Path(os.path.expanduser(self.extends)) / GRID_CHUNKS
+
     def grid(self) -> sweep.Grid:
         """The sweep."""
+        if bool(self.hyperparameter) != bool(self.values):
+            raise UsageError(
+                f"values={self.values}: are those of a hyperparameter; set both hyperparameter and "
+                "values, or neither"
+            )
         return sweep.Grid(
             cells=self.cells,
             inits=(self.init,),
@@ -109,13 +134,15 @@ class Config:
             seeds=self.seeds,
             batch=self.batch,
             dtype=self.dtype,
+            hyperparameters={self.hyperparameter: self.values} if self.values else {},
         )
 
 
-def with_field_names(error: UsageError) -> UsageError:
+def with_field_names(error: UsageError, hyperparameter: str = "") -> UsageError:
     """An error of the sweep or of the data, with the name of the field that a user has written."""
     name, equals, rest = str(error).partition("=")
-    return UsageError(f"{FIELDS.get(name, name)}{equals}{rest}")
+    names = FIELDS | {hyperparameter: "values"}
+    return UsageError(f"{names.get(name, name)}{equals}{rest}")
 
 
 PRESETS = {

@@ -53,9 +53,11 @@ def plot_phase_diagrams(measured: Sequence[Measured]) -> Figure:
             floor_label="below the smallest float32, 10⁻³⁸",
             colorbar=False,
         )
+        plots.ticks_at(ax.yaxis, one.lengths)
         _plot_contours(ax, one, median)
-        ax.set_title(one.name, loc="left")
-        ax.set_title(remark(one), loc="right", fontsize=8, color="#555555")
+        ax.set_title(one.name, loc="left", pad=16)
+        look = {"fontsize": 8, "color": "#555555", "textcoords": "offset points"}
+        ax.annotate(remark(one), (0, 1), (0, 4), xycoords="axes fraction", **look)
     plots.add_colorbar(mesh, np.array(axes), "log10 ‖∂L/∂s_0‖, median over seeds")
     _legend(figure, axes)
     return figure
@@ -98,7 +100,12 @@ def _plot_growth_against_radius(ax: Axes, one: Measured) -> None:
     """The band at the longest T over the curves of the theories."""
     fine = np.linspace(one.radius[0], one.radius[-1], 300)
     for name, rates in one.theories(fine).items():
-        ax.plot(fine, rates, label=RATES[name], **LOOKS[name])
+        if len(one.radius) == 1:
+            ax.axhline(rates[0], label=RATES[name], **LOOKS[name])
+        else:
+            ax.plot(fine, rates, label=RATES[name], **LOOKS[name])
+    if len(one.radius) == 1:
+        plots.ticks_at(ax.xaxis, one.radius)
     label = f"measured at T = {one.lengths[-1]}"
     longest = one.growth[:, :, -1]
     plots.quantile_band(ax, one.radius, longest, label, color="#0072B2", linestyle="-", marker=".")
@@ -124,6 +131,7 @@ def _length_axis(ax: Axes, one: Measured) -> None:
     """The horizontal axis; its limits are set, for there may be nothing finite to plot."""
     limits = (one.lengths[0] / 1.25, one.lengths[-1] * 1.5)
     ax.set(xscale="log", xlabel="length T (steps)", xlim=limits)
+    plots.ticks_at(ax.xaxis, one.lengths)
 
 
 def _widen_small(ax: Axes) -> None:
@@ -163,11 +171,11 @@ def _level_lines(
 ) -> None:
     """Lines at `LEVELS`, of which the `labelled` ones carry their number."""
     look = LOOKS.get(name, {"color": "black", "linestyle": "-", "linewidth": 1.2})
-    ax.plot([], [], label=name, **look)
     z = np.ma.masked_invalid(z)
     levels = [level for level in LEVELS if z.min() < level < z.max()]
     if not levels:
         return
+    ax.plot([], [], label=name, **look)
     lines = ax.contour(
         x, y, z, levels,
         colors=look["color"], linestyles=look["linestyle"], linewidths=look["linewidth"],
@@ -213,7 +221,9 @@ def _legend(figure: Figure, axes: Iterable[Axes], place: Any = "outside lower ce
     for ax in axes:
         handles, labels = ax.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
-    columns = min(len(entries), max(1, int(figure.get_figwidth() / 1.4)))
+    if not entries:
+        return
+    columns = plots.even_columns(len(entries), int(figure.get_figwidth() / 1.4))
     figure.legend(entries.values(), entries.keys(), loc=place, ncols=columns)
 
 

@@ -63,6 +63,7 @@ class Config:
         checks.not_empty(self, "cells")
         checks.increasing(self, "forget_biases", "forget_radii")
         checks.at_least(self, hidden=1, length=4, batch=1, seeds=1)
+        checks.seed(self, "seed")
         checks.positive(self, "radius")
         checks.non_negative(self, "input_scale", "forget_input_scale", "forget_radii")
         checks.finite(self, "forget_biases")

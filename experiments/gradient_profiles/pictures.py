@@ -34,41 +34,82 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-def plot_profiles(data: xr.Dataset) -> Figure:
-    """A small panel for each cell, four in a row, family by family."""
+#: Most cells in one panel.
+TOGETHER = 8
+
+
+def _families(data: xr.Dataset) -> dict[str, list[str]]:
+    """The cells that were measured, by family."""
     known = data.cell.to_numpy().tolist()
     families = {
         family: [name for name in names if name in known] for family, names in FAMILIES.items()
     }
     families["Others"] = [name for name in known if not any(name in f for f in families.values())]
-    families = {family: names for family, names in families.items() if names}
-    rows = [-(-len(names) // 4) for names in families.values()]
-    figure, _ = plots.subplots(width=9, height=0.5 + 1.75 * sum(rows))
+    return {family: names for family, names in families.items() if names}
+
+
+def plot_together(data: xr.Dataset) -> Figure:
+    """The joint gradient of all cells in one panel; of many, in a panel for each family."""
+    names = data.cell.to_numpy().tolist()
+    groups = {"": names} if len(names) <= TOGETHER else _families(data)
+    columns = min(len(groups), 2)
+    rows = -(-len(groups) // columns)
+    width, height = (7.0, 4.2) if len(groups) == 1 else (12.0, 3.6 * rows)
+    figure, axes = plots.subplots(rows, columns, width=width, height=height)
+    for ax, (family, own) in zip(axes.flat, groups.items(), strict=False):
+        ax.axhline(0, color="#cccccc", linewidth=0.8)
+        for name in own:
+            samples = _samples(data, name, "joint")
+            if not np.isnan(samples).all():
+                plots.quantile_band(ax, data.steps_before_loss, samples, name)
+        ax.set(title=family, xlabel="steps before the loss", ylabel="log10 ‖∂L/∂s_t‖")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    for ax in axes.flat[len(groups) :]:
+        ax.remove()
+    return figure
+
+
+def _samples(data: xr.Dataset, name: str, part: str) -> np.ndarray:
+    """`[seed, steps]` of a cell, nan where the gradient is exactly zero."""
+    samples = data.log10_norm.sel(cell=name, part=part).transpose("seed", ...).to_numpy()
+    return np.where(np.isfinite(samples), samples, np.nan)
+
+
+def plot_profiles(data: xr.Dataset) -> Figure:
+    """A small panel for each cell, at most four in a row, family by family."""
+    families = _families(data)
+    columns = min(max(map(len, families.values())), 4)
+    rows = [-(-len(names) // columns) for names in families.values()]
+    width = {1: 5.0, 2: 5.5, 3: 7.0, 4: 9.0}[columns]
+    figure, _ = plots.subplots(width=width, height=0.5 + 1.75 * sum(rows))
     figure.clear()
     boxes = np.atleast_1d(cast(Any, figure.subfigures(len(rows), 1, height_ratios=rows)))
     for box, height, (family, names) in zip(boxes, rows, families.items(), strict=True):
-        _plot_family(box, height, family, names, data)
-    lines = [Line2D([], [], label=part, **look) for part, look in LOOKS.items()]
+        _plot_family(box, (height, columns), family, names, data)
+    measured = np.isfinite(data.log10_norm)
+    drawn = [part for part in LOOKS if bool(measured.sel(part=part).any())]
+    lines = [Line2D([], [], label=part, **LOOKS[part]) for part in drawn]
     boxes[0].legend(handles=lines, ncols=3, loc="upper right", fontsize=8, borderpad=0)
     return figure
 
 
 def _plot_family(
-    box: SubFigure, rows: int, family: str, names: list[str], data: xr.Dataset
+    box: SubFigure, shape: tuple[int, int], family: str, names: list[str], data: xr.Dataset
 ) -> None:
     box.suptitle(family, x=0.01, ha="left", fontweight="bold", fontsize=11)
-    axes = box.subplots(rows, 4, sharex=True, sharey=True, squeeze=False)
+    axes = box.subplots(*shape, sharex=True, sharey=True, squeeze=False)
     for ax, name in zip(axes.flat, names, strict=False):
         ax.axhline(0, color="#cccccc", linewidth=0.8)
         for part, look in LOOKS.items():
-            samples = data.log10_norm.sel(cell=name, part=part).transpose("seed", ...).to_numpy()
-            samples = np.where(np.isfinite(samples), samples, np.nan)
+            samples = _samples(data, name, part)
             if not np.isnan(samples).all():
                 plots.quantile_band(ax, data.steps_before_loss, samples, part, **look)
         ax.set_title(name, fontsize=10, pad=3)
+        ax.xaxis.get_major_locator().set_params(integer=True)
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
-        above = axes[-2, list(axes[-1]).index(ax)] if rows > 1 else ax
+        above = axes[-2, list(axes[-1]).index(ax)] if len(axes) > 1 else ax
         above.tick_params(labelbottom=True)
     for ax in axes[-1]:
         ax.set_xlabel("steps before the loss")

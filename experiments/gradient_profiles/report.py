@@ -8,6 +8,7 @@ from experiments.gradient_profiles.pictures import (
     MEMORIES,
     plot_forgetting,
     plot_profiles,
+    plot_together,
 )
 from experiments.gradient_profiles.tables import forgetting_rows, growth_rows
 from rnnlab import plots
@@ -30,6 +31,7 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
     """The first measurement: text, picture and table."""
     with plots.style():
         picture = plots.save(plot_profiles(data), workdir.path("profiles.png"))
+        together = plots.save(plot_together(data), workdir.path("together.png"))
     report.text(
         f"The loss is the mean of the last output times √{config.hidden}. The recurrent matrix of "
         f"every gate is {config.init} and has the spectral radius {config.radius:g}. The input "
@@ -44,6 +46,12 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
         "A line ends where the gradient is exactly zero. Scales are shared within a family."
         + _of_memories(config),
         alt="Gradient against the number of steps before the loss, a panel for each cell.",
+    )
+    report.figure(
+        together,
+        caption=f"The joint state of several cells: median and quartiles over {config.seeds} "
+        "networks.",
+        alt="How fast the gradient of each cell decays, for comparison.",
     )
     rows = growth_rows(data)
     report.table(

@@ -18,11 +18,11 @@ def growth_rows(data: xr.Dataset) -> list[dict[str, Any]]:
         rows.append(
             {
                 "cell": name,
-                "lower quartile": f"{low:+.4f}",
-                "median": f"{median:+.4f}",
-                "upper quartile": f"{high:+.4f}",
+                "lower quartile": f"{low:+z.4f}",
+                "median": f"{median:+z.4f}",
+                "upper quartile": f"{high:+z.4f}",
                 "half-life (steps)": "overflowed" if lost else half_life(median),
-                "log10 ‖∂L/∂s_0‖": f"{float(np.median(end)):+.1f}",
+                "log10 ‖∂L/∂s_0‖": f"{float(np.median(end)):+z.1f}",
             }
         )
     return rows

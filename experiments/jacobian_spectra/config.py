@@ -36,6 +36,7 @@ class Config:
         """Checks every field."""
         checks.one_of(self, "precision", PRECISIONS)
         checks.at_least(self, lengths=1, widths=1, hidden=1, seeds=1)
+        checks.seed(self, "seed")
         checks.increasing(self, "lengths", "widths")
         checks.known(self, "cells", "cell", cells.CELLS, own=cells.factory_by_name)
         checks.distinct(self, "cells")

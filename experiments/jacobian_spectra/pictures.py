@@ -78,6 +78,7 @@ def plot_validity(data: xr.Dataset) -> Figure:
         ax.set(xscale="log", xlabel="steps T", xticks=lengths, xticklabels=lengths)
         ax.minorticks_off()
     axes[0, 1].set(ylabel="log10 σ_max − edge (decades)")
+    axes[0, 0].plot([], [], color="#555555", linestyle=":", linewidth=1, label="T = √N")
     labelled = axes[0, 0].get_legend_handles_labels()
     figure.legend(*labelled, loc="outside right center", fontsize=8)
     return figure

@@ -50,6 +50,8 @@ class Config:
         checks.positive(self, "gains", "spectrum_gains")
         checks.non_negative(self, "input_stds", "spectrum_input_std")
         checks.at_least(self, widths=1, seeds=2, spectrum_seeds=2, spectrum_hidden=1)
+        checks.at_least(self, steps=1, spectrum_steps=1)
+        checks.seed(self, "seed")
         for name in ("steps", "spectrum_steps"):
             if not 0 <= self.discard < getattr(self, name):
                 raise UsageError(

@@ -16,8 +16,9 @@ from rnnlab.gradients import theory
 
 def plot_exponents(data: xr.Dataset) -> Figure:
     """Exponent against gain, and below it the distance from mean field; a column per input."""
+    columns = data.sizes["input_std"]
     figure, axes = plots.subplots(
-        2, data.sizes["input_std"], width=9, height=6.4, sharex=True, sharey="row"
+        2, columns, width=min(9.0, 1.5 + 3.5 * columns), height=6.4, sharex=True, sharey="row"
     )
     for (top, bottom), std in zip(axes.T, data.input_std.to_numpy(), strict=True):
         here = data.sel(input_std=std)
@@ -49,16 +50,18 @@ def _plot_width(top: Axes, bottom: Axes, data: xr.Dataset, color: str, resting: 
     if resting:
         below = data.gain.to_numpy()[data.gain.to_numpy() < 1]
         excess = np.full(below.shape, float(data.log_radius.mean()))
-        label = "ln ρ(wh) − ln gain" if color == plots.COLORS[0] else ""
-        bottom.plot(
-            below, excess, color=color, linestyle="--", linewidth=2.5, alpha=0.5, label=label
-        )
+        label = "ln ρ(wh) − ln gain" if color == plots.COLORS[0] and below.size else ""
+        look: dict[str, Any] = {"linestyle": "--"}
+        if below.size == 1:
+            look = {"marker": "_", "markersize": 16}
+        bottom.plot(below, excess, color=color, linewidth=2.5, alpha=0.5, label=label, **look)
 
 
 def plot_spectra(config: Config, data: xr.Dataset) -> Figure:
     """Spectrum of each cell, and below it the convergence of its largest exponent."""
     names = data.cell.to_numpy()
-    figure, axes = plots.subplots(2, len(names), width=9, height=6, sharey="row")
+    width = min(9.0, 1.5 + 3.5 * len(names))
+    figure, axes = plots.subplots(2, len(names), width=width, height=6, sharey="row")
     for (top, bottom), name in zip(axes.T, names, strict=True):
         for color, gain in zip(plots.COLORS, data.spectrum_gain.to_numpy(), strict=False):
             here = data.sel(cell=name, spectrum_gain=gain)
@@ -80,9 +83,13 @@ def plot_spectra(config: Config, data: xr.Dataset) -> Figure:
         top.set(title=name, xlabel="index / N")
         # Limits are set, for there may be nothing finite to plot.
         bottom.set(xlabel="steps T", xscale="log", xlim=(elapsed[0] / 1.2, elapsed[-1] * 1.2))
+        if name == "tanh":
+            top.plot([], [], "x", color="#555555", markeredgewidth=2, label="mean field, λ_1")
     axes[0, 0].set_ylabel("exponent λ_i (nats per step)")
     axes[1, 0].set_ylabel("running λ_1 (nats per step)")
-    axes[0, 0].legend()
+    entries = [dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True)) for ax in axes[0]]
+    named = {label: handle for found in entries for label, handle in found.items()}
+    figure.legend(named.values(), named, loc="outside lower center", ncols=len(named))
     return figure
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from rnnlab.statistics import plus_minus_text
+
 
 def standard_error(samples: xr.DataArray, axis: str) -> xr.DataArray:
     """Standard error of the mean over the networks."""
@@ -17,7 +19,7 @@ def exponent_rows(data: xr.Dataset) -> list[dict[str, Any]]:
     mean, error = data.exponent.mean("seed"), standard_error(data.exponent, "seed")
     return [
         {"input std": float(std), "gain": float(gain)}
-        | {"mean field": f"{float(data.mean_field.loc[std, gain]):+.4f}"}
+        | {"mean field": f"{float(data.mean_field.loc[std, gain]):+z.4f}"}
         | {f"N={int(width)}": _plus_minus(mean, error, width, std, gain) for width in data.width}
         for std in data.input_std
         for gain in data.gain
@@ -26,7 +28,7 @@ def exponent_rows(data: xr.Dataset) -> list[dict[str, Any]]:
 
 def _plus_minus(mean: xr.DataArray, error: xr.DataArray, width: Any, std: Any, gain: Any) -> str:
     point = {"width": width, "input_std": std, "gain": gain}
-    return f"{float(mean.sel(point)):+.4f} ± {float(error.sel(point)):.4f}"
+    return plus_minus_text(float(mean.sel(point)), float(error.sel(point)))
 
 
 def spectrum_rows(data: xr.Dataset) -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ def _mean_text(samples: np.ndarray) -> str:
     if np.isneginf(known).any():
         return "-inf" if np.isneginf(known).all() else f"-inf … {known.max():+.4f}"
     error = known.std(ddof=1) / math.sqrt(known.size) if known.size > 1 else math.nan
-    return f"{known.mean():+.4f} ± {error:.4f}"
+    return plus_minus_text(float(known.mean()), float(error))
 
 
 def _middle(samples: np.ndarray) -> float | None:

@@ -121,5 +121,7 @@ def plot_chaos(config: Config, data: xr.Dataset) -> Figure:
     band.set_title("quartiles over seeds")
     share.set(xlabel="log10 ‖∂L/∂s_0‖", ylabel="share of seeds below")
     share.set_title(f"all seeds at T = {int(length[-1])}")
-    figure.legend(*share.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    handles, labels = share.get_legend_handles_labels()
+    handles, labels = [*handles, one.lines[0]], [*labels, "tolerance"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure

@@ -82,7 +82,7 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field."""
         checks.one_of(self, "precision", PRECISIONS)
-        checks.at_least(self, seed=0)
+        checks.seed(self, "seed")
         checks.one_of(self.source, "images", tuple(COUNTS))
         checks.one_of(self, "order", ORDERS)
         count, batch = COUNTS[self.source.images][0], self.training.batch

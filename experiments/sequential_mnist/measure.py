@@ -17,6 +17,7 @@ from rnnlab.statistics import wilson_interval
 from rnnlab.training.evaluators import Evaluator, ImageEvaluator, Memory, Together
 from rnnlab.training.images import Examination, ImageModel, image_learner
 from rnnlab.training.loop import Outcome, train
+from rnnlab.training.summary import best_step
 
 #: What a work directory keeps of the test: the answer to each image.
 ANSWERS = "answers.json"
@@ -68,7 +69,7 @@ def summarise(
         outcome: of the training.
         params: of the best checkpoint.
     """
-    step = outcome.best or outcome.step
+    step = best_step(outcome)
     (evaluated,) = (row for row in outcome.evaluations if row["step"] == step)
     result = Examination(model_of(config), test)(params)
     count = len(test.labels)

@@ -85,7 +85,8 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field."""
         checks.one_of(self, "precision", PRECISIONS)
-        checks.at_least(self, words=2, seed=0)
+        checks.at_least(self, words=2)
+        checks.seed(self, "seed")
         self.plan(1)
 
     def plan(self, epoch: int) -> Plan:

@@ -7,7 +7,6 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from experiments.word_lm.config import Config, published
 from rnnlab import initializers
@@ -122,10 +121,18 @@ def read_curve(workdir: Workdir, epoch: int) -> Curve:
 
 
 def summarise(
-    config: Config, corpus: Corpus, model: LanguageModel, curve: Curve, params: Params
+    config: Config, corpus: Corpus, model: LanguageModel, curve: Curve, best: int, params: Params
 ) -> dict[str, Any]:
-    """The run in a few numbers; the test split is evaluated only here."""
-    best = int(np.argmin(curve.validation)) or len(curve.training)
+    """The run in a few numbers; the test split is evaluated only here.
+
+    Args:
+        config: of the run.
+        corpus: the text.
+        model: the language model.
+        curve: perplexities by epoch.
+        best: epoch of the best checkpoint, 0 for the network as it was drawn.
+        params: of that checkpoint.
+    """
     test = test_loss(corpus, model, params)
     words = corpus.vocabulary.decode(corpus.codes("test"))
     return {

@@ -8,7 +8,7 @@ from rnnlab import trained
 from rnnlab.data.corpus import read_words
 from rnnlab.run.tables import print_table
 from rnnlab.run.workdir import Status, Workdir
-from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
+from rnnlab.training.summary import REPORT, best_state, best_step, once, tell_diverged
 
 
 def run(config: Config, workdir: Workdir) -> Status:
@@ -22,8 +22,11 @@ def run(config: Config, workdir: Workdir) -> Status:
         tell_diverged(workdir, outcome)
         return "diverged"
     best = best_state(outcome).params
-    curve = measure.read_curve(workdir, measure.epoch_of(config, corpus))
-    summary = once(workdir, lambda: measure.summarise(config, corpus, model, curve, best))
+    epoch = measure.epoch_of(config, corpus)
+    curve, best_epoch = measure.read_curve(workdir, epoch), best_step(outcome) // epoch
+    summary = once(
+        workdir, lambda: measure.summarise(config, corpus, model, curve, best_epoch, best)
+    )
     if not workdir.path(REPORT).exists():
         report.write(workdir, summary, curve, corpus, model, best)
     rows = [(name, value) for name, value in summary.items() if value is not None]

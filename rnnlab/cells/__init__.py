@@ -1,16 +1,13 @@
 """Recurrent cells: one family in each file, and all of them by name."""
 
-import contextlib
 import dataclasses
 import difflib
-import importlib
 import inspect
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from typing import Any
 
+from rnnlab import own
 from rnnlab.cells.base import CarouselState, HiddenState, StandardCell
 from rnnlab.cells.elman import AdditiveIdentity, Elman
 from rnnlab.cells.greff import GateRecurrentState, GreffLSTM
@@ -24,6 +21,7 @@ from rnnlab.cells.minimal_rnn import MinimalRNN
 from rnnlab.cells.mut import MUT1, MUT2, MUT3
 from rnnlab.errors import UsageError
 from rnnlab.layer import Cell
+from rnnlab.sizes import check_positive
 
 #: Every cell by the name that flags use; called with the number of units and settings by keyword.
 CELLS: dict[str, Callable[..., Cell]] = {
@@ -95,6 +93,7 @@ def by_name(name: str, hidden: int, **settings: Any) -> Cell:
       UsageError: an unknown name, a setting that the cell does not have, or a value it refuses.
     """
     factory = factory_by_name(name)
+    hidden = check_positive("hidden", hidden)
     known = _settings(factory)
     for setting, value in settings.items():
         if setting not in known:
@@ -112,9 +111,13 @@ def _made(name: str, hidden: int, settings: tuple[tuple[str, Any], ...]) -> Cell
     return _own(name)(hidden, **dict(settings))
 
 
-def hyperparameters_of(name: str) -> tuple[str, ...]:
-    """What can be set of the cell called `name`, apart from its number of units."""
-    return _settings(factory_by_name(name))
+def hyperparameters_of(cell: str | Callable[..., Cell]) -> tuple[str, ...]:
+    """What can be set of a cell, apart from its number of units.
+
+    Args:
+      cell: its name, or what makes it from its number of units.
+    """
+    return _settings(factory_by_name(cell) if isinstance(cell, str) else cell)
 
 
 def factory_by_name(name: str) -> Callable[..., Cell]:
@@ -134,22 +137,7 @@ def factory_by_name(name: str) -> Callable[..., Cell]:
 @cache
 def _own(name: str) -> Callable[..., Cell]:
     """A user's cell, from `MODULE:NAME`; the working directory is searched as well."""
-    module_name, _, attribute = name.partition(":")
-    try:
-        with _working_directory_on_path():
-            module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"cell={name!r}: no module named {error.name!r}; run from the folder that holds it, or "
-            "install it"
-        ) from error
-    except Exception as error:
-        raise UsageError(
-            f"cell={name!r}: importing {module_name} failed ({type(error).__name__}: {error})"
-        ) from error
-    factory: Any = getattr(module, attribute, None)
-    if not isinstance(factory, Callable):
-        raise UsageError(f"cell={name!r}: {module_name} has no cell called {attribute!r}")
+    factory = own.load("cell", name)
     made: Any = factory(1)
     if not isinstance(made, Cell):
         raise UsageError(
@@ -157,16 +145,6 @@ def _own(name: str) -> Callable[..., Cell]:
             "initial_state and step"
         )
     return factory
-
-
-@contextlib.contextmanager
-def _working_directory_on_path() -> Iterator[None]:
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
 
 
 def _settings(factory: Callable[..., Cell]) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class _UpdateGateCell(StandardCell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_chrono(self.chrono)
+        object.__setattr__(self, "chrono", check_chrono(self.chrono))
 
     @property
     def gate_names(self) -> tuple[str, ...]:

@@ -30,6 +30,10 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.utils import classproperty
 
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import reading
+from rnnlab.run.literal_paths import take_literally
+
+take_literally()
 
 PROBE_SECONDS = 3
 
@@ -140,6 +144,7 @@ def load_split(
         RunError: no file and no network, a file of another content, a `data_dir` that cannot be
             written, or prepared data that cannot be read.
     """
+    data_dir = None if data_dir is None else os.path.expanduser(data_dir)
     try:
         builder: Any = builder_cls(data_dir=data_dir)  # TFDS hides its signatures
         if not builder.data_path.exists():
@@ -149,10 +154,10 @@ def load_split(
     except (UsageError, RunError):
         raise
     except Exception as error:  # each layer below has its own exceptions for a damaged file
+        again = f"delete its folder {builder_cls.name} and rerun to make it again"
         raise RunError(
             f"{builder_cls.TITLE}: the prepared data in data_dir={data_dir} cannot be read "
-            f"({_first_line(error)}); delete its folder {builder_cls.name} and rerun to make "
-            "it again"
+            f"({_first_line(error)}); {'fix this' if reading.failure(error) else again}"
         ) from error
 
 
@@ -198,7 +203,7 @@ def _unpacked(builder: Builder, manual_dir: Folder) -> Iterator[Path | None]:
     if manual_dir is None:
         yield None
         return
-    manual = Path(manual_dir).expanduser().absolute()
+    manual = Path(os.path.expanduser(manual_dir)).absolute()
     names = [file_name(url) for url in builder.URLS.values()]
     if not manual.is_dir():
         raise UsageError(

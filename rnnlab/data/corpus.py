@@ -16,7 +16,7 @@ import numpy as np
 from rnnlab.arrays import Int
 from rnnlab.data.made_text import made_lines, made_text
 from rnnlab.data.source import MADE, Source
-from rnnlab.data.text import SPLITS, Vocabulary, load_text, split_text
+from rnnlab.data.text import SPLITS, Vocabulary, load_splits, split_text
 from rnnlab.data.words import END, UNKNOWN, WordVocabulary, split_words
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import Workdir
@@ -76,11 +76,15 @@ class Corpus(NamedTuple):
             there = {"sha256": contents["sha256"], "vocabulary": list(contents["vocabulary"])}
         except (ValueError, LookupError, TypeError) as error:
             raise RunError(f"{path}: is damaged; delete the folder {workdir.root}") from error
-        if here != there:
-            raise UsageError(
-                f"corpus={name}: {self._difference(there['vocabulary'])}; choose another work "
-                "directory with --workdir=PATH"
-            )
+        if here["vocabulary"] == there["vocabulary"] and workdir.accept_changes:
+            if here != there:
+                workdir.accept(f"corpus={name} has changed")
+                workdir.write(CORPUS, json.dumps(here))
+        elif here != there:
+            way_out = "choose another work directory with --workdir=PATH"
+            if here["vocabulary"] == there["vocabulary"]:
+                way_out += ", or go on with --accept_changes"
+            raise UsageError(f"corpus={name}: {self._difference(there['vocabulary'])}; {way_out}")
 
     def _difference(self, there: list[str]) -> str:
         """How this corpus differs from the one with the vocabulary `there`."""
@@ -156,17 +160,11 @@ def _load_splits(source: Source, made: Callable[[int], str]) -> dict[str, str]:
     """The splits of a text; `made` makes the one that is generated, of that many sentences."""
     if source.corpus == MADE:
         return split_text(made(SENTENCES))
-    return {split: _load(source, split) for split in SPLITS}
-
-
-def _load(source: Source, split: str) -> str:
     try:
-        return load_text(source.corpus, source.data_dir or None, source.manual_dir or None, split)
+        return load_splits(source.corpus, source.data_dir or None, source.manual_dir or None)
     except UsageError as error:
         if str(error).startswith("manual_dir="):
             raise
-        if str(error).startswith("split="):
-            return ""
         reason = str(error).removeprefix(f"text {source.corpus!r}: ")
         raise UsageError(f"corpus={source.corpus}: {reason}") from error
 

@@ -11,7 +11,9 @@ All measurements run in the log domain (base 10) and are right where floating po
 
 They take any cell or combinator that has a state of one time, `params`, inputs `xs [T, *batch, D]`
 and the state before the first step; they run under `jit` and `vmap`, over parameters too, and
-compile once for equal cells and shapes. All sequences have the full length T, and noise is off.
+compile once for equal cells and shapes. Noise is off. In a batch of sequences of different lengths,
+`adjoint_profile` and `parameter_gradients` take `lengths`; the other two measure forwards, where
+padding comes too late to matter: read each sequence at its own length.
 """
 
 from rnnlab.gradients import theory

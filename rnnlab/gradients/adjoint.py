@@ -14,17 +14,20 @@ t = 0..T-1. Paths from `s_{t+1}` to `y_t` count as belonging to `s_{t+1}`, as in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from rnnlab import precision
 from rnnlab.arrays import Array, Float, Inputs, Key, Outputs, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
+from rnnlab.gradients.ends import blank_padding, last_steps, without_padding
 from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step_halves import (
     StepHalves,
@@ -36,9 +39,10 @@ from rnnlab.gradients.step_halves import (
     trajectory,
 )
 from rnnlab.layer import Cell, Layer
+from rnnlab.unroll import unroll
 
-#: "last", "every", or the cotangents `∂L/∂y`.
-Loss = str | Outputs
+#: "last", "every", the cotangents `∂L/∂y`, or a function of the outputs.
+Loss = str | Outputs | Callable[[Outputs], Array]
 
 #: Adjoint of a state: for each group of leaves, its leaves with their common exponent.
 Adjoint = tuple[Scaled, ...]
@@ -64,21 +68,25 @@ def adjoint_profile(
     state: State | None = None,
     *,
     loss: Loss = "last",
+    lengths: ArrayLike | None = None,
     parts: tuple[str, ...] | None = None,
     key: Key | None = None,
 ) -> AdjointProfile:
     """Measures `log10 ‖∂L/∂s_t‖` for t = 0..T: how far back a loss is felt.
 
-    It costs a forward and a backward pass. All sequences have the full length T. Noise (dropout,
-    zoneout) is off, as in `unroll` without a key.
+    It costs a forward and a backward pass, and with a function as the loss another forward pass.
+    Noise (dropout, zoneout) is off, as in `unroll` without a key.
 
     Args:
       cell: a cell or a combinator with a state of one time (not bidirectional).
       params: its parameters, float32 or float64.
       xs: inputs `[T, *batch, D]`.
       state: the state before the first step; None for `cell.initial_state`.
-      loss: "last" for `L = <w, y_{T-1}>`, "every" for `L = Σ_t <w, y_t>`, with a unit vector w; or
-        the cotangents `∂L/∂y [T, *batch, H_out]`.
+      loss: "last" for `L = <w, y_{T-1}>`, "every" for `L = Σ_t <w, y_t>`, with a unit vector w; the
+        cotangents `∂L/∂y [T, *batch, H_out]`; or a function from all outputs to one number, such as
+        `lambda ys: jnp.mean((ys - targets) ** 2)`.
+      lengths: number of steps of each sequence, `[*batch]`; None for T. The last output is that of
+        the sequence's own last step; past it outputs are zero, and the profile is -inf.
       parts: names of the parts to measure; None for all.
       key: draws w uniformly from the unit sphere; None takes `w = (1, …, 1)/√H_out`.
 
@@ -86,29 +94,30 @@ def adjoint_profile(
       Norms of the joint state and its parts.
 
     Raises:
-      UsageError: shapes or dtypes that do not fit, NaN or inf, an unknown loss or part.
+      UsageError: shapes, dtypes or lengths that do not fit, NaN or inf, an unknown loss or part.
     """
-    cell, state = check_measurable(cell, params, xs, state)
+    cell, xs, state, valid = measurable(cell, params, xs, state, lengths)
     names = state_parts.part_names(state) if parts is None else tuple(parts)
     for name in names:
         state_parts.find(state, name, "parts")
-    kind, weights = resolve_loss(cell, params, xs, state, loss, key)
-    return _profile(cell, params, xs, state, weights, kind, names)
+    kind, weights = resolve_loss(cell, params, xs, state, loss, key, valid)
+    return _profile(cell, params, xs, state, weights, valid, kind, names)
 
 
-@partial(jax.jit, static_argnums=(0, 5, 6))
+@partial(jax.jit, static_argnums=(0, 6, 7))
 def _profile(
     cell: Cell,
     params: Params,
     xs: Inputs,
     state: State,
     weights: Array,
+    valid: Array | None,
     kind: str,
     names: tuple[str, ...],
 ) -> AdjointProfile:
     with precision.products():
         prepared = prepare(cell, params, xs, state)
-        us, befores = prepared.us, trajectory(prepared, state)
+        us, befores = prepared.us, trajectory(prepared, state, valid)
         step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
 
         def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, Any]:
@@ -135,6 +144,25 @@ def _profile(
     return AdjointProfile(log10_norm(None), {name: log10_norm(name) for name in names})
 
 
+def measurable(
+    cell: Layer, params: Params, xs: Inputs, state: State | None, lengths: ArrayLike | None
+) -> tuple[Cell, Inputs, State, Array | None]:
+    """The layer as one that has a step, its inputs and state, and where sequences go on.
+
+    Returns:
+      The cell, its inputs without what the padding holds, the state before the first step, and
+      which steps `[T, *batch]` belong to a sequence; None for all.
+
+    Raises:
+      UsageError: what cannot be measured.
+    """
+    valid = None
+    if lengths is not None:
+        xs, valid = blank_padding(xs, lengths)
+    cell, state = check_measurable(cell, params, xs, state)
+    return cell, xs, state, valid
+
+
 def is_nonzero(adjoint: Adjoint) -> Array:
     """Whether anything of a loss is left for each sequence, `[*batch]`."""
     return reduce(jnp.logical_or, [part.exponent != scaled.ZERO_EXPONENT for part in adjoint])
@@ -153,26 +181,63 @@ def behind_overflow(step: StepHalves, befores: State, reached: Array) -> Array:
 
 
 def resolve_loss(
-    cell: Cell, params: Params, xs: Inputs, state: State, loss: Loss, key: Key | None
+    cell: Cell,
+    params: Params,
+    xs: Inputs,
+    state: State,
+    loss: Loss,
+    key: Key | None,
+    valid: Array | None = None,
 ) -> tuple[str, Array]:
     """The kind of the loss ("last", "every", "given") and its weights, for `cotangent`."""
     y = jax.eval_shape(lambda p, x, s: cell.step(p, x, s)[1], params, xs[0], state)
+    expected = (xs.shape[0], *y.shape)
     if isinstance(loss, str):
         if loss not in ("last", "every"):
             raise UsageError(
-                f"loss={loss!r}: must be 'last', 'every' or the cotangents [T, *batch, H_out]"
+                f"loss={loss!r}: must be 'last', 'every', the cotangents [T, *batch, H_out] or a "
+                "function of the outputs"
             )
-        if key is None:
-            return loss, jnp.full(y.shape[-1:], y.shape[-1] ** -0.5, y.dtype)
-        w = jax.random.normal(key, y.shape[-1:], y.dtype)
-        return loss, w / jnp.linalg.norm(w)
-    expected = (xs.shape[0], *y.shape)
+        w = jnp.full(y.shape[-1:], y.shape[-1] ** -0.5, y.dtype)
+        if key is not None:
+            w = jax.random.normal(key, y.shape[-1:], y.dtype)
+            w = w / jnp.linalg.norm(w)
+        if valid is None:
+            return loss, w
+        counts = valid if loss == "every" else last_steps(valid)
+        return "given", jnp.where(counts[..., None], w, jnp.zeros_like(w))
+    if callable(loss):
+        loss = _cotangents(cell, params, xs, state, loss, valid)
     if (loss.shape, loss.dtype) != (expected, y.dtype):
         raise UsageError(
             f"loss is {loss.dtype}{list(loss.shape)}: cotangents must be {y.dtype}{list(expected)}"
         )
+    if valid is not None:
+        loss = without_padding(loss, valid)
     check_finite("loss", loss)
     return "given", loss
+
+
+def _cotangents(
+    cell: Cell,
+    params: Params,
+    xs: Inputs,
+    state: State,
+    loss: Callable[[Outputs], Array],
+    valid: Array | None,
+) -> Array:
+    """`∂L/∂y [T, *batch, H_out]` of a function of the outputs."""
+    lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
+    with jax.default_matmul_precision("highest"):
+        ys = unroll(cell, params, xs, state, lengths=lengths)[1]
+        value = jax.eval_shape(loss, ys)
+        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", type(value))
+        if shape != () or dtype != ys.dtype:
+            raise UsageError(
+                f"loss={getattr(loss, '__name__', loss)}: must map the outputs {ys.dtype}"
+                f"{list(ys.shape)} to one number of that type, and returns {dtype}{shape or ''}"
+            )
+        return jax.grad(loss)(ys)
 
 
 def cotangent(kind: str, weights: Array, time: Array, steps: int) -> Array:

@@ -13,7 +13,6 @@ import numpy as np
 
 from rnnlab import precision
 from rnnlab.arrays import Array, Float, Input, Inputs, Int, Params, State
-from rnnlab.cells.base import check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import jacobi, scaled
 from rnnlab.gradients import parts as state_parts
@@ -29,6 +28,7 @@ from rnnlab.gradients.tangents import (
     with_product,
 )
 from rnnlab.layer import Cell, Layer
+from rnnlab.sizes import check_positive
 
 
 class StateJacobian(NamedTuple):

@@ -13,7 +13,6 @@ import numpy as np
 
 from rnnlab import precision
 from rnnlab.arrays import Array, Float, Inputs, Int, Params, State
-from rnnlab.cells.base import check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
@@ -22,6 +21,7 @@ from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step_halves import check_measurable, halve_step, prepare
 from rnnlab.gradients.tangents import initial_tangents, propagate, random_basis, rank_of
 from rnnlab.layer import Cell, Layer
+from rnnlab.sizes import as_integer, check_positive
 
 
 class LyapunovExponents(NamedTuple):
@@ -80,7 +80,7 @@ def lyapunov_exponents(
     check_positive("count", count)
     if count > size:
         raise UsageError(f"count={count}: the joint state has {size} units and as many exponents")
-    if isinstance(discard, bool) or not isinstance(discard, int) or not 0 <= discard < steps:
+    if as_integer(discard) is None or not 0 <= discard < steps:
         raise UsageError(f"discard={discard!r}: must lie in 0..{steps - 1}, below the T of xs")
     if records is None:
         evenly = np.linspace(discard, steps, min(50, steps - discard) + 1)[1:]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from rnnlab import precision
 from rnnlab.arrays import Array, Inputs, Key, Params, State
@@ -28,6 +29,7 @@ from rnnlab.gradients.adjoint import (
     cotangent,
     inject,
     is_nonzero,
+    measurable,
     pull_state,
     resolve_loss,
     zero_adjoint,
@@ -35,7 +37,6 @@ from rnnlab.gradients.adjoint import (
 from rnnlab.gradients.scaled import Scaled
 from rnnlab.gradients.step_halves import (
     StepHalves,
-    check_measurable,
     halve_step,
     prepare,
     trajectory,
@@ -63,27 +64,34 @@ def parameter_gradients(
     state: State | None = None,
     *,
     loss: Loss = "last",
+    lengths: ArrayLike | None = None,
     key: Key | None = None,
 ) -> ParameterGradients:
     """Measures `log10 ‖∂L/∂θ‖` for each parameter, also where the gradient itself is 0 or inf.
 
-    The gradient is summed over the batch. Arguments, loss and errors are those of
+    The gradient is summed over the batch. Arguments, loss, lengths and errors are those of
     `adjoint_profile`.
 
     Returns:
       The norms, and what each time step contributes.
     """
-    cell, state = check_measurable(cell, params, xs, state)
-    kind, weights = resolve_loss(cell, params, xs, state, loss, key)
-    return _gradients(cell, params, xs, state, weights, kind)
+    cell, xs, state, valid = measurable(cell, params, xs, state, lengths)
+    kind, weights = resolve_loss(cell, params, xs, state, loss, key, valid)
+    return _gradients(cell, params, xs, state, weights, valid, kind)
 
 
-@partial(jax.jit, static_argnums=(0, 5))
+@partial(jax.jit, static_argnums=(0, 6))
 def _gradients(
-    cell: Cell, params: Params, xs: Inputs, state: State, weights: Array, kind: str
+    cell: Cell,
+    params: Params,
+    xs: Inputs,
+    state: State,
+    weights: Array,
+    valid: Array | None,
+    kind: str,
 ) -> ParameterGradients:
     with precision.products():
-        befores = trajectory(prepare(cell, params, xs, state), state)
+        befores = trajectory(prepare(cell, params, xs, state), state, valid)
         step = halve_step(
             lambda inputs, s: cell.step(inputs[0], inputs[1], s),
             (params, xs[0]),

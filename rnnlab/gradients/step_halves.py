@@ -22,6 +22,7 @@ from rnnlab.arrays import Array, Inputs, Output, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.gradients.slopes import Saturating
 from rnnlab.layer import Cell, Layer, streams
+from rnnlab.strategies.control import select
 from rnnlab.tracing import TracedStep, project_all, trace
 from rnnlab.unroll import check_inputs, check_state
 
@@ -112,13 +113,18 @@ def prepare(cell: Cell, params: Params, xs: Inputs, state: State) -> Prepared:
     )
 
 
-def trajectory(prepared: Prepared, state: State) -> State:
-    """The states before each step, `s_0 … s_{T-1}` `[T, *batch, H]`."""
+def trajectory(prepared: Prepared, state: State, valid: Array | None = None) -> State:
+    """The states before each step, `s_0 … s_{T-1}` `[T, *batch, H]`.
 
-    def body(state: State, u: Any) -> tuple[State, State]:
-        return prepared.advance(u, state)[0], state
+    Past the end of a sequence, where `valid [T, *batch]` is false, its state is frozen.
+    """
 
-    return jax.lax.scan(body, state, prepared.us)[1]
+    def body(state: State, inputs: Any) -> tuple[State, State]:
+        u, goes_on = inputs
+        after = prepared.advance(u, state)[0]
+        return select(goes_on, after, state), state
+
+    return jax.lax.scan(body, state, (prepared.us, valid))[1]
 
 
 def halve_step(

@@ -56,7 +56,7 @@ class LinenCell:
 
     def step(self, params: Params, x: Input, state: State) -> tuple[State, Array]:
         """Applies the module to the input `x`."""
-        return self.module.apply({"params": params}, state, x)
+        return _keeping_dtype(self.module, state, self.module.apply({"params": params}, state, x))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,13 +107,24 @@ class NNXCell:
 
         module = self._abstract(x.shape[-1])
         nnx.update(module, params)
-        return module(state, x)
+        return _keeping_dtype(module, state, module(state, x))
 
     def _abstract(self, features_in: int) -> Any:
         """A module without numbers, to be given the parameters."""
         from flax import nnx
 
         return nnx.eval_shape(lambda: self.make(features_in, rngs=nnx.Rngs(0)))
+
+
+def _keeping_dtype(module: Any, state: State, result: tuple[State, Array]) -> tuple[State, Array]:
+    """The result; UsageError where the module computes in another dtype than it is given."""
+    for old, new in zip(jax.tree.leaves(state), jax.tree.leaves(result[0]), strict=True):
+        if old.dtype != new.dtype:
+            raise UsageError(
+                f"{type(module).__name__} computes in {new.dtype} and is run in {old.dtype}: make "
+                f"it with dtype=None, or with dtype={old.dtype}"
+            )
+    return result
 
 
 def _cast(tree: Any, dtype: DTypeLike) -> Any:

@@ -8,17 +8,27 @@ from rnnlab.run.fields import fields, flatten
 from rnnlab.run.registry import Experiment, Settings
 
 
-def of_everything(experiments: dict[str, Experiment]) -> str:
-    """What `run.py --help` prints."""
+def of_everything(experiments: dict[str, Experiment], program: str = "python run.py") -> str:
+    """What `--help` prints; `program` is how the program was started."""
     return f"""\
-usage: python run.py [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
-                     [--workdir=PATH]
+usage: {program} [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
+       {" " * len(program)} [--workdir=PATH]
 
   --experiment=NAME       the experiment to run (default: {DEFAULT_EXPERIMENT})
   --preset=NAME           the values to start from; every experiment has --preset=tiny, which takes
                           less than a minute (default: those that its --help shows)
   --config.FIELD=VALUE    a field of its configuration; a list is written with commas: 0.5,0.9,1.1
-  --workdir=PATH          where everything goes (default: runs/NAME-HASH of the configuration)
+  --config-file=PATH      fields from a JSON file, such as the config.json of an earlier run
+  --each.FIELD=A,B,C      a run with each of these values, or, with several lists, with each
+                          combination; one folder for each run, in --workdir=PATH if that is given
+  --task=I                only number I of these runs, from 0, as in an array of cluster jobs
+  --workdir=PATH          where everything goes (default: a folder of runs/ with a readable name);
+                          alone, the run in it goes on
+  --accept_changes        go on although the source code or a text has changed since the run began
+  --pictures=pdf,svg      pictures in these formats too, beside those in PNG; also of a finished run
+  --loggers=NAME,...      what else gets the metrics of training: tensorboard (default), wandb,
+                          mlflow, or MODULE:NAME of your own
+  --experiments=FOLDER    choose from your own experiments instead of those of rnnlab
   --mode=generate         a text from the model of --workdir=PATH, or of the run of the other flags:
                           --prompt=TEXT --count=500 --temperature=1.0 --top_k=0 --draw=0 (its seed)
   --mode=predict          an answer of that model to each line of --input=FILE (- for standard

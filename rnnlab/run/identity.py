@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.fields import flatten_json
+from rnnlab.run.files import atomic_write
 
 FILE = "config.json"
 
@@ -40,9 +41,9 @@ def read(root: pathlib.Path) -> Identity:
         ) from error
 
 
-def text(identity: Identity) -> str:
-    """The contents of the file."""
-    return json.dumps(identity._asdict(), indent=2) + "\n"
+def write(root: pathlib.Path, identity: Identity) -> None:
+    """Writes the file, as a whole or not at all."""
+    atomic_write(root / FILE, json.dumps(identity._asdict(), indent=2) + "\n")
 
 
 def check_same(root: pathlib.Path, there: Identity, here: Identity) -> None:

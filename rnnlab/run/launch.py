@@ -19,34 +19,63 @@ import time
 from collections.abc import Iterator, Sequence
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, help, identity, modes, registry
+from rnnlab.run import (
+    command_line,
+    help,
+    identity,
+    loggers,
+    many,
+    memory,
+    modes,
+    pictures,
+    registry,
+    streams,
+)
 from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
 PATIENCE = 60
+#: Seconds without a sign of life after which JAX takes a host for dead and ends the others.
+SILENCE = 60
+
+
+def console() -> int:
+    """The command `rnnlab`: `main` with the experiments that come with rnnlab."""
+    return main(sys.argv, registry.bundled())
 
 
 def main(argv: Sequence[str], folder: pathlib.Path) -> int:
-    """Runs the command line with the experiments of a folder, and returns the exit code."""
+    """Runs the command line with the experiments of a folder, and returns the exit code.
+
+    The folder is that of `--experiments`, where the command line has it.
+    """
+    streams.prepare()
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        return _dispatch(argv, folder)
+        code = _dispatch(argv, folder)
+        sys.stdout.flush()  # here, where an error can be told
+        return code
     except UsageError as error:
         return _say(f"error: {error}", 2)
     except RunError as error:
         return _say(f"error: {error}", 1)
     except BrokenPipeError:
-        # Python flushes what is left at exit, which should not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _say("error: nobody reads the standard output any more", 1)
     except OSError as error:
         return _say(f"error: {error}. Fix this and rerun the same command to resume.", 1)
     except KeyboardInterrupt as interrupt:
-        again = shlex.join(["python", *argv])
+        again = f"{command_line.program(argv)} {shlex.join(argv[1:])}".strip()
         return _say(
             f"interrupted; rerun the same command to resume: {again}",
             143 if isinstance(interrupt, _Terminated) else 130,
         )
+    except Exception as error:
+        reason = memory.shortage(error)
+        if reason is None:
+            raise
+        return _say(f"error: {reason}", 1)
+    finally:
+        streams.settle()
 
 
 class _Terminated(KeyboardInterrupt):
@@ -58,44 +87,119 @@ def _terminate(signum: int, frame: object) -> None:
 
 
 def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
-    line = command_line.CommandLine(argv)
+    lists = many.find(argv)
+    line = command_line.CommandLine(lists.argv, folder)
+    if lists.values and (line.question is not None or line.list):
+        raise UsageError("--each: only with --mode=run")
+    if line.experiments is not None:
+        folder = registry.own_folder(line.experiments)
     if line.help and not line.experiment_given:
-        print(help.of_everything(registry.experiments(folder)))
+        print(help.of_everything(registry.experiments(folder), command_line.program(argv)))
     elif line.list:
         print(help.listing(registry.experiments(folder)))
     elif line.question is not None and not line.help:
         _set_up_jax()
-        line.question.ask(modes.load(_workdir_to_ask(line, folder)))
+        root = _workdir_to_ask(line, folder)
+        line.question.ask(modes.load(root, accept_changes=line.accept_changes))
     else:
-        experiment = registry.find(folder, line.experiment)
+        experiment = _experiment(line, folder)
         _set_up_jax()
         line.check(experiment)
+        loggers.check(line.loggers)
         if line.help:
             print(help.of_experiment(experiment, experiment.settings()))
-        elif _run(experiment, line, argv) == "diverged":
-            return 3
+        else:
+            with streams.guarded() as out, streams.quiet_libraries():
+                code = (
+                    _run_lists(experiment, line, lists)
+                    if lists.values
+                    else many.CODES[_run(experiment, line, argv)]
+                )
+            if code == 0:
+                streams.require_written(out)
+            return code
     return 0
+
+
+def _experiment(line: command_line.CommandLine, folder: pathlib.Path) -> registry.Experiment:
+    """The experiment to run; of a folder of one's own, its only one need not be named."""
+    if line.experiments is not None and not line.experiment_given:
+        known = registry.experiments(folder)
+        if len(known) > 1:
+            names = ", ".join(known)
+            raise UsageError(f"--experiments={folder}: choose --experiment=NAME, of {names}")
+        return next(iter(known.values()))
+    return registry.find(folder, line.experiment)
+
+
+def _run_lists(
+    experiment: registry.Experiment, line: command_line.CommandLine, lists: many.Lists
+) -> int:
+    """Runs the variants of the lists, or the one that is the task, and returns the exit code."""
+    settings = experiment.settings()
+    variants = many.variants(lists, settings, line.fields_given(settings), line.workdir)
+
+    def run_one(variant: many.Variant) -> workdirs.Status:
+        return _run(experiment, command_line.CommandLine(variant.argv), variant.argv)
+
+    if lists.task is not None:
+        return many.CODES[run_one(variants[lists.task])]
+    if line.hosts is not None:
+        raise UsageError("--each: with --coordinator choose one of the runs, by --task=I")
+    places = []
+    for variant in variants:
+        one = command_line.CommandLine(variant.argv)
+        places.append(_place(experiment, one, one.config(settings), settings))
+    return many.run(variants, places, run_one)
+
+
+def _place(
+    experiment: registry.Experiment,
+    line: command_line.CommandLine,
+    config: object,
+    settings: registry.Settings,
+) -> pathlib.Path:
+    """The work directory of a run: the one given, or that of its configuration."""
+    if line.workdir is not None:
+        return pathlib.Path(line.workdir)
+    return workdirs.default_path(experiment.name, config, settings.presets)
 
 
 def _run(
     experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
 ) -> workdirs.Status:
     """Runs an experiment, and returns how it ended."""
-    from rnnlab import precision  # which imports jax
-
     if line.hosts is not None:
         _join(line.hosts)
-    config = line.config(experiment.settings())
+    with _ending_without_the_others(line.hosts):
+        return _run_here(experiment, line, argv)
+
+
+def _run_here(
+    experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
+) -> workdirs.Status:
+    """What this host, or the only one, does in a run."""
+    settings = experiment.settings()
+    config = line.config(settings)
     module = experiment.load()
     precision.use(getattr(config, "precision", "float32"))
 
-    path = line.workdir or workdirs.default_path(experiment.name, config)
+    path = _place(experiment, line, config, settings)
     start = time.monotonic()
     with (
-        workdirs.open_workdir(path, experiment.name, config, argv, preset=line.preset) as workdir,
+        workdirs.open_workdir(
+            path,
+            experiment.name,
+            config,
+            argv,
+            preset=line.preset,
+            accept_changes=line.accept_changes,
+        ) as workdir,
         _quiet_unless_first(line.hosts),
+        pictures.also_as(*line.pictures),
     ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
+        workdir.loggers = line.loggers
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
         status: workdirs.Status = module.run(config, workdir) or "done"
         workdir.end(status)
@@ -125,9 +229,10 @@ def _workdir_to_ask(line: command_line.CommandLine, folder: pathlib.Path) -> pat
     name = found.experiment if found and not line.experiment_given else line.experiment
     experiment = registry.find(folder, name)
     line.check(experiment)
-    config = line.config(experiment.settings())
+    settings = experiment.settings()
+    config = line.config(settings)
     if path is None:
-        path = workdirs.default_path(name, config)
+        path = _place(experiment, line, config, settings)
         _recorded(path, line)
     elif found:
         here = identity.Identity(
@@ -177,7 +282,11 @@ def _join(hosts: command_line.Hosts) -> None:
 
     try:
         jax.distributed.initialize(
-            hosts.coordinator, hosts.count, hosts.host, shutdown_timeout_seconds=PATIENCE
+            hosts.coordinator,
+            hosts.count,
+            hosts.host,
+            heartbeat_timeout_seconds=SILENCE,
+            shutdown_timeout_seconds=PATIENCE,
         )
     except (RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -186,6 +295,33 @@ def _join(hosts: command_line.Hosts) -> None:
             f"--coordinator={where}: the hosts have not met ({reason}); start the same command "
             "on each within five minutes, with its own --host"
         ) from error
+
+
+@contextlib.contextmanager
+def _ending_without_the_others(several: command_line.Hosts | None) -> Iterator[None]:
+    """Within it, an error that comes of the death of another host ends this one in one line.
+
+    Where the first host dies, JAX may be faster: it aborts the others, with a line of its own.
+    """
+    try:
+        yield
+    except Exception as error:
+        kind, text = type(error).__name__, str(error)
+        lost = ("Gloo", "NCCL", "Connection", "heartbeat", "oordination", "UNAVAILABLE")
+        if several and kind == "JaxRuntimeError" and any(word in text for word in lost):
+            _end_without_the_others()
+        raise
+
+
+def _end_without_the_others() -> None:
+    """Ends this process at once: what Python does at exit would wait for hosts that are gone."""
+    print(
+        "error: another host has ended without a word; start the same commands again on all hosts "
+        "to resume from the last checkpoint",
+        file=sys.__stderr__,
+        flush=True,
+    )
+    os._exit(1)
 
 
 @contextlib.contextmanager
@@ -214,5 +350,6 @@ def _cores() -> int:
 
 def _say(message: str, code: int) -> int:
     """Prints one line to standard error, whatever the message holds, and returns the code."""
-    print(" ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # where nobody reads it, the code has to do
+        print(" ".join(message.split()), file=sys.stderr, flush=True)
     return code

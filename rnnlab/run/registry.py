@@ -11,6 +11,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import os
 import pathlib
 import sys
 from collections.abc import Iterable
@@ -112,6 +113,32 @@ class Settings:
             kind = f"preset of {self.experiment}"
             raise unknown(f"--preset={preset}", kind, preset, self.presets)
         return self.presets[preset]
+
+
+def bundled() -> pathlib.Path:
+    """The folder of the experiments that come with rnnlab: installed with it, or beside it."""
+    installed = pathlib.Path(__file__).parents[1] / "bundled" / "experiments"
+    return installed if installed.is_dir() else pathlib.Path(__file__).parents[2] / "experiments"
+
+
+def own_folder(path: str) -> pathlib.Path:
+    """A folder of one's own experiments; modules beside it can be imported from then on.
+
+    Raises:
+        UsageError: there is no such folder, or no experiment in it.
+    """
+    folder = pathlib.Path(os.path.expanduser(path))
+    if not folder.is_dir():
+        raise UsageError(f"--experiments={path}: no such folder")
+    if not experiments(folder):
+        raise UsageError(
+            f"--experiments={path}: holds no experiment, which is a folder NAME/ with __init__.py "
+            "and with a class Config in config.py"
+        )
+    beside = str(folder.resolve().parent)
+    if beside not in sys.path:
+        sys.path.append(beside)
+    return folder
 
 
 def experiments(folder: pathlib.Path) -> dict[str, Experiment]:

@@ -20,8 +20,9 @@ import pandas as pd
 import xarray as xr
 
 from rnnlab.errors import RunError
+from rnnlab.run import reading
 from rnnlab.run.progress import Progress
-from rnnlab.run.workdir import METRICS, Workdir, atomic_write
+from rnnlab.run.workdir import CLOCK, METRICS, Workdir, atomic_write
 
 #: The finished result of an experiment, and the folder of its partial results until then.
 FILE = "results.nc"
@@ -56,16 +57,14 @@ def load_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        RunError: if it is damaged.
+        RunError: if it is damaged, or there is no memory for it.
     """
     contents = pathlib.Path(path).read_bytes()  # OSError here is about the disk, below the file
     try:
         return xr.load_dataset(io.BytesIO(contents), engine="h5netcdf")
     except Exception as error:  # what a damaged HDF5 file raises depends on where it is damaged
-        raise RunError(
-            f"{path}: is damaged ({type(error).__name__}); delete it and rerun the same "
-            "command to measure again"
-        ) from error
+        again = "delete it and rerun the same command to measure again"
+        raise reading.unusable(pathlib.Path(path), error, again) from error
 
 
 def measured(
@@ -92,7 +91,9 @@ def measured(
     """
     path, folder = workdir.path(FILE), workdir.path(PARTIAL)
     if path.exists():
-        return load_dataset(path)
+        data = load_dataset(path)
+        shutil.rmtree(folder, ignore_errors=True)  # where a kill came between the two
+        return data
     folder.mkdir(exist_ok=True)
     done = {name: file for name in jobs if (file := folder / f"{name}.nc").exists()}
     partial_results = {}
@@ -146,10 +147,12 @@ def metrics(workdir: Workdir | str | os.PathLike[str]) -> pd.DataFrame:
         workdir: the work directory.
 
     Returns:
-        The columns `step` and `group` (such as "train" or "evaluation"), then the numbers by name,
-        NaN where a row does not have one or it was not finite. Where a population was trained,
-        there is a row for each `member`. Where a run trained several times, the folder of each
-        training is in the column `training`.
+        The columns `step` and `group` (such as "train" or "evaluation"), then the `seconds` of
+        training and the `time` (UTC) when the row was written, then the numbers by name, NaN where
+        a row does not have one or it was not finite. Where a population was trained, there is a row
+        for each `member`. Where a run trained several times, the folder of each training is in the
+        column `training`. Half a row at the end, of a run that is writing it or was killed while it
+        did, is left out.
 
     Raises:
         FileNotFoundError: if nothing was logged.
@@ -170,17 +173,33 @@ def metrics(workdir: Workdir | str | os.PathLike[str]) -> pd.DataFrame:
 
 def _log_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     """The rows of a log; one of a population becomes one for each of its members."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    clock = _lines(path.with_name(CLOCK)) if path.with_name(CLOCK).exists() else []
+    for number, row in enumerate(_lines(path), start=1):
         try:
-            row = json.loads(line)
             step = row.pop("step")
-        except (ValueError, LookupError, AttributeError) as error:
+        except (LookupError, AttributeError, TypeError) as error:
             raise RunError(f"{path}: line {number} is damaged") from error
+        written = clock[number - 1] if number <= len(clock) else {}
         for group, values in row.items():
             place = {"step": step, "group": group}
+            if (written.get("step"), written.get("group")) == (step, group):
+                place["seconds"] = written["seconds"]
+                place["time"] = pd.Timestamp(written["time"])
             for member, numbers in enumerate(_by_member(values)):
                 several = {"member": member} if _members(values) else {}
                 yield place | several | {k: np.nan if v is None else v for k, v in numbers.items()}
+
+
+def _lines(path: pathlib.Path) -> list[Any]:
+    """The JSON values in the lines of a file, without half a line at its end."""
+    *whole, _ = path.read_text(encoding="utf-8").split("\n")
+    values = []
+    for number, line in enumerate(whole, start=1):
+        try:
+            values.append(json.loads(line))
+        except ValueError as error:
+            raise RunError(f"{path}: line {number} is damaged") from error
+    return values
 
 
 def _members(values: dict[str, Any]) -> int:

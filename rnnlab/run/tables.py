@@ -46,7 +46,10 @@ def as_frame(data: Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
 
 
 def numeric_columns(frame: pd.DataFrame) -> list[bool]:
-    """Which columns hold numbers and at most gaps besides, and are aligned to the right."""
+    """Which columns hold numbers and at most gaps besides, and are aligned to the right.
+
+    None, a dash and an empty text are gaps.
+    """
     return [_is_numeric(frame.iloc[:, place]) for place in range(frame.shape[1])]
 
 
@@ -71,6 +74,8 @@ def print_table(data: Table, *, title: str = "", columns: Sequence[str] | None =
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    if sys.stdout is None:  # a process without one
+        return
     frame = as_frame(data, columns)
     table = RichTable(title=Text(title) if title else None, title_justify="left")
     for name, right in zip(frame.columns, numeric_columns(frame), strict=True):
@@ -81,11 +86,19 @@ def print_table(data: Table, *, title: str = "", columns: Sequence[str] | None =
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200).print(table)
 
 
+#: What stands, beside None, where a row has no number.
+_GAPS = ("", "-", "–")
+
+
 def _is_numeric(column: "pd.Series[Any]") -> bool:
-    values = [_scalar(value) for value in column if value is not None]
+    values = [value for value in map(_scalar, column) if not _is_gap(value)]
     return bool(values) and all(
         isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values
     )
+
+
+def _is_gap(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value in _GAPS)
 
 
 def _scalar(value: Any) -> Any:

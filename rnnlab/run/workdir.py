@@ -7,6 +7,9 @@ files, which is thrown away in the end. `status.json` says how the last run ende
     state      running, done, failed, interrupted or diverged
     argv       the command, with the name of its preset in `preset`
     versions   of the packages that can change a result, and the commit of the source
+    sources    checksums of what a result depends on besides the configuration, as the run began:
+               source code (`rnnlab.run.sources`) and texts
+    accepted   changes of these with which the run was continued nevertheless
     precision  of products of float32
     starts     how many times a process has worked in it; above 1, the run was continued
     seconds    wall time of the last start
@@ -14,7 +17,6 @@ files, which is thrown away in the end. `status.json` says how the last run ende
 
 import contextlib
 import datetime
-import hashlib
 import io
 import json
 import os
@@ -23,20 +25,26 @@ import tarfile
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import filelock
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import environment, fields, identity
+from rnnlab.run import claim, environment, fields, identity, names, sources
 from rnnlab.run.fields import to_json
+from rnnlab.run.files import atomic_write
+from rnnlab.run.identity import Identity
 
 #: Folders of a work directory that other hosts than the first do not get.
-LARGE = frozenset({"checkpoints", "tensorboard", "grid_chunks"})
+LARGE = frozenset({"checkpoints", "tensorboard", "wandb", "grid_chunks"})
 
-#: The log of a run that trains.
-METRICS = "metrics.jsonl"
+#: The record of the last run.
+STATUS = "status.json"
+
+#: The log of a run that trains, and when each of its rows was written.
+METRICS, CLOCK = "metrics.jsonl", "clock.jsonl"
 
 #: Held while a process works in the folder.
 LOCK = ".lock"
@@ -55,12 +63,24 @@ class Workdir:
         experiment: name of the experiment.
         config: the configuration as plain JSON values.
         status: what `status.json` holds.
+        accept_changes: whether the run goes on where what it depends on has changed.
+        loggers: what takes the metrics of training besides `metrics.jsonl`: names of
+            `rnnlab.run.loggers`, or classes.
     """
 
-    def __init__(self, root: pathlib.Path, experiment: str, config: dict[str, Any]):
+    loggers: Sequence[Any] = ("tensorboard",)
+
+    def __init__(
+        self,
+        root: pathlib.Path,
+        experiment: str,
+        config: dict[str, Any],
+        accept_changes: bool = False,
+    ):
         self.root = self.first = root
         self.experiment = experiment
         self.config = config
+        self.accept_changes = accept_changes
         self.status: dict[str, Any] = {}
         self._start = time.monotonic()
 
@@ -75,15 +95,56 @@ class Workdir:
         """
         if not name:
             return self
-        part = Workdir(self.path(name), self.experiment, self.config)
+        part = Workdir(self.path(name), self.experiment, self.config, self.accept_changes)
         part.root.mkdir(parents=True, exist_ok=True)
         part.first = self.first / name
-        part.status = self.status
+        part.status, part.loggers = self.status, self.loggers
         return part
 
     def write(self, name: str, data: bytes | str) -> pathlib.Path:
         """Writes a file as a whole or not at all, and returns its path."""
         return atomic_write(self.path(name), data)
+
+    def rely_on(self, name: str, contents: bytes) -> None:
+        """Records what a result depends on, or checks that it is what it was as the run began.
+
+        Args:
+            name: what messages call it, such as `inputs=PATH`.
+            contents: all of it.
+
+        Raises:
+            UsageError: it has changed, and changes are not accepted.
+        """
+        here = {name: sources.of_bytes(contents)}
+        known = self.status["sources"]
+        if known.get(name, here[name]) != here[name]:
+            self.accept(f"{name} has changed")
+        known |= here
+        self._record("running")
+
+    def rely_on_run(self, root: pathlib.Path) -> None:
+        """Checks that an earlier run, whose results this one takes over, depends on the same.
+
+        Raises:
+            UsageError: something has changed, and changes are not accepted.
+        """
+        changes = sources.changes(_read_status(root).get("sources", {}), self.status["sources"])
+        if changes:
+            self.accept(f"in {root}: {', '.join(changes)}")
+            self._record("running")
+
+    def accept(self, change: str) -> None:
+        """Records a change since the run began with which it goes on.
+
+        Raises:
+            UsageError: changes are not accepted.
+        """
+        if not self.accept_changes:
+            raise UsageError(
+                f"--workdir={self.first}: {change} since this run began; choose another with "
+                "--workdir=PATH, or go on with --accept_changes"
+            )
+        self.status.setdefault("accepted", []).append(f"{_now()}: {change}")
 
     def end(self, status: Status) -> None:
         """Records that the run has ended, and how."""
@@ -104,7 +165,7 @@ class Workdir:
         if status != "running":
             self.status["ended"] = _now()
             self.status["seconds"] = round(time.monotonic() - self._start, 3)
-        self.write("status.json", json.dumps(self.status, indent=2) + "\n")
+        self.write(STATUS, json.dumps(self.status, indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -115,11 +176,13 @@ def open_workdir(
     argv: Sequence[str] = (),
     *,
     preset: str | None = None,
+    accept_changes: bool = False,
 ) -> Iterator[Workdir]:
     """Creates or reopens a work directory and holds it for the duration of a `with` statement.
 
     Leaving it records `done`, unless `Workdir.end` was called in it; an exception records
-    `interrupted` (KeyboardInterrupt) or `failed` and is raised again.
+    `interrupted` (KeyboardInterrupt) or `failed` and is raised again. A UsageError in a folder
+    where an earlier run has made something leaves the record of that run as it was.
 
     Args:
         path: the folder; made with its parents if it does not exist.
@@ -127,23 +190,31 @@ def open_workdir(
         config: its configuration, a dataclass of JSON values.
         argv: the command line, for the record.
         preset: the name of the preset that the configuration started from, for the record.
+        accept_changes: whether to go on where the source code or a text has changed since the run
+            began.
 
     Raises:
         UsageError: if the folder belongs to another configuration, to something else than a run, or
-            to a process that is still working in it.
+            to a process that is still working in it; if what the run depends on has changed.
         RunError: if it cannot be made or written, or its `config.json` is damaged.
     """
     from rnnlab import hosts  # which imports jax, after its settings have been made
 
-    workdir = Workdir(pathlib.Path(path), experiment, to_json(config))
+    workdir = Workdir(pathlib.Path(path), experiment, to_json(config), accept_changes)
+    here = sources.of(config)
+    earlier = b""
     with contextlib.ExitStack() as stack:
 
         def take() -> bytes:
+            nonlocal earlier
             try:
                 workdir.root.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(_locked(workdir.root))
-                _claim(workdir)
-                _record_start(workdir, argv, preset)
+                state = _read_status(workdir.root).get("state", "")
+                claim.claim(workdir.root, Identity(experiment, workdir.config), state)
+                if state not in ("", "running") and claim.binds(workdir.root, state):
+                    earlier = workdir.path(STATUS).read_bytes()
+                _record_start(workdir, here, argv, preset)
                 return _packed(workdir.root) if hosts.several() else b""
             except OSError as error:
                 raise RunError(
@@ -158,42 +229,24 @@ def open_workdir(
                     workdir.root = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
                     _unpack(small, workdir.root)
                     _check_same(workdir)
-                    _record_start(workdir, argv, preset)
+                    _record_start(workdir, here, argv, preset)
             yield workdir
         except BaseException as error:
-            workdir._fail(error)
+            if isinstance(error, UsageError) and earlier:
+                with contextlib.suppress(OSError):
+                    workdir.write(STATUS, earlier)
+            else:
+                workdir._fail(error)
             raise
         if workdir.status["state"] == "running":
             workdir.end("done")
 
 
-def default_path(experiment: str, config: Any) -> pathlib.Path:
-    """`runs/NAME-HASH`, the same for the same configuration."""
-    text = json.dumps(to_json(config), sort_keys=True)
-    return pathlib.Path("runs") / f"{experiment}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> pathlib.Path:
-    """Writes a file so that it holds the old or the new contents at every moment.
-
-    Raises:
-        OSError: if the disk is full or the place cannot be written; the old file is untouched.
-    """
-    path = pathlib.Path(path)
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(draft, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        if isinstance(error, OSError):
-            error.filename = str(path)  # a full disk does not say where
-        raise
-    return path
+def default_path(
+    experiment: str, config: Any, presets: Mapping[str, Any] = MappingProxyType({})
+) -> pathlib.Path:
+    """`runs/NAME`, the same for the same configuration; arguments as of `names.of_run`."""
+    return pathlib.Path("runs") / names.of_run(experiment, config, presets)
 
 
 @contextlib.contextmanager
@@ -203,8 +256,11 @@ def _locked(root: pathlib.Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout as error:
+        holder = "?"
+        with contextlib.suppress(OSError):
+            holder = _read_status(root).get("pid", "?")
         raise UsageError(
-            f"--workdir={root}: process {_read_status(root).get('pid', '?')} is working in it; "
+            f"--workdir={root}: process {holder} is working in it; "
             "wait for its end or choose another with --workdir=PATH"
         ) from error
     try:
@@ -216,8 +272,8 @@ def _locked(root: pathlib.Path) -> Iterator[None]:
 def _read_status(root: pathlib.Path) -> dict[str, Any]:
     """The record of the last run; empty in a new folder, and where it is damaged."""
     try:
-        return dict(json.loads((root / "status.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return dict(json.loads((root / STATUS).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
         return {}
 
 
@@ -236,30 +292,22 @@ def _unpack(archive: bytes, root: pathlib.Path) -> None:
         tar.extractall(root, filter="data")
 
 
-def _claim(workdir: Workdir) -> None:
-    """Writes `config.json` into a new folder, or checks that an old one has the same."""
-    if workdir.path(identity.FILE).exists():
-        _check_same(workdir)
-        return
-    foreign = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
-    if foreign:
-        raise UsageError(
-            f"--workdir={workdir.root}: is not a work directory (it holds {foreign[0]} and no "
-            "config.json); choose another with --workdir=PATH"
-        )
-    workdir.write(
-        identity.FILE, identity.text(identity.Identity(workdir.experiment, workdir.config))
-    )
-
-
 def _check_same(workdir: Workdir) -> None:
-    here = identity.Identity(workdir.experiment, workdir.config)
+    here = Identity(workdir.experiment, workdir.config)
     identity.check_same(workdir.first, identity.read(workdir.root), here)
 
 
-def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> None:
-    starts = _read_status(workdir.root).get("starts", 0)
-    workdir.status = {
+def _record_start(
+    workdir: Workdir, here: dict[str, str], argv: Sequence[str], preset: str | None
+) -> None:
+    """Records that a run begins or goes on, with the sources `here`."""
+    old = _read_status(workdir.root)
+    there = old.get("sources", {}) if claim.binds(workdir.root, old.get("state", "")) else {}
+    workdir.status = {name: old[name] for name in ("accepted",) if name in old}
+    changes = sources.changes(there, here)
+    if changes:
+        workdir.accept(", ".join(changes))
+    workdir.status |= {
         "state": "running",
         "message": "",
         "experiment": workdir.experiment,
@@ -269,8 +317,9 @@ def _record_start(workdir: Workdir, argv: Sequence[str], preset: str | None) -> 
         "pid": os.getpid(),
         "versions": environment.versions(),
         "device": environment.device(),
+        "sources": there | here,
         "precision": environment.products(),
-        "starts": starts + 1,
+        "starts": old.get("starts", 0) + 1,
         "started": _now(),
     }
     workdir._record("running")

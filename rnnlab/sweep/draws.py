@@ -13,14 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab import cells, initializers, precision
+from rnnlab import initializers, precision
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.text import Vocabulary, load_text, one_hot_windows
 from rnnlab.errors import UsageError
 from rnnlab.gradients.recurrent import recurrent_leaves, with_recurrent_init
 from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
-from rnnlab.sweep.grid import Grid, Program
+from rnnlab.sweep.grid import Grid, Program, label_of
 
 
 class Draws(NamedTuple):
@@ -97,8 +97,7 @@ def draw(
       UsageError: a matrix of spectral radius 0 is to be rescaled.
     """
     dtype = jnp.dtype(grid.dtype)
-    init = initializers.by_name(program.init)
-    cell = with_recurrent_init(cells.by_name(program.cell, program.hidden), init)
+    cell = with_recurrent_init(program.network, program.initializer)
     features = features_in(grid, program, input_texts)
     shape = (grid.sorted_lengths[-1], grid.batch, features)
     # One seed after the other: mapped over the seeds, the QR decompositions of several gates would
@@ -112,8 +111,8 @@ def draw(
     radius, sigma_max = _measure(recurrent_leaves(cell).get(params), len(seeds))
     if grid.scale == "radius" and np.any(radius == 0):
         raise UsageError(
-            f"init={program.init!r}: drew a recurrent matrix of spectral radius 0, which cannot be "
-            "rescaled; choose another, or scale='gain'"
+            f"init={label_of(program.init)!r}: drew a recurrent matrix of spectral radius 0, which "
+            "cannot be rescaled; choose another, or scale='gain'"
         )
     return Draws(params, xs, readout, radius, sigma_max, input_std.astype(np.float64))
 

@@ -1,28 +1,30 @@
 """The folder of a sweep: the values of its finished grid chunks, shared by all hosts.
 
-`grid.json` says which grid it belongs to. Each grid chunk is a file that is whole or absent, so
-that a sweep may be killed at any moment. Hosts meet through these files alone: the collective
-operations of JAX give up when one host comes half a minute later than another.
+Each grid chunk is a file that is whole or absent, so that a sweep may be killed at any moment. It
+says itself which points it holds, so that a larger grid takes over all points that it shares with
+an earlier one. `grid.json` holds what all points have in common, the lengths for example. Hosts
+meet through these files alone: the collective operations of JAX give up when one host comes half a
+minute later than another.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import json
 import pathlib
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import reading
 from rnnlab.run.workdir import atomic_write
-from rnnlab.sweep.grid import Grid
+from rnnlab.sweep.grid import Grid, Point
 from rnnlab.sweep.grid_chunks import GridChunk, Values
 
 #: Seconds between two looks for what another host is to write.
@@ -31,81 +33,129 @@ INTERVAL = 0.2
 PATIENCE = 60.0
 
 
+#: The file of what the points of one folder have in common, and the fields of the grid in it.
+GRID = "grid.json"
+COMMON = ("scale", "lengths", "batch", "features", "dtype")
+
+
+class Kept(NamedTuple):
+    """The contents of a file: points of one program and what was measured of them.
+
+    Attributes:
+      key: tells the program from others, as `GridChunk.key` does.
+      points: the points.
+      values: what was measured, each `[points, ...]`.
+    """
+
+    key: str
+    points: tuple[Point, ...]
+    values: Values
+
+
 class Folder:
-    """The folder of the grid chunks of one grid, cut for a given memory.
+    """The folder of the grid chunks of grids that differ in nothing but their points.
 
     Raises:
-      UsageError: it belongs to another grid or another memory.
+      UsageError: it belongs to grids of another kind, or to another memory.
       RunError: it cannot be made, read or written, or is not shared by all hosts.
     """
 
     def __init__(self, path: pathlib.Path | str, grid: Grid, memory: float) -> None:
         self.path = pathlib.Path(path)
-        settings = json.loads(json.dumps(dataclasses.asdict(grid) | {"memory": memory}))
+        self._seen: set[str] = set()
+        fields = grid.settings() | {"lengths": grid.sorted_lengths}
+        common = {name: fields[name] for name in COMMON} | {"memory": memory}
+        self._common = json.loads(json.dumps(common))
         with self._explained():
             self.path.mkdir(parents=True, exist_ok=True)
             self._forget_failure()
             self._old_failures = self._failures()
-            file = self.path / "grid.json"
+            file = self.path / GRID
             if jax.process_index() == 0 and not file.exists():
-                atomic_write(file, json.dumps(settings, indent=2) + "\n")
-            self._check_same(settings, self._settings(file))
+                atomic_write(file, json.dumps(self._common, indent=2) + "\n")
+            self._check_same("folder", self.path)
 
-    def holds(self, grid_chunk: GridChunk) -> bool:
-        """Whether the grid chunk is finished."""
-        return self._file(grid_chunk).exists()
-
-    def restore(self, grid_chunk: GridChunk, grid: Grid) -> Values | None:
-        """Reads the values of a grid chunk; None if it is not there.
+    def new(self) -> Iterator[Kept]:
+        """The contents of all files that are there and have not been read before.
 
         Raises:
-          RunError: the file is damaged or cannot be read.
+          RunError: a file is damaged or cannot be read.
         """
-        if not self.holds(grid_chunk):
-            return None
-        path = self._file(grid_chunk)
+        with self._explained():
+            names = sorted(file.name for file in self.path.glob("*.npz"))
+        for name in names:
+            if name not in self._seen:
+                self._seen.add(name)
+                yield self._read(self.path / name)
+
+    def copy(self, source: pathlib.Path | str) -> Iterator[Kept]:
+        """Copies the files of another folder that are not here, and gives their contents.
+
+        Raises:
+          UsageError: there is none, or its points are of another kind.
+          RunError: a file is damaged, cannot be read or cannot be written.
+        """
+        source = pathlib.Path(source)
+        if not (source / GRID).exists():
+            raise UsageError(f"extends={str(source)!r}: holds no points of a sweep")
+        self._check_same("extends", source)
+        for file in sorted(source.glob("*.npz")):
+            here = self.path / file.name
+            kept = self._read(file)
+            if jax.process_index() == 0 and not here.exists():
+                with self._explained():
+                    atomic_write(here, file.read_bytes())
+            yield kept
+
+    def _read(self, path: pathlib.Path) -> Kept:
         again = "delete it, and the same command measures it again"
         with self._explained():
             contents = io.BytesIO(path.read_bytes())
         try:
             with np.load(contents, allow_pickle=False) as file:
                 values = {name: file[name] for name in file.files}
+            key = str(values.pop("key"))
+            columns = [values.pop(f"point_{name}").tolist() for name in Point._fields]
         except Exception as error:  # what a damaged archive raises depends on where it is damaged
-            raise RunError(f"{path}: is damaged ({type(error).__name__}); {again}") from error
-        count = grid_chunk.size(grid)
-        if "state" not in values or any(len(value) != count for value in values.values()):
-            raise RunError(f"{path}: expected {count} points; {again}")
-        return values
+            raise reading.unusable(path, error, again) from error
+        points = tuple(map(Point._make, zip(*columns, strict=True)))
+        if "state" not in values or any(len(value) != len(points) for value in values.values()):
+            raise RunError(f"{path}: expected {len(points)} points; {again}")
+        return Kept(key, points, values)
 
     def store(self, grid_chunk: GridChunk, values: Values) -> None:
-        """Writes the values of a grid_chunk.
+        """Writes the values of a grid chunk.
 
         Raises:
           RunError: the disk is full, or the folder cannot be written.
         """
+        columns = zip(*grid_chunk.points, strict=True)
+        points = {
+            f"point_{name}": np.array(column)
+            for name, column in zip(Point._fields, columns, strict=True)
+        }
         buffer = io.BytesIO()
-        np.savez(buffer, **values)  # type: ignore[arg-type]
+        np.savez(buffer, key=np.array(grid_chunk.key), **points, **values)  # type: ignore[arg-type]
+        self._seen.add(f"{grid_chunk.name}.npz")
         with self._explained():
-            atomic_write(self._file(grid_chunk), buffer.getvalue())
+            atomic_write(self.path / f"{grid_chunk.name}.npz", buffer.getvalue())
 
-    def wait(self, grid_chunk: GridChunk, grid: Grid) -> Values:
-        """The values of a grid chunk that another host computes, as soon as they are there.
+    def wait(self) -> None:
+        """Waits a moment for another host.
 
         Raises:
           RunError: another host has failed.
         """
-        while (values := self.restore(grid_chunk, grid)) is None:
-            with self._explained():
-                new = self._failures().items() - self._old_failures.items()
-            if new:
-                host, note = min(new)
-                reason = note.partition(" ")[2]
-                raise RunError(
-                    f"{host} has failed ({reason}). Fix this and rerun the same command on "
-                    "all hosts to resume."
-                )
-            time.sleep(INTERVAL)
-        return values
+        with self._explained():
+            failed = self._failures().items() - self._old_failures.items()
+        if failed:
+            host, note = min(failed)
+            reason = note.partition(" ")[2]
+            raise RunError(
+                f"{host} has failed ({reason}). Fix this and rerun the same command on all hosts "
+                "to resume."
+            )
+        time.sleep(INTERVAL)
 
     @contextlib.contextmanager
     def telling_hosts(self) -> Iterator[None]:
@@ -118,9 +168,6 @@ class Folder:
                 with contextlib.suppress(OSError):  # the disk may be what has failed
                     atomic_write(self._note(), f"{uuid.uuid4()} {reason}")
             raise
-
-    def _file(self, grid_chunk: GridChunk) -> pathlib.Path:
-        return self.path / f"{grid_chunk.name}.npz"
 
     def _note(self) -> pathlib.Path:
         return self.path / f"host-{jax.process_index()}.failed"
@@ -144,15 +191,17 @@ class Folder:
             return dict(json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             raise RunError(
-                f"{file}: is damaged; delete the folder {self.path} to start again, or choose "
+                f"{file}: is damaged; delete the folder {file.parent} to start again, or choose "
                 "another folder"
             ) from error
 
-    def _check_same(self, here: dict[str, Any], there: dict[str, Any]) -> None:
+    def _check_same(self, argument: str, path: pathlib.Path) -> None:
+        """Raises UsageError if the points of a folder are of another kind than the grid's."""
+        here, there = self._common, self._settings(path / GRID)
         for name in here | there:
             if here.get(name) != there.get(name):
                 raise UsageError(
-                    f"folder={str(self.path)!r}: holds grid chunks of another grid ({name} is "
+                    f"{argument}={str(path)!r}: holds points of another kind ({name} is "
                     f"{there.get(name, 'absent')} there and {here.get(name, 'absent')} here); "
                     "choose another folder"
                 )

@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from rnnlab import cells, initializers
+from rnnlab.cells import StandardCell
 from rnnlab.errors import UsageError
+from rnnlab.initializers import Initializer
+from rnnlab.layer import Cell, output_size
+from rnnlab.sizes import check_positive
+from rnnlab.sweep.labels import description, label
 
 #: How `scales` are meant.
 SCALES = ("radius", "gain")
+#: Units where neither `hidden` nor a cell given as an object says how many.
+UNITS = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """A value of an axis that is neither a name nor a number, and its name in the result."""
+
+    label: str
+    value: Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """The product of all axes, from `cells` to `seeds`; every length is measured at each point.
 
-    An axis is any sequence or array of distinct values; it is kept as a tuple.
+    An axis is any sequence or array of distinct values; it is kept as a tuple. Where objects are
+    taken, they have short names in the result, such as `lstm(forget_bias=2)`; a dict from names to
+    objects chooses the names.
+
+        Grid(cells=("tanh", LSTM(64, forget_bias=2.0)), inits=("orthogonal", Gaussian(0.5)))
+        Grid(cells=("lstm", "gru"), hyperparameters={"forget_bias": (0.0, 1.0, 2.0)})
 
     Attributes:
-      cells: names in `rnnlab.cells.CELLS`. The activation of the simple network is an axis of
-        these names: tanh, relu, sigmoid, linear.
-      inits: names in `rnnlab.initializers.INITIALIZERS`, of the recurrent matrix of every gate.
+      cells: names in `rnnlab.cells.CELLS` or `MODULE:NAME`; cells, of a size of their own; or what
+        makes a cell from a number of units: a class, a function, `partial(LSTM, forget_bias=2.0)`.
+        The activation of the simple network is an axis of the names: tanh, relu, sigmoid, linear.
+      inits: names in `rnnlab.initializers.INITIALIZERS`, or initialisers, of the recurrent matrix
+        of every gate.
       scale: `radius` rescales each gate's recurrent matrix to a measured spectral radius, `gain`
         multiplies it, as drawn.
       scales: the radii or gains.
-      hidden: numbers of units `H`.
+      hidden: numbers of units `H`; None for that of the cells that are given as objects, else 64.
       lengths: sequence lengths `T` in steps.
       inputs: `zeros`, `gaussian` (independent N(0, 1)), `tiny_shakespeare` or the path of a text,
         whose characters are read one-hot from random places.
@@ -40,16 +63,18 @@ class Grid:
       batch: sequences `B` in each network.
       features: inputs `D` of the network for zeros and Gaussian inputs; None takes 1 and `H`.
       dtype: `float32` or `float64`.
+      hyperparameters: fields of the cells with their values, each an axis of its own. A cell
+        without such a field is measured once, and has the same result at all its values.
 
     Raises:
       UsageError: a value that does not fit, named with its field.
     """
 
-    cells: tuple[str, ...] = ("tanh", "lstm", "gru")
-    inits: tuple[str, ...] = ("orthogonal",)
+    cells: Any = ("tanh", "lstm", "gru")
+    inits: Any = ("orthogonal",)
     scale: str = "radius"
     scales: tuple[float, ...] = (0.5, 0.9, 1.0, 1.1, 1.5)
-    hidden: tuple[int, ...] = (64,)
+    hidden: Any = None
     lengths: tuple[int, ...] = (10, 100, 1000)
     inputs: tuple[str, ...] = ("gaussian",)
     input_scales: tuple[float, ...] = (0.1,)
@@ -57,14 +82,18 @@ class Grid:
     batch: int = 8
     features: int | None = None
     dtype: str = "float64"
+    hyperparameters: Any = ()
 
     def __post_init__(self) -> None:
-        for name in ("cells", "inits", "scales", "hidden", "lengths", "inputs", "input_scales"):
-            object.__setattr__(self, name, _axis(name, getattr(self, name)))
-        for name in self.cells:
-            cells.by_name(name, 1)
-        for name in self.inits:
-            initializers.by_name(name)
+        for name in ("cells", "inits"):
+            self._set(name, _labelled_axis(name, getattr(self, name)))
+        for name in ("scales", "lengths", "inputs", "input_scales"):
+            self._set(name, _axis(name, getattr(self, name)))
+        self._set("hidden", _axis("hidden", _sizes(self.cells, self.hidden)))
+        for cell in self.cells:
+            _check_cell(cell, self.hidden)
+        for init in self.inits:
+            _initializer(init)
         for name in self.inputs:
             if not isinstance(name, str) or not name:
                 raise UsageError(
@@ -78,13 +107,21 @@ class Grid:
             _check_number("input_scales", value, positive=False)
         for name in ("hidden", "lengths"):
             for value in getattr(self, name):
-                _check_count(name, value)
+                check_positive(name, value)
         for name in ("seeds", "batch"):
-            _check_count(name, getattr(self, name))
+            object.__setattr__(self, name, check_positive(name, getattr(self, name)))
         if self.features is not None:
-            _check_count("features", self.features)
+            object.__setattr__(self, "features", check_positive("features", self.features))
         if self.dtype not in ("float32", "float64"):
             raise UsageError(f"dtype={self.dtype!r}: must be float32 or float64")
+        given = self.hyperparameters
+        self._set("hyperparameters", ())
+        self._set("hyperparameters", _hyperparameters(self, given))
+        for program in self.programs():
+            program.network  # noqa: B018  a cell may refuse its values
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @property
     def sorted_lengths(self) -> tuple[int, ...]:
@@ -93,10 +130,11 @@ class Grid:
 
     @property
     def axes(self) -> dict[str, Sequence[Any]]:
-        """Names and values of the axes of the result, in their order."""
+        """Names and values of the axes of the result, in their order; objects by their names."""
         return {
-            "cell": self.cells,
-            "init": self.inits,
+            "cell": _labels(self.cells),
+            "init": _labels(self.inits),
+            **{name: _labels(values) for name, values in self.hyperparameters},
             "hidden": self.hidden,
             "inputs": self.inputs,
             "input_scale": self.input_scales,
@@ -105,15 +143,45 @@ class Grid:
             "length": self.sorted_lengths,
         }
 
+    def settings(self) -> dict[str, Any]:
+        """The fields as plain values that JSON holds; objects by their names."""
+        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        fields |= {name: _labels(fields[name]) for name in ("cells", "inits")}
+        varied = {name: _labels(values) for name, values in self.hyperparameters}
+        return fields | {"hyperparameters": varied}
+
     def programs(self) -> list[Program]:
         """The parts of the grid that run as one compiled program each."""
-        axes = (self.cells, self.inits, self.hidden, self.inputs)
-        return [Program(*values) for values in itertools.product(*axes)]
+        return [
+            Program(cell, init, settings, hidden, inputs)
+            for cell in self.cells
+            for init in self.inits
+            for settings in self._settings_of(cell)
+            for hidden in self.hidden
+            for inputs in self.inputs
+        ]
+
+    def _settings_of(self, cell: Any) -> Iterable[tuple[tuple[str, Any], ...]]:
+        """The combinations of those hyperparameters that a cell has."""
+        known = _fields_of(cell)
+        own = [(name, values) for name, values in self.hyperparameters if name in known]
+        names = [name for name, _ in own]
+        for values in itertools.product(*(values for _, values in own)):
+            yield tuple(zip(names, values, strict=True))
 
     @property
     def points_per_seed(self) -> int:
         """Points of one program that share a seed: input scales × radii."""
         return len(self.input_scales) * len(self.scales)
+
+    def points(self) -> list[Point]:
+        """The points of one program, seed by seed."""
+        return [
+            Point(seed, float(input_scale), float(scale))
+            for seed in range(self.seeds)
+            for input_scale in self.input_scales
+            for scale in self.scales
+        ]
 
     @property
     def size(self) -> int:
@@ -121,19 +189,87 @@ class Grid:
         return len(self.programs()) * self.seeds * self.points_per_seed
 
 
+class Point(NamedTuple):
+    """What varies within a program: the seed, the factor of the inputs, the radius or gain."""
+
+    seed: int
+    input_scale: float
+    scale: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """The axes that are fixed within one program; input scale, radius and seed vary in it."""
+    """The axes that are fixed within one program; input scale, radius and seed vary in it.
 
-    cell: str
-    init: str
+    Attributes:
+      cell: as in `Grid.cells`.
+      init: as in `Grid.inits`.
+      settings: names and values of the hyperparameters that the cell has.
+      hidden: number of units.
+      inputs: their name.
+    """
+
+    cell: Any
+    init: Any
+    settings: tuple[tuple[str, Any], ...]
     hidden: int
     inputs: str
+
+    @property
+    def network(self) -> Cell:
+        """The cell, the same object each time."""
+        return _made(self.cell, self.hidden, self.settings)
+
+    @property
+    def initializer(self) -> Initializer:
+        """Of the recurrent matrix of every gate."""
+        return _initializer(self.init)
+
+    @property
+    def name(self) -> str:
+        """For readers: cell, hyperparameters, initialiser and size."""
+        varied = "".join(f" {name}={label_of(value)}" for name, value in self.settings)
+        return f"{label_of(self.cell)}{varied} {label_of(self.init)} H={self.hidden}"
+
+    @property
+    def description(self) -> str:
+        """All that tells its weights from those of other programs, the same in every process."""
+        return f"{description(self.network)} {description(self.initializer)}"
+
+    def place(self, grid: Grid) -> tuple[int | slice, ...]:
+        """Where it is on the axes of the grid from `cell` to `inputs`."""
+        settings = dict(self.settings)
+        return (
+            grid.cells.index(self.cell),
+            grid.inits.index(self.init),
+            *(
+                values.index(settings[name]) if name in settings else slice(None)
+                for name, values in grid.hyperparameters
+            ),
+            grid.hidden.index(self.hidden),
+            grid.inputs.index(self.inputs),
+        )
+
+
+def label_of(value: Any) -> Any:
+    """The name of a value of an axis in the result."""
+    return value.label if isinstance(value, Labelled) else value
+
+
+def _given(value: Any) -> Any:
+    """A value of an axis as the user gave it."""
+    return value.value if isinstance(value, Labelled) else value
+
+
+def _labels(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(map(label_of, values))
 
 
 def _axis(name: str, values: Any) -> tuple[Any, ...]:
     """The values of an axis as a tuple of plain Python values; an array may hold them."""
     plain = values.tolist() if isinstance(values, np.ndarray | jax.Array) else values
+    if isinstance(plain, tuple | list):  # NumPy's scalars may be in a list
+        plain = [value.item() if isinstance(value, np.generic) else value for value in plain]
     if not isinstance(plain, tuple | list) or not plain:
         raise UsageError(f"{name}={values!r}: must be a tuple with at least one entry")
     for value in plain:
@@ -142,13 +278,139 @@ def _axis(name: str, values: Any) -> tuple[Any, ...]:
     return tuple(plain)
 
 
+def _labelled_axis(name: str, values: Any) -> tuple[Any, ...]:
+    """The values of an axis that takes objects: names as they are, objects with a label each."""
+    if isinstance(values, Mapping):
+        values = tuple(Labelled(str(each), value) for each, value in values.items())
+    found = tuple(map(_with_label, _axis(name, values)))
+    labels = _labels(found)
+    for each in labels:
+        if labels.count(each) > 1:
+            raise UsageError(
+                f"{name}: two of them are called {each!r}; name them, as in "
+                f"{name}={{'first': …, 'second': …}}"
+            )
+    return found
+
+
+def _with_label(value: Any) -> Any:
+    if isinstance(value, Labelled) or value is None or isinstance(value, bool | int | float | str):
+        return value
+    is_object = _is_cell(value) or dataclasses.is_dataclass(value) or not callable(value)
+    if isinstance(value, type) or (not is_object and _makes_cell(value)):
+        return Labelled(label(_call(value, 1)), value)
+    return Labelled(label(value), value)
+
+
+def _call(factory: Any, *arguments: Any) -> Any:
+    return factory(*arguments)
+
+
+def _makes_cell(factory: Any) -> bool:
+    """Whether a function makes cells, and is not an initialiser; those need a key and a shape."""
+    try:
+        return _is_cell(factory(1))
+    except TypeError:
+        return False
+
+
+def _is_cell(value: Any) -> bool:
+    return isinstance(value, Cell) and not isinstance(value, type)
+
+
+def _sizes(cells_: Sequence[Any], hidden: Any) -> Any:
+    """The axis `hidden`, as given or from the cells that have a size of their own."""
+    if hidden is not None:
+        return hidden
+    own = [output_size(given) for given in map(_given, cells_) if _is_cell(given)]
+    sizes = {size for size in own if size is not None}
+    if len(sizes) > 1:
+        raise UsageError(
+            f"cells: have {', '.join(map(str, sorted(sizes)))} units; give all of them the same "
+            "number, or give what makes them, such as partial(LSTM, forget_bias=2.0), and `hidden`"
+        )
+    return tuple(sizes) or (UNITS,)
+
+
+def _check_cell(cell: Any, hidden: Sequence[int]) -> None:
+    """Raises UsageError unless it is or makes a cell, of the sizes of the grid."""
+    given, name = _given(cell), label_of(cell)
+    if isinstance(given, str):
+        cells.by_name(given, 1)
+    elif _is_cell(given):
+        _check_own_init(name, given)
+        size = output_size(given)
+        if size is not None and tuple(hidden) != (size,):
+            raise UsageError(
+                f"hidden={tuple(hidden)}: the cell {name} has {size} units; leave `hidden` unset, "
+                "or give what makes the cell, such as partial(LSTM, forget_bias=2.0)"
+            )
+    elif not callable(given) or not _is_cell(given(1)):
+        raise UsageError(
+            f"cells={name!r}: must be a name, a cell, or what makes a cell from a number of units"
+        )
+
+
+def _check_own_init(name: str, cell: Any) -> None:
+    """Raises UsageError for a cell whose own initialiser `inits` would replace."""
+    if isinstance(cell, StandardCell) and cell.wh_init != StandardCell(1).wh_init:
+        raise UsageError(
+            f"cells={name!r}: recurrent matrices are drawn by `inits`; give its wh_init there"
+        )
+
+
+def _initializer(init: Any) -> Any:
+    given = _given(init)
+    if isinstance(given, str):
+        return initializers.by_name(given)
+    if not callable(given) or isinstance(given, type):
+        raise UsageError(
+            f"inits={label_of(init)!r}: must be a name, or an initialiser such as Gaussian(0.5)"
+        )
+    return given
+
+
+def _hyperparameters(grid: Grid, given: Any) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """Hyperparameters with their values, each known to a cell of the grid."""
+    pairs = given.items() if isinstance(given, Mapping) else given
+    known = sorted({field for cell in grid.cells for field in _fields_of(cell)})
+    found = []
+    for name, values in pairs:
+        if name in ("wh_init", *grid.axes):
+            own = "inits" if name == "wh_init" else name
+            raise UsageError(f"hyperparameters={name!r}: is an axis of its own, {own}")
+        if name not in known:
+            raise UsageError(
+                f"hyperparameters={name!r}: none of the cells has it, they have "
+                f"{', '.join(known) or 'no field that can be set'}"
+            )
+        found.append((name, _labelled_axis(name, values)))
+    return tuple(found)
+
+
+def _fields_of(cell: Any) -> tuple[str, ...]:
+    """What can be set of a cell of the grid, apart from its number of units."""
+    given = _given(cell)
+    if not _is_cell(given):
+        return cells.hyperparameters_of(given)
+    fields = dataclasses.fields(given) if dataclasses.is_dataclass(given) else ()
+    return tuple(each.name for each in fields if each.init and each.name != "hidden")
+
+
+@functools.lru_cache(maxsize=1024)
+def _made(cell: Any, hidden: int, settings: tuple[tuple[str, Any], ...]) -> Cell:
+    """A cell of the grid; the same object each time, so that its programs are found again."""
+    given = _given(cell)
+    values = {name: _given(value) for name, value in settings}
+    if isinstance(given, str):
+        return cells.by_name(given, hidden, **values)
+    if not _is_cell(given):
+        return given(hidden, **values)
+    return dataclasses.replace(given, **values) if values else given
+
+
 def _check_number(name: str, value: Any, *, positive: bool) -> None:
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not good or value < 0 or (positive and value == 0):
         kind = "positive" if positive else "non-negative"
         raise UsageError(f"{name}={value!r}: must be a {kind}, finite number")
-
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name}={value!r}: must be a positive integer")

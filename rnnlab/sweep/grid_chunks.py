@@ -1,30 +1,32 @@
 """The grid chunks of a grid: how they are cut, and how one of them is measured.
 
-A grid chunk holds whole seeds, or a part of the points of one seed where all of them do not fit in
-memory. All grid chunks of a program have the same shape, so that it is compiled once. The cut
-depends on the grid and the stated memory alone, neither on the devices nor on what an earlier run
-has left to do: a sweep that continues runs the same programs and ends with the same bits.
+A grid chunk is made of points of one program that are not measured yet. A device works through its
+points in groups of a fixed size, each one call of a program that is compiled once; so what is
+measured of a point has the same bits whatever points are measured beside it, before it or after
+it. A sweep that continues, and one that is extended, ends with the bits of one that ran in one go.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rnnlab import cells, precision
-from rnnlab.arrays import Array, Float, Int, Params
+from rnnlab import precision
+from rnnlab.arrays import Array, Float, Params
 from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
 from rnnlab.sweep.draws import Draws, InputTexts, draw, features_in
-from rnnlab.sweep.grid import Grid, Program
+from rnnlab.sweep.grid import Grid, Point, Program
 from rnnlab.sweep.kernel import TIME_BLOCK, gradient_norms
 from rnnlab.tracing import trace
 
@@ -40,70 +42,84 @@ Values = dict[str, Float[np.ndarray, "n ..."]]
 
 @dataclasses.dataclass(frozen=True)
 class GridChunk:
-    """Some points of one program: `seeds` × `points`, the latter counted within a seed.
-
-    The last one of a program may reach beyond the end; what lies there is computed and dropped.
+    """Some points of one program.
 
     Attributes:
-      number: of the program in `grid.programs()`.
-      program: itself.
-      seeds: the seeds.
-      points: indices into input scale × radius.
+      program: the program.
+      key: what tells its points from those of other programs, the same in every process.
+      points: the points, seed by seed.
+      side_by_side: how many of them run at the same time on each device.
     """
 
-    number: int
     program: Program
-    seeds: range
-    points: range
+    key: str
+    points: tuple[Point, ...]
+    side_by_side: int
 
     @property
     def name(self) -> str:
         """A name for a file."""
-        first, last = self.seeds[0], self.seeds[-1]
-        points = f"points-{self.points[0]:04d}-{self.points[-1]:04d}"
-        return f"program-{self.number:03d}-seeds-{first:04d}-{last:04d}-{points}"
+        contents = repr((self.key, tuple(map(tuple, self.points))))
+        seeds = f"{self.points[0].seed:04d}-{self.points[-1].seed:04d}"
+        return f"seeds-{seeds}-{hashlib.sha256(contents.encode()).hexdigest()[:20]}"
 
-    def indices(
-        self, grid: Grid
-    ) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
-        """Input scale, radius and seed of each point, as indices into the axes of the grid."""
-        seeds = [seed for seed in self.seeds if seed < grid.seeds]
-        points = [point for point in self.points if point < grid.points_per_seed]
-        seed, point = (a.ravel() for a in np.meshgrid(seeds, points, indexing="ij"))
-        return (*np.divmod(point, len(grid.scales)), seed)
-
-    def size(self, grid: Grid) -> int:
-        """Number of points within the grid."""
-        return len(self.indices(grid)[0])
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of its points, ascending."""
+        return sorted({point.seed for point in self.points})
 
 
-def cut(grid: Grid, memory: float, input_texts: InputTexts) -> list[GridChunk]:
-    """The grid chunks of all programs, none of which takes more than `memory` bytes for its points.
+def cut(
+    grid: Grid,
+    program: Program,
+    points: Sequence[Point],
+    memory: float,
+    input_texts: InputTexts,
+) -> list[GridChunk]:
+    """Grid chunks of points of one program, none of which takes more than `memory` bytes.
 
-    A grid chunk has at least one point, even where that is too large.
-
-    Raises:
-      UsageError: a text that does not fit the grid.
-      RunError: a text that cannot be loaded.
+    A grid chunk has at least one point, even where that is too large. It holds whole seeds, or a
+    part of the points of one seed where all of them do not fit.
     """
-    grid_chunks = []
-    for number, program in enumerate(grid.programs()):
-        size = bytes_per_point(grid, program, features_in(grid, program, input_texts))
-        most = max(1, int(memory // size))
-        points = _even(grid.points_per_seed, most)
-        seeds = _even(grid.seeds, max(1, most // points))
-        grid_chunks += [
-            GridChunk(number, program, range(seed, seed + seeds), range(point, point + points))
-            for seed in range(0, grid.seeds, seeds)
-            for point in range(0, grid.points_per_seed, points)
-        ]
-    return grid_chunks
+    size = bytes_per_point(grid, program, features_in(grid, program, input_texts))
+    most = max(1, int(memory // size))
+    key = key_of(program, input_texts)
+    by_seed: dict[int, list[Point]] = {}
+    for point in points:
+        by_seed.setdefault(point.seed, []).append(point)
+    if not by_seed:
+        return []
+    longest = max(map(len, by_seed.values()))
+    if longest > most:
+        parts = [part for own in by_seed.values() for part in _even_parts(own, most)]
+    else:
+        groups = _even_parts(list(by_seed.values()), most // longest)
+        parts = [[point for own in group for point in own] for group in groups]
+    beside = _side_by_side(most, max(map(len, parts)))
+    return [GridChunk(program, key, tuple(part), beside) for part in parts]
 
 
-def _even(total: int, most: int) -> int:
-    """Size of equal parts, at most `most`, that make up `total` and waste as little as can be."""
-    parts = -(-total // most)
-    return -(-total // parts)
+def key_of(program: Program, input_texts: InputTexts) -> str:
+    """What tells the points of a program from those of others: weights, size, inputs."""
+    inputs = program.inputs
+    if inputs not in ("zeros", "gaussian"):
+        text = input_texts.read(inputs)[0]
+        inputs = f"text {hashlib.sha256(text.encode()).hexdigest()}"
+    return f"{program.description} H={program.hidden} {inputs}"
+
+
+def _side_by_side(most: int, points: int) -> int:
+    """Points that run at the same time on each device; on the CPU as the memory allows alone."""
+    if jax.default_backend() == "cpu":
+        return min(SIDE_BY_SIDE, most)
+    return -(-points // jax.local_device_count())
+
+
+def _even_parts(values: list[Any], most: int) -> Iterator[list[Any]]:
+    """Cuts a list into parts of at most `most`, as equal as can be."""
+    count = -(-len(values) // most)
+    for part in range(count):
+        yield values[len(values) * part // count : len(values) * (part + 1) // count]
 
 
 def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
@@ -115,7 +131,7 @@ def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
     length the adjoint, the gradient of the recurrent weights and a time block of the adjoints of
     the products, and what a time block takes besides.
     """
-    cell = cells.by_name(program.cell, program.hidden)
+    cell = program.network
     dtype = jnp.dtype(grid.dtype)
     steps, batch, lengths = grid.sorted_lengths[-1], grid.batch, len(grid.lengths)
 
@@ -138,32 +154,80 @@ def _bytes(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
+class Points(NamedTuple):
+    """Networks that are measured by one call, with their inputs; `P` points, `k` gates.
+
+    Attributes:
+      params: parameters as drawn, leaves `[P, ...]`.
+      factors: of each gate's recurrent matrix, `[P, k]`.
+      xs: inputs before scaling, `[P, T, B, D]`.
+      input_scale: their factor, `[P]`.
+      readout: random unit vectors, `[P, B, H]`.
+    """
+
+    params: Params
+    factors: Float[Array, "P k"]
+    xs: Float[Array, "P T B D"]
+    input_scale: Float[Array, "P"]
+    readout: Float[Array, "P B H"]
+
+
 def measure(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts) -> Values:
     """Measures the points of a grid chunk, spread over all devices of this host.
 
     Returns:
-      For each of the `n` points, in the order of `grid_chunk.indices`: what `gradient_norms`
-      returns, `[n, lengths]`, NaN where the network's state leaves the range of the dtype;
-      `spectral_radius` and `sigma_max` of the `k` recurrent matrices, `[n, k]`; `input_std` `[n]`.
+      For each of the `n` points: what `gradient_norms` returns, `[n, lengths]`, NaN where the
+      network's state leaves the range of the dtype; `spectral_radius` and `sigma_max` of the `k`
+      recurrent matrices, `[n, k]`; `input_std` `[n]`.
     """
-    input_index, scale_index, seed = grid_chunk.indices(grid)
-    first = grid_chunk.seeds[0]
     compiling = _start_compiling(grid, grid_chunk, input_texts)  # while the networks are drawn
-    draws = draw(grid, grid_chunk.program, np.array(grid_chunk.seeds), input_texts)
-    input_scale = np.asarray(grid.input_scales, float)[input_index]
-    factor = np.asarray(grid.scales, float)[scale_index, None]
+    seeds = grid_chunk.seeds
+    draws = draw(grid, grid_chunk.program, np.array(seeds), input_texts)
+    place = np.array([seeds.index(point.seed) for point in grid_chunk.points])
+    input_scale = np.array([point.input_scale for point in grid_chunk.points])
+    factor = np.array([[point.scale] for point in grid_chunk.points])
     if grid.scale == "radius":
-        factor = factor / draws.spectral_radius[seed - first]
-    factor = np.broadcast_to(factor, (len(seed), draws.spectral_radius.shape[-1]))
-    arguments = _spread(grid_chunk, draws, (seed - first, factor, input_scale))
+        factor = factor / draws.spectral_radius[place]
+    factor = np.broadcast_to(factor, (len(place), draws.spectral_radius.shape[-1]))
+    program = _program(grid, grid_chunk)
     compiling.result()
-    norms = _measure(*_program(grid, grid_chunk), *arguments)
-    norms = {name: np.asarray(value)[: len(seed)] for name, value in norms.items()}
-    return _without_overflow(norms) | {
-        "spectral_radius": factor * draws.spectral_radius[seed - first],
-        "sigma_max": factor * draws.sigma_max[seed - first],
-        "input_std": input_scale * draws.input_std[seed - first],
+    calls = [
+        _measure(*program, points)
+        for points in _calls(grid_chunk, draws, place, factor, input_scale)
+    ]
+    norms = {
+        name: np.concatenate([np.asarray(call[name]) for call in calls])[: len(place)]
+        for name in calls[0]
     }
+    return _without_overflow(norms) | {
+        "spectral_radius": factor * draws.spectral_radius[place],
+        "sigma_max": factor * draws.sigma_max[place],
+        "input_std": input_scale * draws.input_std[place],
+    }
+
+
+def _calls(
+    grid_chunk: GridChunk,
+    draws: Draws,
+    place: np.ndarray,
+    factor: np.ndarray,
+    input_scale: np.ndarray,
+) -> Iterator[Points]:
+    """The points of each call on all devices; the last call is filled up by repetition."""
+    mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+    width = mesh.size * grid_chunk.side_by_side
+    dtype = draws.xs.dtype
+    for first in range(0, len(place), width):
+        these = np.resize(np.arange(first, min(first + width, len(place))), width)
+        seed = place[these]
+        arrays = (
+            jax.tree.map(lambda a, seed=seed: a[seed], draws.params),
+            factor[these].astype(dtype),
+            draws.xs[seed],
+            input_scale[these].astype(dtype),
+            draws.readout[seed],
+        )
+        yield Points(*jax.device_put(arrays, NamedSharding(mesh, PartitionSpec(AXIS))))
 
 
 def _without_overflow(norms: Values) -> Values:
@@ -177,8 +241,8 @@ def _without_overflow(norms: Values) -> Values:
 
 def _program(grid: Grid, grid_chunk: GridChunk) -> tuple[Cell, tuple[int, ...], Mesh]:
     """What `_measure` is compiled for, shapes aside."""
-    cell = cells.by_name(grid_chunk.program.cell, grid_chunk.program.hidden)
-    return cell, grid.sorted_lengths, Mesh(np.array(jax.local_devices()), (AXIS,))
+    mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+    return grid_chunk.program.network, grid.sorted_lengths, mesh
 
 
 def _start_compiling(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts) -> Future[Any]:
@@ -186,69 +250,27 @@ def _start_compiling(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts)
     cell, steps, mesh = _program(grid, grid_chunk)
     dtype = jnp.dtype(grid.dtype)
     features = features_in(grid, grid_chunk.program, input_texts)
+    width = mesh.size * grid_chunk.side_by_side
 
-    def drawn() -> tuple[Params, Array, Array]:
+    def points() -> Points:
         params = cell.init(jax.random.key(0), features, dtype)
-        xs = jnp.zeros((steps[-1], grid.batch, features), dtype)
-        one = (params, xs, jnp.zeros((grid.batch, output_size(cell)), dtype))
-        return jax.tree.map(lambda a: jnp.stack([a] * len(grid_chunk.seeds)), one)
-
-    shared = jax.eval_shape(drawn)
-    points = _padded(grid_chunk, mesh.size)
-    gates = len(recurrent_leaves(cell).gates)
-    per_point = (
-        jax.ShapeDtypeStruct((points,), np.int32),
-        jax.ShapeDtypeStruct((points, gates), dtype),
-        jax.ShapeDtypeStruct((points,), dtype),
-    )
-    arguments = tuple(
-        jax.tree.map(
-            lambda a, place=place: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=place), tree
+        return Points(
+            params=jax.tree.map(lambda a: jnp.stack([a] * width), params),
+            factors=jnp.zeros((width, len(recurrent_leaves(cell).gates)), dtype),
+            xs=jnp.zeros((width, steps[-1], grid.batch, features), dtype),
+            input_scale=jnp.zeros((width,), dtype),
+            readout=jnp.zeros((width, grid.batch, output_size(cell) or 0), dtype),
         )
-        for tree, place in zip((per_point, shared), _places(mesh), strict=True)
+
+    place = NamedSharding(mesh, PartitionSpec(AXIS))
+    arguments = jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=place), jax.eval_shape(points)
     )
-    lowered = _measure.lower(cell, steps, mesh, *arguments)
+    lowered = _measure.lower(cell, steps, mesh, arguments)
     executor = ThreadPoolExecutor(max_workers=1)
     future = executor.submit(lowered.compile)
     executor.shutdown(wait=False)
     return future
-
-
-def _places(mesh: Mesh) -> tuple[NamedSharding, NamedSharding]:
-    """Where what belongs to points lies, and what all points share."""
-    return NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
-
-
-def _spread(
-    grid_chunk: GridChunk, draws: Draws, per_point: tuple[np.ndarray, np.ndarray, np.ndarray]
-) -> tuple[Any, Any]:
-    """The arrays of `_measure` on all devices, from each point's place in `draws` and factors."""
-    mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
-    padded = _padded(grid_chunk, mesh.size)
-    types = (np.dtype(np.int32), draws.xs.dtype, draws.xs.dtype)
-    columns = tuple(
-        np.resize(a, (padded, *a.shape[1:])).astype(dtype)
-        for a, dtype in zip(per_point, types, strict=True)
-    )
-    shared = (draws.params, draws.xs, draws.readout)
-    return tuple(map(jax.device_put, (columns, shared), _places(mesh)))
-
-
-def _padded(grid_chunk: GridChunk, devices: int) -> int:
-    """Points of a full grid chunk, and as many more as make equal groups for all devices."""
-    full = len(grid_chunk.seeds) * len(grid_chunk.points)
-    return devices * _rounds(full, devices) * _group(full, devices)
-
-
-def _group(points: int, devices: int) -> int:
-    """Points that run side by side on each device."""
-    return -(-points // (devices * _rounds(points, devices)))
-
-
-def _rounds(points: int, devices: int) -> int:
-    """Groups that run one after the other on each device."""
-    side_by_side = SIDE_BY_SIDE if jax.default_backend() == "cpu" else points
-    return -(-points // (devices * side_by_side))
 
 
 def _rescaled(leaves: RecurrentLeaves, params: Params, factors: Array) -> Params:
@@ -263,35 +285,21 @@ def _rescaled(leaves: RecurrentLeaves, params: Params, factors: Array) -> Params
 
 
 @partial(quick.jit, static_argnums=(0, 1, 2))
-def _measure(
-    cell: Cell,
-    lengths: tuple[int, ...],
-    mesh: Mesh,
-    per_point: tuple[Array, Array, Array],
-    shared: tuple[Params, Array, Array],
-) -> dict[str, Array]:
-    """`gradient_norms` of many points; each device works through its own, nothing is exchanged."""
-    group = _group(len(per_point[0]), mesh.size)
+def _measure(cell: Cell, lengths: tuple[int, ...], mesh: Mesh, points: Points) -> dict[str, Array]:
+    """`gradient_norms` of some points; each device takes its own, nothing is exchanged."""
 
-    def point(
-        shared: tuple[Params, Array, Array], seed: Array, factors: Array, input_scale: Array
-    ) -> dict[str, Array]:
-        params, xs, readout = jax.tree.map(lambda a: a[seed], shared)
-        params = _rescaled(recurrent_leaves(cell), params, factors)
-        return gradient_norms(cell, params, xs * input_scale, readout, lengths)
+    def one(point: Points) -> dict[str, Array]:
+        params = _rescaled(recurrent_leaves(cell), point.params, point.factors)
+        return gradient_norms(cell, params, point.xs * point.input_scale, point.readout, lengths)
 
-    def points(per_point: tuple[Array, Array, Array], shared: tuple[Params, Array, Array]) -> Any:
+    def own(points: Points) -> dict[str, Array]:
         with precision.products():
-            groups = jax.tree.map(
-                lambda a: a.reshape(len(a) // group, group, *a.shape[1:]), per_point
-            )
-            norms = jax.lax.map(lambda each: jax.vmap(partial(point, shared))(*each), groups)
-            return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), norms)
+            return jax.vmap(one)(points)
 
     return jax.shard_map(
-        points,
+        own,
         mesh=mesh,
-        in_specs=(PartitionSpec(AXIS), PartitionSpec()),
+        in_specs=PartitionSpec(AXIS),
         out_specs=PartitionSpec(AXIS),
         check_vma=False,  # nothing is exchanged, so there is nothing to check
-    )(per_point, shared)
+    )(points)

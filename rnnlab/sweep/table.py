@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
-from rnnlab import cells
 from rnnlab.gradients.recurrent import recurrent_leaves
-from rnnlab.sweep.grid import Grid
-from rnnlab.sweep.grid_chunks import GridChunk, Values
+from rnnlab.sweep.grid import Grid, Point, Program
+from rnnlab.sweep.grid_chunks import Values
 
 #: Name, in the result, of what `gradient_norms` returns under the key, and what it means.
 QUANTITIES = {
@@ -43,7 +41,7 @@ class Table:
         self.overflowed = 0
         self._grid = grid
         self._axes = {name: list(values) for name, values in grid.axes.items()}
-        gates = dict.fromkeys(gate for name in grid.cells for gate in _gates(name))
+        gates = dict.fromkeys(gate for program in grid.programs() for gate in _gates(program))
         self._axes["gate"] = list(gates) or ["none"]
         self._variables: dict[str, xr.Variable] = {}
         for name, meaning in QUANTITIES.values():
@@ -54,28 +52,26 @@ class Table:
         points = [name for name in grid.axes if name not in (grid.scale, "length")]
         self._add_variable("input_std", INPUT_STD, points)
 
-    def fill(self, grid_chunk: GridChunk, values: Values) -> None:
-        """Writes the values of a grid chunk to their places."""
-        grid, program = self._grid, grid_chunk.program
-        place = (
-            grid.cells.index(program.cell),
-            grid.inits.index(program.init),
-            grid.hidden.index(program.hidden),
-            grid.inputs.index(program.inputs),
-        )
-        input_scale, scale, seed = grid_chunk.indices(grid)
+    def fill(self, program: Program, points: Sequence[Point], values: Values) -> None:
+        """Writes the values of points, `[points, ...]`, to their places."""
+        grid, place = self._grid, program.place(self._grid)
+        scales, input_scales = (list(map(float, a)) for a in (grid.scales, grid.input_scales))
+        seed = np.array([point.seed for point in points])
+        scale = np.array([scales.index(point.scale) for point in points])
+        input_scale = np.array([input_scales.index(point.input_scale) for point in points])
         for key, (name, _) in QUANTITIES.items():
             if key in values:
-                self._values(name)[place][input_scale, scale, seed] = values[key]
-        gates = [self._axes["gate"].index(gate) for gate in _gates(program.cell)]
+                self._values(name)[place][..., input_scale, scale, seed, :] = values[key]
+        gates = [self._axes["gate"].index(gate) for gate in _gates(program)]
         for name in RADII:
-            self._values(name)[place][scale[:, None], seed[:, None], gates] = values[name]
-        self._values("input_std")[place][input_scale, seed] = values["input_std"]
+            places = (scale[:, None], seed[:, None], gates)
+            self._values(name)[place][(..., *places)] = values[name]
+        self._values("input_std")[place][..., input_scale, seed] = values["input_std"]
         self.overflowed += int(np.isnan(values["state"]).sum())
 
     def dataset(self) -> xr.Dataset:
         """The data set, with the settings of the grid."""
-        settings = json.dumps(dataclasses.asdict(self._grid))
+        settings = json.dumps(self._grid.settings())
         attributes = {"settings": settings, "overflowed": self.overflowed}
         result = xr.Dataset(self._variables, self._axes, attributes)
         result["length"].attrs = {"long_name": "sequence length T", "units": "steps"}
@@ -89,6 +85,6 @@ class Table:
         return self._variables[name].values
 
 
-def _gates(name: str) -> tuple[str, ...]:
-    """The gates of the cell called `name` that have a recurrent matrix."""
-    return recurrent_leaves(cells.by_name(name, 1)).gates
+def _gates(program: Program) -> tuple[str, ...]:
+    """The gates of the cell that have a recurrent matrix."""
+    return recurrent_leaves(program.network).gates

@@ -2,7 +2,7 @@
 
     import rnnlab
 
-    model = rnnlab.load("runs/char_lm-1234abcd")
+    model = rnnlab.load("runs/char_lm-tiny-1234abcd")
     print(model.generate("ROMEO:", 200))
 
 An experiment describes its model in `model.json` when training starts (`describe_text`,

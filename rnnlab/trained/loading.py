@@ -12,6 +12,7 @@ import jax
 
 from rnnlab.data import Vocabulary, WordVocabulary
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import sources
 from rnnlab.trained.description import MODEL, read_description
 from rnnlab.trained.images import ImageClassifier
 from rnnlab.trained.text import TextModel
@@ -24,7 +25,10 @@ STRATEGY = "autodiff"
 
 
 def load(
-    workdir: str | os.PathLike[str], checkpoint: Literal["best", "last"] = "best"
+    workdir: str | os.PathLike[str],
+    checkpoint: Literal["best", "last"] = "best",
+    *,
+    accept_changes: bool = False,
 ) -> Any:  # not a union, which would make every user narrow what only the folder decides
     """The model that an experiment has trained, or is still training, in a work directory.
 
@@ -33,24 +37,28 @@ def load(
     Args:
         workdir: the folder.
         checkpoint: `"best"`, the checkpoint with the best evaluation, or `"last"`, the newest one.
+        accept_changes: whether to load a model whose own cell was changed since it was trained.
 
     Returns:
         A `TextModel` or an `ImageClassifier`.
 
     Raises:
-        UsageError: no such folder, no work directory, an experiment that keeps no model, or no
-            checkpoint yet.
+        UsageError: no such folder, no work directory, an experiment that keeps no model, no
+            checkpoint yet, or a cell of one's own that has changed.
         RunError: a file is damaged.
     """
     if checkpoint not in ("best", "last"):
         raise UsageError(f"checkpoint={checkpoint!r}: must be 'best' or 'last'")
-    root = pathlib.Path(workdir).expanduser()
+    root = pathlib.Path(os.path.expanduser(workdir))
     config = _read_config(root)
     description = read_description(root / MODEL)
     folder = root / CHECKPOINTS
     make = _image_classifier if description["kind"] == "images" else _text_model
     try:
-        return make(description, config, folder, checkpoint)
+        model = make(description, config, folder, checkpoint)
+        if not accept_changes:
+            _check_cell(root, model.network)
+        return model
     except (KeyError, TypeError) as error:  # fields that this version does not know
         raise RunError(
             f"{root / MODEL}: is damaged or of another version ({error!r}); train again in another "
@@ -81,6 +89,24 @@ def _read_config(root: pathlib.Path) -> dict[str, Any]:
             "can be loaded (char_lm, word_lm and sequential_mnist do), or has not begun to train"
         )
     return config
+
+
+def _check_cell(root: pathlib.Path, network: Network) -> None:
+    """Checks that a cell of one's own is what it was when the model was trained.
+
+    Raises:
+        UsageError: it has changed.
+    """
+    try:
+        there = json.loads((root / "status.json").read_text(encoding="utf-8"))["sources"]
+    except (FileNotFoundError, ValueError, LookupError):
+        return
+    changes = sources.changes(sources.own(there), sources.of(network))
+    if changes:
+        raise UsageError(
+            f"workdir={root}: {', '.join(changes)} since the model was trained; restore it, or use "
+            "it as it is now with accept_changes=True (--accept_changes)"
+        )
 
 
 def _text_model(

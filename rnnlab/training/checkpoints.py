@@ -1,22 +1,25 @@
 """Checkpoints by orbax: written while training continues, verified when read.
 
 A checkpoint holds the training state and a note of JSON values: the position in the data, the rows
-of metrics so far, and what describes the arrays. The last two are kept, and the one with the best
-value. Checksums of the arrays detect damage that the storage format does not notice. With several
-hosts, the first one writes and reads, and sends the others what it has read. `read_parameters`
-reads from outside a run and changes nothing.
+of metrics so far, and what describes the arrays. The last two are kept, and the one of the best
+evaluation. Checksums of the arrays detect damage that the storage format does not notice. With
+several hosts, the first one writes and reads, and sends the others what it has read.
+
+`Checkpoints` belongs to the training that holds the work directory. It puts a damaged checkpoint
+aside, under another name, and goes on from the one before; one that cannot be read, for want of
+descriptors or memory, say, ends the run and stays as it is. `read_parameters` reads from outside a
+run and changes nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
-import math
 import pathlib
-import shutil
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -29,7 +32,11 @@ from orbax.checkpoint import checkpoint_managers as policies
 from rnnlab import hosts
 from rnnlab.arrays import Params
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import reading
+from rnnlab.run.literal_paths import take_literally
 from rnnlab.training.update import TrainState
+
+take_literally()
 
 #: Folder of a work directory.
 CHECKPOINTS = "checkpoints"
@@ -43,55 +50,61 @@ def tell(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+class Damaged(Exception):
+    """A checkpoint was read, and what it holds is not what was written."""
+
+
 class Checkpoints:
-    """The checkpoints of a run, in a folder of their own.
+    """The checkpoints of a training that holds its work directory.
+
+    Nothing is created or cleaned up before the first `save`.
 
     Args:
-        folder: made if it does not exist.
+        folder: made by the first `save` if it does not exist.
         tell: receives a message if a checkpoint cannot be used.
     """
 
     def __init__(self, folder: pathlib.Path, tell: Callable[[str], None] = tell):
         self._folder = folder.absolute()
         self._tell = tell
+        self._kept = _Kept()
         self._manager: Any = None
-        if hosts.first():
-            self._manager = ocp.CheckpointManager(self._folder, options=_options(self._folder))
 
-    def save(self, state: TrainState, note: dict[str, Any], value: float | None = None) -> None:
+    def save(self, state: TrainState, note: dict[str, Any]) -> None:
         """Starts writing a checkpoint; state and note may be changed as soon as this returns.
 
         Args:
             state: what to keep, in arrays that this host can read; its `step` names the checkpoint.
-            note: JSON values to keep with it.
-            value: the lower, the better; None if it has not been measured.
+            note: JSON values to keep with it. Its `best`, a value and the training step at which it
+                was measured, or None, says which older checkpoint to keep.
 
         Raises:
             RunError: this one or the one before cannot be written; older ones stay intact.
         """
-        if self._manager is None:
+        if not hosts.first():
             return
         # Copies: on a CPU orbax writes what the arrays' own memory holds by then.
         arrays = jax.tree.map(np.array, _as_arrays(state))
         step = int(np.max(arrays["step"]))  # members of a population make their updates together
-        if step in self._manager.all_steps():
+        if step in self._steps():
             return
-        value = math.inf if value is None or math.isnan(value) else value
         contents = {
             "note": copy.deepcopy(note),
             "arrays": _describe(arrays),
             "checksums": _checksums(arrays),
         }
-        self._carefully(
-            lambda: self._manager.save(
+        with self._writing():
+            self._kept.best = note["best"][1] if note["best"] else None
+            if self._manager is None:
+                options = _writer(self._folder, self._kept)
+                self._manager = ocp.CheckpointManager(self._folder, options=options)
+            self._manager.save(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(arrays),
                     contents=ocp.args.JsonSave(contents),
                 ),
-                metrics={"value": value},
             )
-        )
 
     def wait(self) -> None:
         """Waits until everything is written.
@@ -100,34 +113,45 @@ class Checkpoints:
             RunError: it cannot be written.
         """
         if self._manager is not None:
-            self._carefully(self._manager.wait_until_finished)
+            with self._writing():
+                self._manager.wait_until_finished()
 
     def latest(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """The newest intact checkpoint with its note; damaged ones are reported and removed.
+        """The newest intact checkpoint with its note; damaged ones are told and put aside.
 
         Args:
             like: a state of the same structure, whose shapes, types and devices it gets.
 
         Raises:
             UsageError: it is of another architecture or optimiser.
+            RunError: it cannot be read.
         """
         return _everywhere(like, lambda: self._newest(like))
 
     def _newest(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        steps = self._steps()
+        while steps:
+            step = steps.pop()
             try:
                 return self._read(step, like)
-            except UsageError:
-                raise
-            except Exception as error:  # what orbax raises depends on where the damage is
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
+            except Damaged as error:
+                aside = self._put_aside(step)
+                instead = "the one before it is used" if steps else "training begins again"
                 self._tell(
-                    f"{self._folder}: the checkpoint of step {step} is damaged ({reason[:120]}); "
-                    "the one before it is used"
+                    f"{self._folder}: the checkpoint of step {step} is damaged ({error}) and was "
+                    f"put aside as {aside}; {instead}"
                 )
-                shutil.rmtree(self._folder / str(step), ignore_errors=True)
-                self._manager.reload()
         return None
+
+    def _put_aside(self, step: int) -> str:
+        """Gives a checkpoint a name that is none of a checkpoint, and returns it."""
+        name, number = f"damaged-{step}", 1
+        while (self._folder / name).exists():
+            name, number = f"damaged-{step}-{number + 1}", number + 1
+        (self._folder / str(step)).rename(self._folder / name)
+        if self._manager is not None:
+            self._manager.reload()
+        return name
 
     def best(self, like: TrainState) -> TrainState | None:
         """The state with the best evaluation, else the newest; arguments as in `latest`."""
@@ -135,42 +159,84 @@ class Checkpoints:
         if found is None:
             return None
         state, note = found
-        step = note["best"][1] if note["best"] else 0
-        return self.restore(step, like)[0] if step else state  # there is none of step 0
+        return self.restore(note["best"][1], like)[0] if note["best"] else state
 
     def restore(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """The checkpoint of a step with its note; raises what orbax raises if it is damaged."""
-        found = _everywhere(like, lambda: self._read(step, like))
+        """The checkpoint of a step with its note.
+
+        Raises:
+            RunError: it is damaged, or cannot be read.
+        """
+
+        def read() -> tuple[TrainState, dict[str, Any]]:
+            try:
+                return self._read(step, like)
+            except Damaged as error:
+                raise RunError(
+                    f"{self._folder}: the checkpoint of step {step}, the best one, is damaged "
+                    f"({error}); train again with another --workdir=PATH"
+                ) from error
+
+        found = _everywhere(like, read)
         assert found is not None
         return found
 
     def _read(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        read = self._manager.restore(step, args=ocp.args.Composite(contents=ocp.args.JsonRestore()))
-        contents = read["contents"]
-        wanted = _as_arrays(like)
-        _check_same(step, _describe(wanted), contents["arrays"])
-        _read_through(self._folder / str(step) / "state")
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
-        args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-        arrays = self._manager.restore(step, args=args)["state"]
-        if _checksums(arrays) != contents["checksums"]:
-            raise ValueError("its checksums do not match")
-        return _as_state(arrays, like), contents["note"]
+        folder = self._folder / str(step)
+        with _telling_damage(folder):
+            contents = _read_json(folder / "contents")
+            wanted = _as_arrays(like)
+            _check_same(step, _describe(wanted), contents["arrays"])
+            abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
+            arrays = _read_arrays(folder / "state", abstract)
+            if _checksums(arrays) != contents["checksums"]:
+                raise Damaged("its checksums do not match")
+            return _as_state(arrays, like), contents["note"]
+
+    def _steps(self) -> list[int]:
+        """The steps of all checkpoints in ascending order, those being written among them."""
+        if self._manager is not None:
+            return sorted(self._manager.all_steps())
+        return _finished_steps(self._folder)
 
     def close(self) -> None:
         """Stops the threads of orbax."""
         if self._manager is not None:
             self._manager.close()
 
-    def _carefully(self, write: Callable[[], Any]) -> None:
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turns what goes wrong into one line."""
         try:
-            write()
+            yield
         except Exception as error:  # a full disk shows as OSError, ValueError or others
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise RunError(
                 f"{self._folder}: a checkpoint cannot be written ({reason}). Fix this and rerun "
                 "the same command to resume from the one before."
             ) from error
+
+
+@contextlib.contextmanager
+def _telling_damage(folder: pathlib.Path) -> Iterator[None]:
+    """Tells a damaged checkpoint from one that cannot be read.
+
+    Raises:
+        Damaged: by the checksums, or because its files are all read and are not what they should.
+        RunError: it cannot be read; what it holds is not known.
+    """
+    try:
+        yield
+    except (UsageError, Damaged):
+        raise
+    except Exception as error:  # what orbax raises depends on where the damage is
+        reason = reading.failure(error) or reading.unreadable(folder)
+        if reason:
+            raise RunError(
+                f"{folder}: cannot be read ({reason}). It was left as it is: fix this and rerun "
+                "the same command."
+            ) from error
+        raise Damaged(reading.first_line(error)) from error
 
 
 def read_parameters(folder: pathlib.Path, which: str, like: Params) -> tuple[int, Params]:
@@ -181,13 +247,13 @@ def read_parameters(folder: pathlib.Path, which: str, like: Params) -> tuple[int
 
     Args:
         folder: of the checkpoints.
-        which: `"best"`, as evaluations found, or `"last"`. Where no evaluation was better than the
-            one before training, the best one is the last one, too.
+        which: `"best"`, as evaluations found, or `"last"`. Where nothing was evaluated, the best
+            one is the last one, too.
         like: parameters, or their shapes, of the same structure.
 
     Raises:
         UsageError: there is no checkpoint, or it is of another network.
-        RunError: it is damaged.
+        RunError: it is damaged, or cannot be read.
     """
     for attempt in range(ATTEMPTS):
         steps = _finished_steps(folder)
@@ -195,20 +261,21 @@ def read_parameters(folder: pathlib.Path, which: str, like: Params) -> tuple[int
             raise UsageError(f"{folder}: there is no checkpoint yet; train first")
         step = steps[-1]
         try:
-            contents = _read_contents(folder, step)
+            with _telling_damage(folder / str(step)):
+                contents = _read_json(folder / str(step) / "contents")
             best = contents["note"]["best"]
-            if which == "best" and best and best[1] in steps and best[1] != step:
+            if which == "best" and best and best[1] != step:
                 step = best[1]
-                contents = _read_contents(folder, step)
-            return step, _read_own(folder, step, contents, like)
-        except UsageError:
-            raise
-        except Exception as error:  # what orbax raises depends on where the damage is
+                with _telling_damage(folder / str(step)):
+                    contents = _read_json(folder / str(step) / "contents")
+            with _telling_damage(folder / str(step)):
+                return step, _read_own(folder, step, contents, like)
+        except Damaged as error:
             if step not in _finished_steps(folder) and attempt < ATTEMPTS - 1:
                 continue
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            last = "; the newest one may be intact: checkpoint='last'" if step != steps[-1] else ""
             raise RunError(
-                f"{folder}: the checkpoint of step {step} is damaged ({reason[:120]})"
+                f"{folder}: the checkpoint of step {step} is damaged ({error}){last}"
             ) from error
     raise AssertionError
 
@@ -224,9 +291,21 @@ def _finished_steps(folder: pathlib.Path) -> list[int]:
     )
 
 
-def _read_contents(folder: pathlib.Path, step: int) -> dict[str, Any]:
-    with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as checkpointer:
-        return checkpointer.restore((folder / str(step) / "contents").absolute())
+def _read_json(folder: pathlib.Path, name: str | None = None) -> dict[str, Any]:
+    """The JSON values in a folder of a checkpoint."""
+    options = _of_first_host()
+    handler = ocp.JsonCheckpointHandler(name, **options)
+    with ocp.Checkpointer(handler, **options) as checkpointer:
+        return checkpointer.restore(folder.absolute())
+
+
+def _read_arrays(folder: pathlib.Path, like: Any = None) -> Any:
+    """The arrays in a folder of a checkpoint, as `like` where that is given."""
+    _read_through(folder)
+    options = _of_first_host()
+    handler = ocp.StandardCheckpointHandler(**options)
+    with ocp.Checkpointer(handler, **options) as checkpointer:
+        return checkpointer.restore(folder.absolute(), args=ocp.args.StandardRestore(like))
 
 
 def _read_own(folder: pathlib.Path, step: int, contents: dict[str, Any], like: Params) -> Params:
@@ -238,14 +317,11 @@ def _read_own(folder: pathlib.Path, step: int, contents: dict[str, Any], like: P
         if name.startswith(own)
     }
     _check_same(step, _describe(like), there)
-    path = (folder / str(step) / "state").absolute()
-    _read_through(path)
-    with ocp.StandardCheckpointer() as checkpointer:
-        whole = checkpointer.restore(path)["params"]
+    whole = _read_arrays(folder / str(step) / "state")["params"]
     params = jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(_at(whole, path)), like)
     wanted = {name: contents["checksums"][own + name] for name in there}
     if _checksums(params) != wanted:
-        raise ValueError("its checksums do not match")
+        raise Damaged("its checksums do not match")
     return params
 
 
@@ -256,24 +332,39 @@ def _at(tree: Any, path: Any) -> Any:
     return tree
 
 
-def _options(folder: pathlib.Path) -> ocp.CheckpointManagerOptions:
-    options: dict[str, Any] = {}
-    if hosts.several():  # orbax would wait for the others, which write nothing
+class _Kept(policies.PreservationPolicy):
+    """Keeps the last checkpoints and the best one, `best` being its training step."""
+
+    def __init__(self) -> None:
+        self.best: int | None = None
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        """For each checkpoint, in ascending order of their steps, whether to keep it."""
+        del context
+        last = len(checkpoints) - KEEP
+        return [n >= last or info.step == self.best for n, info in enumerate(checkpoints)]
+
+
+def _writer(folder: pathlib.Path, kept: _Kept) -> ocp.CheckpointManagerOptions:
+    """Of the manager that writes, and drops what an earlier one left unfinished."""
+    options = _of_first_host()
+    if options:  # orbax would wait for the others, which write nothing
         folder.mkdir(parents=True, exist_ok=True)
         options["create"] = False
-        options["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
+    return ocp.CheckpointManagerOptions(
+        preservation_policy=kept, cleanup_tmp_directories=True, **options
+    )
+
+
+def _of_first_host() -> dict[str, Any]:
+    """Options with which the first of several hosts works alone."""
+    if not hosts.several():
+        return {}
+    return {
+        "multiprocessing_options": ocp.options.MultiprocessingOptions(
             primary_host=0, active_processes={0}, barrier_sync_key_prefix="first"
         )
-    return ocp.CheckpointManagerOptions(
-        preservation_policy=policies.AnyPreservationPolicy(
-            [
-                policies.LatestN(KEEP),
-                policies.BestN(get_metric_fn=lambda m: m["value"], reverse=True, n=1),
-            ]
-        ),
-        cleanup_tmp_directories=True,
-        **options,
-    )
+    }
 
 
 def _everywhere(

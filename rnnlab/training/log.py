@@ -1,27 +1,42 @@
-"""The metrics of a training run: `metrics.jsonl`, and the same for TensorBoard.
+"""The log of a training run: `metrics.jsonl`, `clock.jsonl`, and the loggers of the run.
 
-`metrics.jsonl` contains no times, so an interrupted run ends with the same file, byte for byte.
-TensorBoard's events also contain the speed.
+`metrics.jsonl` holds a row for each dispatch and each evaluation, and no times, so that an
+interrupted run ends with the same file, byte for byte. `clock.jsonl` says of each of its rows when
+it was written:
+
+    step, group   of the row
+    seconds       of training until then, over all starts of the run
+    time          of day, UTC
+
+`rnnlab.run.results.metrics` reads both as one table. Loggers (`rnnlab.run.loggers`) get the same
+rows and the speed of training.
 """
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import json
 import math
+import pathlib
+import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from rnnlab.run.workdir import METRICS, Workdir
-
-EVENTS = "tensorboard"
+from rnnlab import hosts
+from rnnlab.run import loggers
+from rnnlab.run.loggers import Logger
+from rnnlab.run.workdir import CLOCK, METRICS, Workdir
 
 
 class Log:
     """The rows of a run, each with the number of training steps made.
 
     Args:
-        workdir: where to write.
+        workdir: where to write, and which loggers to tell.
         text: the rows up to the checkpoint that training resumes from; later ones are dropped.
         step: the training step of that checkpoint.
     """
@@ -29,8 +44,8 @@ class Log:
     def __init__(self, workdir: Workdir, text: str = "", step: int = 0):
         self._path = workdir.write(METRICS, text)
         self._lines = text.splitlines()
-        self._folder, self._purge = workdir.path(EVENTS), step + 1 if text else None
-        self._writer: Any = None
+        self._clock = Clock(workdir, len(self._lines))
+        self._loggers = Loggers(workdir, step)
 
     def write(self, step: int, group: str, values: dict[str, Any]) -> None:
         """Appends a row.
@@ -42,25 +57,17 @@ class Log:
         """
         row = {"step": step, group: {name: _as_json(value) for name, value in values.items()}}
         self._lines.append(json.dumps(row))
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(self._lines[-1] + "\n")
+        _append(self._path, self._lines[-1])
+        self._clock.write(step, group)
         self.event(step, group, values)
 
     def event(self, step: int, group: str, values: dict[str, Any]) -> None:
-        """Writes numbers for TensorBoard only; of a population, the median of the finite ones."""
-        self.open()
-        for name, value in values.items():
-            finite = np.asarray(value, np.float64)
-            finite = finite[np.isfinite(finite)]
-            if finite.size:
-                self._writer.add_scalar(f"{group}/{name}", float(np.median(finite)), step)
+        """Tells the loggers only, what an interrupted run would not repeat."""
+        self._loggers.write(step, group, values)
 
     def open(self) -> None:
-        """Opens the file of events, unless it is open; the import of its library takes a while."""
-        if self._writer is None:
-            from tensorboardX import SummaryWriter
-
-            self._writer = SummaryWriter(str(self._folder), purge_step=self._purge, max_queue=1000)
+        """Opens the loggers, unless they are open; the import of their libraries takes a while."""
+        self._loggers.open()
 
     @property
     def text(self) -> str:
@@ -68,15 +75,102 @@ class Log:
         return "".join(line + "\n" for line in self._lines)
 
     def close(self) -> None:
-        """Writes what is buffered."""
-        if self._writer is not None:
-            self._writer.close()
+        """Closes the loggers."""
+        self._loggers.close()
+
+
+class Clock:
+    """Writes down when each row was written.
+
+    Args:
+        workdir: where to write.
+        rows: how many rows there are, which a run that resumes has written before.
+    """
+
+    def __init__(self, workdir: Workdir, rows: int):
+        path = workdir.path(CLOCK)
+        lines = path.read_text("utf-8").splitlines()[:rows] if rows and path.exists() else []
+        self._path = workdir.write(CLOCK, "".join(line + "\n" for line in lines))
+        self._start = time.monotonic() - (_seconds(lines[-1]) if lines else 0.0)
+
+    def write(self, step: int, group: str) -> None:
+        """Writes down that a row is written now."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        seconds = round(time.monotonic() - self._start, 3)
+        row = {"step": step, "group": group, "seconds": seconds, "time": now}
+        _append(self._path, json.dumps(row))
+
+
+class Loggers:
+    """The loggers of a run, on the first host; one that fails is left out from then on.
+
+    Args:
+        workdir: names them.
+        step: the training step that the run continues from.
+    """
+
+    def __init__(self, workdir: Workdir, step: int):
+        self._workdir, self._step = workdir, step
+        self._open: dict[str, Logger] | None = None
+
+    def open(self) -> None:
+        """Makes them, unless they have been made."""
+        if self._open is not None:
+            return
+        self._open = {}
+        for named in self._workdir.loggers if hosts.first() else ():
+            make = loggers.by_name(named) if isinstance(named, str) else named
+            name = named if isinstance(named, str) else named.__name__
+            made = self._tried(name, lambda make=make: make(self._workdir, self._step))
+            if made is not None:
+                self._open[name] = made
+
+    def write(self, step: int, group: str, values: dict[str, Any]) -> None:
+        """Tells all of them."""
+        self.open()
+        assert self._open is not None
+        for name, logger in list(self._open.items()):
+            self._tried(name, lambda logger=logger: logger.write(step, group, values))
+
+    def close(self) -> None:
+        """Ends all of them."""
+        for name, logger in list((self._open or {}).items()):
+            self._tried(name, logger.close)
+
+    def _tried(self, name: str, call: Callable[[], Any]) -> Any:
+        """What the call returns; where it fails, the logger is left out and the run goes on."""
+        try:
+            return call()
+        except Exception as error:
+            failed = (self._open or {}).pop(name, None)
+            with contextlib.suppress(Exception):
+                if failed is not None:
+                    failed.close()
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            print(
+                f"--loggers={name}: failed and is left out, training goes on ({reason})",
+                file=sys.stderr,
+            )
+            return None
+
+
+def _seconds(line: str) -> float:
+    """The seconds in a line of the clock; 0 where a power failure has left half a line."""
+    try:
+        return float(json.loads(line)["seconds"])
+    except (ValueError, LookupError, TypeError):
+        return 0.0
 
 
 def read(text: str, group: str) -> list[dict[str, Any]]:
     """The rows of a group in the text of `metrics.jsonl`, with their steps as `step`."""
     rows = [json.loads(line) for line in text.splitlines()]
     return [{"step": row["step"], **row[group]} for row in rows if group in row]
+
+
+def _append(path: pathlib.Path, line: str) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
 
 
 def _as_json(value: Any) -> Any:

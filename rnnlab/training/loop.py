@@ -42,7 +42,8 @@ class Outcome(NamedTuple):
         diverged: the training step at which loss or gradient was not finite, 0 if none;
             `[members]` in a population.
         evaluations: what each evaluation returned, with its `step`, as JSON values.
-        best: training step of the best checkpoint, or None.
+        best: training step of the best checkpoint, 0 for the network as it was drawn; None where
+            nothing was measured that could be best.
         restore: returns the training state saved at a training step.
     """
 
@@ -229,10 +230,9 @@ class _Run:
         best = values.get(self._plan.best)
         if best is not None and (self._best is None or best < self._best[0]):
             self._best = (best, self._step)
-            if self._step:
-                self._save(best)
+            self._save()
 
-    def _save(self, value: float | None = None) -> None:
+    def _save(self) -> None:
         note = {
             "metrics": self._log.text,
             "evaluations": self._evaluations,
@@ -241,7 +241,7 @@ class _Run:
             "feed": self._position,
         }
         with self._times.of("checkpoint"):
-            self._checkpoints.save(devices.whole(self._state), note, value)
+            self._checkpoints.save(devices.whole(self._state), note)
         self._record_times()
 
     def _obey(self, signals: Deferred) -> None:

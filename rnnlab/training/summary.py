@@ -16,9 +16,14 @@ from rnnlab.training.update import TrainState
 SUMMARY, REPORT = "summary.json", "report.html"
 
 
+def best_step(outcome: Outcome) -> int:
+    """The training step of `best_state`; 0 where no evaluation beat the one before training."""
+    return outcome.step if outcome.best is None else outcome.best
+
+
 def best_state(outcome: Outcome) -> TrainState:
-    """The state of the best checkpoint, or the last one where no evaluation beat the first."""
-    return outcome.restore(outcome.best) if outcome.best else outcome.state
+    """The state of the best checkpoint, or the last one where nothing was measured."""
+    return outcome.state if outcome.best is None else outcome.restore(outcome.best)
 
 
 def tell_diverged(workdir: Workdir, outcome: Outcome) -> None:

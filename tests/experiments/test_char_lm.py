@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 
+import rnnlab
 from experiments import char_lm
 from experiments.char_lm import cells, measure
 from rnnlab import plots
@@ -363,3 +364,14 @@ def test_letters_that_a_font_lacks(tmp_path):
     with plots.style():
         figure = cells.plot(text[len(text) // 2 :], cells.followers(text, layers))
         plots.save(figure, tmp_path / "p.png")
+
+
+def test_no_evaluation_beats_the_first(corpus, tmp_path):
+    changes = {"learning_rate": 5.0, "steps": 10, "samples": (10,), "warmup": 0}
+    run(tmp_path, corpus, **changes)
+    first, last = evaluations(tmp_path)
+    assert last["validation"] > first["validation"] + 0.5
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["best step"] == 0 and summary["validation"] == first["validation"]
+    assert summary["test"] == pytest.approx(first["validation"], abs=0.2)
+    assert rnnlab.load(tmp_path).step == 0 and rnnlab.load(tmp_path, "last").step == 10

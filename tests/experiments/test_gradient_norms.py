@@ -1,5 +1,6 @@
 """The flagship: its numbers against closed forms, its resumption, its inputs, its messages."""
 
+import itertools
 import json
 import math
 
@@ -9,11 +10,13 @@ import pytest
 from experiments import gradient_norms
 from experiments.gradient_norms import comparison, pictures
 from experiments.gradient_norms.measure import measure
-from experiments.gradient_norms.tables import table_of_cells
+from experiments.gradient_norms.tables import table_of_cells, table_of_radii
+from rnnlab import plots
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
+from rnnlab.sweep import grid_chunks
 from tests.experiments import presets
 
 SMALL = {
@@ -87,6 +90,46 @@ def test_a_run_continues_with_the_same_bits(tmp_path):
     assert chunks[0].exists() and chunks[1].stat().st_mtime_ns == kept
 
 
+def test_a_run_is_extended_by_seeds_radii_and_values(finished, tmp_path, monkeypatch):
+    folder, before = finished
+    measured_points = []
+    measure_chunk = grid_chunks.measure
+    monkeypatch.setattr(
+        grid_chunks,
+        "measure",
+        lambda *given: measured_points.extend(given[1].points) or measure_chunk(*given),
+    )
+    data = measured(
+        tmp_path / "w", cells=("tanh",), radii=(0.25, 0.5, 1.0, 1.6), seeds=4, extends=str(folder)
+    )
+    assert len(measured_points) == 4 * 4 - 3 * 3
+    old = {"cell": ["tanh"], "radius": [0.25, 1.0, 1.6], "seed": [0, 1, 2]}
+    for name in ("log10_grad_state", "log10_grad_wh"):
+        np.testing.assert_array_equal(data[name].sel(old), before[name].sel(old))
+    config = json.loads((tmp_path / "w" / "config.json").read_text())["config"]
+    assert config["extends"] == str(folder)
+    with pytest.raises(UsageError, match=r"^extends=.*of another kind \(lengths is \[8, 100\]"):
+        measured(tmp_path / "other", lengths=(8,), extends=str(folder))
+
+
+def test_a_hyperparameter_is_varied_over_the_cells_that_have_it(tmp_path):
+    data = measured(
+        tmp_path / "w",
+        cells=("tanh", "lstm"),
+        radii=(0.5, 1.0),
+        lengths=(20,),
+        hyperparameter="forget_bias",
+        values=(0.0, 2.0),
+    )
+    tanh, low, high = comparison.each_cell(data)
+    assert (tanh.name, low.name, high.name) == (
+        *("tanh RNN", "LSTM, forget bias = 0", "LSTM, forget bias = 2"),
+    )
+    assert tanh.activation == "tanh" and low.activation is None
+    assert (high.state > low.state).all()
+    assert table_of_radii(high)[0]["cell"] == "lstm, forget_bias=2"
+
+
 def test_a_corpus_is_read(tmp_path):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("to be, or not to be, that is the question: " * 10)
@@ -152,6 +195,53 @@ def test_counts_what_float32_cannot_hold(finished):
     assert float(row["growth 0 at ρ"]) == pytest.approx(1.0, abs=1e-3)
 
 
+def made_up(*names, radii=(0.5, 1.0, 1.5), lengths=(10, 100), rate=0.1):
+    """Cells as if they had been measured: the gradient grows at a rate of its own."""
+    radius, lengths = np.array(radii), np.array(lengths)
+    state = np.repeat((rate * np.log10(radius)[:, None] * lengths)[None], 2, axis=0)
+    return [
+        comparison.Measured(
+            cell=name, name=name, radius=radius, sigma_max=radius, gain=radius, input_std=0.1,
+            lengths=lengths, state=state, weights=state, activation=None, mean_field_applies=False,
+        )
+        for name in names
+    ]  # fmt: skip
+
+
+def test_titles_and_remarks_do_not_collide():
+    with plots.style():
+        figure = pictures.plot_phase_diagrams(made_up("minimal", "lstm_peephole", "gru"))
+        figure.canvas.draw()
+    for ax in figure.axes[:3]:
+        texts = [ax.title, ax._left_title, ax._right_title, *ax.texts]
+        boxes = [text.get_window_extent() for text in texts if text.get_text()]
+        heads = [box for box in boxes if box.y0 >= ax.bbox.y1]
+        assert len(heads) == 2
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(heads, 2))
+
+
+def test_the_legend_of_phase_diagrams_names_what_is_drawn():
+    def entries(*given, **settings):
+        with plots.style():
+            figure = pictures.plot_phase_diagrams(made_up(*given, **settings))
+        return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+    assert entries("gru") == ["T log10 ρ", "measured"]
+    assert entries("gru", radii=(0.5, 0.9)) == ["T log10 ρ"]  # what is measured crosses no level
+    assert entries("gru", rate=3.0, radii=(0.3, 2.0))[0].startswith("below the smallest float32")
+    assert entries("gru", radii=(0.9,)) == []
+
+
+@pytest.mark.parametrize("plot", [pictures.plot_growth, pictures.plot_weight_gradients])
+def test_a_single_radius_and_length_is_visible(plot):
+    with plots.style():
+        figure = plot(made_up("gru", radii=(0.9,), lengths=(50,)))
+    for ax in figure.axes:
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        assert dots and all(np.isfinite(line.get_ydata()).all() for line in dots)
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["50"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -172,6 +262,14 @@ def test_counts_what_float32_cannot_hold(finished):
         ({"input_scale": -0.1}, "input_scale=-0.1"),
         ({"dtype": "float16"}, "dtype='float16'"),
         ({"memory_mib": 0}, "memory_mib=0"),
+        ({"hyperparameter": "forget_bias"}, r"values=\(\): are those of a hyperparameter"),
+        ({"values": (1.0,)}, r"values=\(1.0,\): are those of a hyperparameter"),
+        ({"hyperparameter": "bias", "values": (1.0,)}, "hyperparameter='bias': none of the cells"),
+        (
+            {"cells": ("lstm",), "hyperparameter": "forget_bias", "values": (1.0, 1.0)},
+            r"values=\(1.0, 1.0\): 1.0 occurs twice",
+        ),
+        ({"extends": "nowhere"}, "extends=nowhere: holds no run of gradient_norms"),
         ({"manual_dir": "data"}, "manual_dir=data: is not used with inputs=gaussian"),
         ({"data_dir": "data", "inputs": "zeros"}, "data_dir=data: is not used with inputs=zeros"),
     ],
@@ -188,3 +286,41 @@ def test_a_text_shorter_than_the_longest_length(tmp_path):
     with pytest.raises(UsageError, match=r"^lengths=100: .* shorter lengths?$"):
         measured(tmp_path / "w", inputs=str(corpus))
     assert json.loads((tmp_path / "w" / "status.json").read_text())["state"] == "failed"
+
+
+# --- what the numbers depend on ---
+
+CELL = """
+import dataclasses
+from rnnlab import cells
+
+@dataclasses.dataclass(frozen=True)
+class Leaky(cells.Elman):
+    leak: float = 0.5
+"""
+
+
+def test_old_numbers_of_a_cell_that_was_changed_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "leaky_cells.py").write_text(CELL)
+    monkeypatch.chdir(tmp_path)
+    small = {"cells": ("leaky_cells:Leaky",), "lengths": (5,), "radii": (0.9,), "seeds": 1}
+    before = measured(tmp_path / "w", **small)
+    assert measured(tmp_path / "w", **small).identical(before)
+    (tmp_path / "leaky_cells.py").write_text(CELL.replace("0.5", "0.6"))
+    with pytest.raises(UsageError, match=r"^--workdir=.*the module leaky_cells has changed since"):
+        measured(tmp_path / "w", **small)
+    measured(tmp_path / "v", **small)
+    (tmp_path / "v" / "results.nc").unlink()  # in the middle of a run, too
+    (tmp_path / "leaky_cells.py").write_text(CELL)
+    with pytest.raises(UsageError, match=r"^--workdir=.*the module leaky_cells has changed since"):
+        measured(tmp_path / "v", **small)
+
+
+def test_old_numbers_of_a_text_that_was_changed_are_refused(tmp_path):
+    corpus = tmp_path / "text.txt"
+    corpus.write_text("to be or not to be " * 20)
+    small = {"cells": ("tanh",), "lengths": (5,), "radii": (0.9,), "seeds": 1}
+    measured(tmp_path / "w", inputs=str(corpus), **small)
+    corpus.write_text("to be and not to be " * 20)
+    with pytest.raises(UsageError, match=r"^--workdir=.*: inputs=.*text\.txt has changed since"):
+        measured(tmp_path / "w", inputs=str(corpus), **small)

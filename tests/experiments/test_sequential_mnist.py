@@ -285,3 +285,12 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
     with pytest.raises(UsageError, match=f"^{message}") as error:
         changed(sequential_mnist.Config(), **(SMALL | changes))
     assert "\n" not in str(error.value)
+
+
+def test_no_evaluation_beats_the_first(tmp_path):
+    run(tmp_path, learning_rate=10.0, epochs=1, warmup=0)
+    rows = evaluations(tmp_path)
+    assert all(row["loss"] > rows[0]["loss"] + 0.5 for row in rows[1:])
+    summary = read(tmp_path, "summary.json")
+    assert summary["best step"] == 0 and summary["validation loss"] == rows[0]["loss"]
+    assert summary["test loss"] == pytest.approx(rows[0]["loss"], abs=0.2)

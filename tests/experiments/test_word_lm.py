@@ -387,3 +387,13 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
     with pytest.raises(UsageError, match=f"^{message}") as error:
         changed(word_lm.Config(), **(SMALL | changes))
     assert "\n" not in str(error.value)
+
+
+def test_no_evaluation_beats_the_first(corpus, tmp_path):
+    run(tmp_path, corpus, learning_rate=1000.0, epochs=1)
+    first, last = evaluations(tmp_path)
+    assert last["validation"] > first["validation"] + 0.5
+    summary = summary_of(tmp_path)
+    assert summary["best epoch"] == 0
+    assert summary["validation perplexity"] == first["perplexity"]
+    assert summary["test"] == pytest.approx(first["validation"], abs=0.2)

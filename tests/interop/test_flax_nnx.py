@@ -141,3 +141,12 @@ def test_a_cell_of_ours_runs_in_nnxs_rnn():
     xs = jnp.asarray(inputs())
     want = quick.jit(lambda: unroll(step.cell, step.params, xs)[1])()
     assert_close(nnx.RNN(step, time_major=True)(xs), want, 1e-6)
+
+
+def test_a_module_of_another_dtype_than_its_data_is_refused():
+    cell = NNXCell(partial(nnx.SimpleCell, hidden_features=4))  # computes in float32
+    params = cell.init(jax.random.key(0), 3, jnp.float64)
+    with pytest.raises(UsageError, match="in float32 and is run in float64: make it with dtype=No"):
+        unroll(cell, params, jnp.ones((5, 2, 3), jnp.float64))
+    free = NNXCell(partial(nnx.SimpleCell, hidden_features=4, dtype=None))
+    assert unroll(free, params, jnp.ones((5, 2, 3), jnp.float64))[1].dtype == jnp.float64

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, launch, registry
+from rnnlab.run import command_line, launch, registry, sources
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -42,6 +43,12 @@ def run(config, workdir):
         raise RunError("corpus: no network;\\nput the file into PATH")
     if config.what == "bug":
         raise ZeroDivisionError
+    if config.what == "memory":
+        import numpy as np
+
+        np.ones((config.hidden, 2**44))
+    if config.what == "device memory":
+        jax.jit(lambda: jnp.ones((config.hidden, 2**44)).sum(axis=0))()
     print("radii", config.radii)
     return "diverged" if config.what == "diverge" else None
 '''
@@ -220,6 +227,11 @@ def test_help_of_an_experiment(folder, capsys):
     assert "experiments.toy" not in sys.modules
 
 
+def test_an_unknown_format_of_pictures_is_refused(folder, capsys):
+    assert run(folder, "--pictures=pdf,eps") == 2
+    assert "error: --pictures=eps: pictures are written as png, pdf, svg" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("argument", "field", "value"),
     [
@@ -236,6 +248,8 @@ def test_help_of_an_experiment(folder, capsys):
         ("--config.thorough=true", "thorough", True),
         ("--noconfig.thorough", "thorough", False),
         ("--config.what=a=b, c", "what", "a=b, c"),
+        ("--config.what=-hello", "what", "-hello"),
+        ("--config.what=--list", "what", "--list"),
     ],
 )
 def test_values_become_what_their_field_is(folder, argument, field, value):
@@ -299,6 +313,31 @@ def test_values_may_stand_apart_and_the_last_one_counts(folder):
     assert (config.scale, config.hidden) == (-5.0, 8)
 
 
+def test_values_may_begin_with_a_dash(folder, capsys):
+    assert config_of(folder, "--config.what", "-hello", "--config.thorough").what == "-hello"
+    assert run(folder, "--config.thorough", "--config.what", "-hello", "--workdir", "-w") == 0
+    recorded = json.loads(pathlib.Path("-w/config.json").read_text())["config"]
+    assert (recorded["what"], recorded["thorough"]) == ("-hello", True)
+    capsys.readouterr()
+    assert run(folder, "--config.thorough", "--hiden=3") == 2
+    assert "--hiden: no such flag; did you mean --config.hidden?" in capsys.readouterr().err
+
+
+def test_a_path_may_begin_at_home(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent / "home"))
+    assert run(folder, "--workdir=~/w") == 0 and run(folder, "--workdir", "~/w") == 0
+    assert (folder.parent / "home/w/config.json").exists()
+    assert not pathlib.Path("~").exists()
+
+
+@pytest.mark.parametrize("what", ["memory", "device memory"])
+def test_too_little_memory_is_one_line(folder, capsys, what):
+    assert run(folder, f"--config.what={what}", "--config.hidden=64", "--workdir=w") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"error: out of memory: [\d,]+ GiB were asked for at once, and this mac", line)
+    assert json.loads(pathlib.Path("w/status.json").read_text())["state"] == "failed"
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -340,6 +379,17 @@ def test_values_may_stand_apart_and_the_last_one_counts(folder):
         (["--hidden=8"], "--hidden: no such flag; did you mean --config.hidden? known: --exper"),
         (["--wrkdir=x"], "--wrkdir: no such flag; did you mean --workdir?"),
         (["word"], "word: unexpected argument; flags are written --NAME=VALUE"),
+        (["toy"], "toy: unexpected argument; did you mean --experiment=toy?"),
+        (["toi", "--config.no=1"], "toi: unexpected argument; did you mean --experiment=toy?"),
+        (["--help", "toy"], "toy: unexpected argument; did you mean --experiment=toy?"),
+        (["tiny"], "tiny: unexpected argument; did you mean --preset=tiny?"),
+        (["--", "generat"], "generat: unexpected argument; did you mean --mode=generate?"),
+        (["--config.thorough", "true"], "true: unexpected argument; flags are written"),
+        (["--mode=generat"], "--mode=generat: no such mode; did you mean generate?"),
+        (["--workdir="], "--workdir=: is empty; give a path, or leave the flag out"),
+        (["--config.seed=9223372036854775808"], "--config.seed=9223372036854775808: must be an in"),
+        (["--config.hidden=" + "9" * 5000], "--config.hidden=999"),
+        (["--coordinator=a:1", "--hosts=9999999999", "--host=0"], "--host=0, --hosts=9999999999: "),
         (["--list=3"], "--list"),
     ],
 )
@@ -433,3 +483,64 @@ def test_unknown_names_without_a_near_one():
     error = registry.unknown("cells=x", "cell", "x", ["tanh", "lstm"])
     assert isinstance(error, UsageError) and not isinstance(error, RunError)
     assert str(error) == "cells=x: no such cell; known: tanh, lstm"
+
+
+# --- work directories ---
+
+
+def test_a_work_directory_alone_goes_on(folder, capsys):
+    assert run(folder, "--preset=large", "--config.network.rate=2", "--workdir=w") == 0
+    before = pathlib.Path("w/config.json").read_bytes()
+    assert launch.main(["run.py", "--workdir=w"], folder) == 0
+    assert "radii (0.5, 0.9)" in capsys.readouterr().out
+    status = json.loads(pathlib.Path("w/status.json").read_text())
+    assert pathlib.Path("w/config.json").read_bytes() == before and status["starts"] == 2
+    assert launch.main(["run.py", "--workdir=w", "--mode=run"], folder) == 0
+    assert launch.main(["run.py", "--workdir=w", "--config.hidden=5"], folder) == 2
+    assert "--workdir=w: holds another configuration (radii is" in capsys.readouterr().err
+    assert launch.main(["run.py", "--workdir=w", "--wrong"], folder) == 2
+    assert launch.main(["run.py", "--workdir=nowhere"], folder) == 2
+    assert "--experiment=gradient_norms: no such experiment" in capsys.readouterr().err
+
+
+def test_a_record_that_this_version_does_not_understand(folder, capsys):
+    assert run(folder, "--workdir=w") == 0
+    record = json.loads(pathlib.Path("w/config.json").read_text())
+    record["config"]["depth"] = 3
+    pathlib.Path("w/config.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    assert launch.main(["run.py", "--workdir=w"], folder) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "w/config.json: depth: no such field of toy" in line
+
+
+@pytest.mark.parametrize("what", ["typo", "network"])
+def test_the_corrected_command_gets_the_folder(folder, what):
+    with open(folder / "toy" / "__init__.py", "a") as file:
+        file.write(
+            "\n\nrun_it = run\n\n\ndef run(config, workdir):\n"
+            "    from rnnlab.errors import UsageError\n"
+            "    if config.what == 'typo':\n        raise UsageError('corpus=tpyo: no such file')\n"
+            "    return run_it(config, workdir)\n"
+        )
+    assert run(folder, f"--config.what={what}", "--workdir=w") in (1, 2)
+    assert run(folder, "--workdir=w") == 0
+    status = json.loads(pathlib.Path("w/status.json").read_text())
+    assert (status["state"], status["starts"]) == ("done", 1)
+
+
+def test_an_experiment_that_was_changed_is_refused_and_can_be_accepted(folder, capsys, monkeypatch):
+    assert run(folder, "--workdir=w") == 0
+    before = pathlib.Path("w/status.json").read_bytes()
+    with open(folder / "toy" / "__init__.py", "a") as file:
+        file.write("\n# changed\n")
+    sources._of_folder.cache_clear()  # as in another process
+    capsys.readouterr()
+    assert run(folder, "--workdir=w") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--workdir=w: the experiment has changed" in line and "--accept_changes" in line
+    assert pathlib.Path("w/status.json").read_bytes() == before
+    assert run(folder, "--workdir=w", "--accept_changes") == 0
+    assert run(folder, "--workdir=w") == 0
+    (noted,) = json.loads(pathlib.Path("w/status.json").read_text())["accepted"]
+    assert "the experiment has changed" in noted

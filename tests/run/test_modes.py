@@ -51,10 +51,11 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(rnnlab, "load", Model, raising=False)
     settings = registry.find(folder, "toy_model").settings()
     for config in (settings.base(None), settings.base("tiny")):
-        path = default_path("toy_model", config)
+        path = default_path("toy_model", config, settings.presets)
         with open_workdir(path, "toy_model", config, ["run.py", "as trained"]):
             pass
-    (tmp_path / "w").symlink_to(default_path("toy_model", settings.base("tiny")))
+    tiny = default_path("toy_model", settings.base("tiny"), settings.presets)
+    (tmp_path / "w").symlink_to(tiny)
     yield folder
     for name in [name for name in sys.modules if name.startswith("experiments.toy_model")]:
         del sys.modules[name]
@@ -140,6 +141,28 @@ def test_each_line_of_standard_input_is_answered_at_once(folder, capsys, monkeyp
     assert answers == [{"line": line, "of": 1} for line in ("a", "", "b")]
 
 
+@pytest.mark.parametrize("prompt", [["--prompt=-hello"], ["--prompt", "-hello"]])
+def test_a_prompt_may_begin_with_a_dash(folder, capsys, prompt):
+    assert run(folder, "--workdir=w", "--mode=generate", *prompt, "--count=1") == 0
+    assert capsys.readouterr().out.startswith("-hello")
+
+
+def test_the_lines_may_lie_at_home_or_come_in_any_bytes(folder, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    pathlib.Path("lines").write_bytes(b"a\r\nb\rc\xe2\x80\xa8d")
+    assert run(folder, "--workdir=~/w", "--mode=predict", "--input=~/lines") == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["line"] for answer in answers] == ["a", "b", "c\u2028d"]
+    for bad in (b"\xff", b"a\n" * 3000 + b"\xff"):
+        stdin = io.TextIOWrapper(io.BytesIO(bad), encoding="ascii")
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert run(folder, "--workdir=w", "--mode=predict") == 2
+        assert capsys.readouterr().err == "error: --input=-: is not a text in UTF-8\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("é".encode()), encoding="ascii"))
+    assert run(folder, "--workdir=w", "--mode=predict") == 0
+    assert json.loads(capsys.readouterr().out)["line"] == "é"
+
+
 def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
     monkeypatch.setattr(rnnlab, "load", lambda path: object())
     for mode, words in (("generate", "writes no text"), ("predict", "answers no lines")):
@@ -158,6 +181,8 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
         (["--mode=generate", "--input=x"], "--input: only with --mode=predict"),
         (["--mode=generate", "--count=0"], "--count=0: must be at least 1"),
         (["--mode=generate", "--count=x"], "--count=x: "),
+        (["--mode=generate", "--count=2147483648"], "--count=2147483648: must be below 2^31"),
+        (["--mode=generate", "--draw=99999999999"], "--draw=99999999999: must be below 2^31"),
         (["--mode=generate", "--temperature=nan"], "--temperature=nan: must be at least 0"),
         (["--mode=generate", "--workdir=w", "--promt=x"], "--promt: no such flag; did you mean"),
         (["--mode=generate", "--workdir=w", "word"], "word: unexpected argument"),

@@ -104,8 +104,10 @@ def test_a_stopped_run_continues_and_a_finished_one_is_read(tmp_path):
     assert jobs.calls == ["a", "b", "c", "c"]
     assert data["b"].to_numpy().tolist() == [98.0] * 3
     assert not (tmp_path / "w" / "partial").exists()
+    (tmp_path / "w" / "partial").mkdir()  # as a kill may leave it
+    (tmp_path / "w" / "partial" / "a.nc").write_text("x")
     xr.testing.assert_identical(measure(tmp_path, jobs), data)
-    assert len(jobs.calls) == 4
+    assert len(jobs.calls) == 4 and not (tmp_path / "w" / "partial").exists()
 
 
 def test_a_damaged_part_is_named(tmp_path):
@@ -173,6 +175,27 @@ def test_metrics_of_populations_in_folders(tmp_path):
 def test_absent_and_damaged_metrics_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no metrics\.jsonl"):
         results.metrics(tmp_path)
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "train": {}}\n{"st')
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "train": {}}\n{"st\n')
     with pytest.raises(RunError, match="line 2 is damaged"):
         results.metrics(tmp_path)
+
+
+def test_half_a_row_at_the_end_is_being_written(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "train": {"loss": 0.5}}\n{"st')
+    assert results.metrics(tmp_path).step.tolist() == [1]
+
+
+def test_metrics_say_when_they_were_written(tmp_path):
+    rows = [{"step": step, "train": {"loss": [0.5, 0.25]}} for step in (1, 2, 3)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    clock = [
+        {"step": 1, "group": "train", "seconds": 1.5, "time": "2026-01-01T00:00:00.000+00:00"},
+        {"step": 9, "group": "other", "seconds": 3.5, "time": "2026-01-01T00:00:02.000+00:00"},
+    ]
+    (tmp_path / "clock.jsonl").write_text("".join(json.dumps(row) + "\n" for row in clock))
+    frame = results.metrics(tmp_path)
+    assert list(frame.columns) == ["step", "group", "seconds", "time", "member", "loss"]
+    assert (
+        frame.seconds.tolist()[:2] == [1.5, 1.5] and frame.seconds.isna().tolist()[2:] == [True] * 4
+    )
+    assert frame.time[0] == pd.Timestamp("2026-01-01", tz="UTC")

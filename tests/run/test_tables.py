@@ -60,6 +60,8 @@ def test_columns_of_numbers_and_gaps_are_aligned_right():
     rows = [[1, "a", True, 2, None], [np.float64(2.5), 3, False, None, None]]
     assert numeric_columns(as_frame(rows, tuple("abcde"))) == [True, False, False, True, False]
     assert numeric_columns(as_frame([], ["a"])) == [False]
+    gaps = [{"a": 1.5, "b": "-", "c": "–"}, {"a": 2, "c": 3}, {"b": 7}]
+    assert numeric_columns(as_frame(gaps, "abc")) == [True, True, True]
     assert numeric_columns(pd.DataFrame({"x": [1.0, np.nan], "y": ["1", "2"]})) == [True, False]
 
 

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import sources
 from rnnlab.run.workdir import atomic_write, default_path, open_workdir
 
 
@@ -173,3 +175,128 @@ def test_the_default_path_follows_the_configuration():
     assert path == default_path("toy", Config())
     assert path.parent.name == "runs" and path.name.startswith("toy-")
     assert path != default_path("toy", Config(hidden=9)) != default_path("b", Config(hidden=9))
+
+
+# --- whose folder it is ---
+
+
+@pytest.mark.parametrize("error", [UsageError("corpus=tpyo: no such file"), RunError("no network")])
+def test_a_run_that_made_nothing_does_not_keep_the_folder(tmp_path, error):
+    with pytest.raises(type(error)), open_workdir(tmp_path, "toy", Config(hidden=9)) as workdir:
+        workdir.write("corpus.json", "of another text")
+        workdir.write("metrics.jsonl", "")
+        raise error
+    assert status(tmp_path)["state"] == "failed"
+    with open_workdir(tmp_path, "toy", Config()) as workdir:
+        assert workdir.status["starts"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == [
+        "config.json",
+        "status.json",
+    ]
+    assert json.loads((tmp_path / "config.json").read_text())["config"]["hidden"] == 8
+
+
+def test_a_run_that_failed_with_something_made_keeps_the_folder(tmp_path):
+    with pytest.raises(RunError), open_workdir(tmp_path, "toy", Config(hidden=9)) as workdir:
+        workdir.within("checkpoints/12").write("state", "x")
+        raise RunError("disk")
+    with pytest.raises(UsageError, match="hidden is 9"), open_workdir(tmp_path, "toy", Config()):
+        pass
+    assert (tmp_path / "checkpoints/12/state").exists()
+
+
+def test_what_is_hidden_in_a_folder_stays(tmp_path):
+    (tmp_path / ".git" / "refs").mkdir(parents=True)
+    (tmp_path / ".git" / "HEAD").write_text("")
+    with pytest.raises(RunError), open_workdir(tmp_path, "toy", Config(hidden=9)):
+        raise RunError("no network")
+    with open_workdir(tmp_path, "toy", Config()):
+        pass
+    assert (tmp_path / ".git" / "refs").is_dir() and (tmp_path / ".git" / "HEAD").exists()
+
+
+def test_a_wrong_request_leaves_the_record_of_a_finished_run(tmp_path):
+    with open_workdir(tmp_path, "toy", Config(), ["run.py", "as it was"]):
+        pass
+    before = (tmp_path / "status.json").read_bytes()
+    with pytest.raises(UsageError), open_workdir(tmp_path, "toy", Config(), ["run.py", "now"]):
+        raise UsageError("corpus=x: the text has changed since training began")
+    assert (tmp_path / "status.json").read_bytes() == before
+
+
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(tmp_path, monkeypatch):
+    with open_workdir(tmp_path, "toy", Config()):
+        pass
+    before = (tmp_path / "status.json").read_bytes()
+    read = pathlib.Path.read_text
+
+    def failing(path, *args, **kwargs):
+        if path.name == "status.json":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(pathlib.Path, "read_text", failing)
+    with (
+        pytest.raises(RunError, match=r"cannot be used .*Too many open files"),
+        open_workdir(tmp_path, "toy", Config()),
+    ):
+        pass
+    assert (tmp_path / "status.json").read_bytes() == before
+
+
+# --- what it depends on ---
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ("rnnlab", r"rnnlab has changed \(from 1 to 2\)"),
+        ("experiment", "the experiment has changed"),
+        ("my_cells", "the module my_cells has changed"),
+    ],
+)
+def test_numbers_of_other_source_code_are_refused(tmp_path, monkeypatch, changed, words):
+    now = {"rnnlab": "1", "experiment": "1", "my_cells": "1"}
+    monkeypatch.setattr(sources, "of", lambda config: dict(now))
+    with open_workdir(tmp_path, "toy", Config()):
+        pass
+    before = (tmp_path / "status.json").read_bytes()
+    now[changed] = "2"
+    with (
+        pytest.raises(UsageError, match=f"^--workdir=.*: {words} since .*--accept_changes$"),
+        open_workdir(tmp_path, "toy", Config()),
+    ):
+        pass
+    assert (tmp_path / "status.json").read_bytes() == before
+    with open_workdir(tmp_path, "toy", Config(), accept_changes=True):
+        pass
+    with open_workdir(tmp_path, "toy", Config()):  # accepted once and for all
+        pass
+    (noted,) = status(tmp_path)["accepted"]
+    assert "has changed" in noted and status(tmp_path)["sources"] == now
+
+
+def test_a_run_that_made_nothing_begins_with_the_present_source_code(tmp_path, monkeypatch):
+    now = {"rnnlab": "1"}
+    monkeypatch.setattr(sources, "of", lambda config: dict(now))
+    with pytest.raises(ZeroDivisionError), open_workdir(tmp_path, "toy", Config()):
+        raise ZeroDivisionError
+    now["rnnlab"] = "2"
+    with open_workdir(tmp_path, "toy", Config()):
+        pass
+    assert status(tmp_path)["sources"] == now and "accepted" not in status(tmp_path)
+
+
+def test_a_text_that_a_result_depends_on(tmp_path):
+    def run(text, **settings):
+        with open_workdir(tmp_path, "toy", Config(), **settings) as workdir:
+            workdir.rely_on("inputs=a.txt", text)
+
+    run(b"to be")
+    run(b"to be")
+    with pytest.raises(UsageError, match=r"inputs=a.txt has changed since .*--accept_changes$"):
+        run(b"or not")
+    assert status(tmp_path)["state"] == "done"
+    run(b"or not", accept_changes=True)
+    run(b"or not")
+    assert len(status(tmp_path)["accepted"]) == 1

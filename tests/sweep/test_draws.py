@@ -36,21 +36,25 @@ def networks(grid, monkeypatch):
     """The arrays that the kernel receives, point by point, and the values of their grid_chunk."""
     seen = []
 
-    def record(cell, steps, mesh, per_point, shared):
-        seen.append((cell, per_point, shared))
-        return {"state": np.zeros((len(per_point[0]), len(steps)))}
+    def record(cell, steps, mesh, points):
+        seen.append((cell, jax.tree.map(np.asarray, points)))
+        return {"state": np.zeros((len(points.xs), len(steps)))}
 
     monkeypatch.setattr(grid_chunks, "_measure", Recorder(record))
-    (grid_chunk,) = grid_chunks.cut(grid, 1e12, InputTexts())
+    (grid_chunk,) = cut(grid)
     values = grid_chunks.measure(grid, grid_chunk, InputTexts())
-    cell, (seed, factors, input_scale), (params, xs, readout) = jax.tree.map(
-        lambda a: np.asarray(a) if isinstance(a, jax.Array) else a, seen[0]
-    )
-    points = [
-        (params["wh"][s] * np.repeat(f, cell.hidden), params["wx"][s], xs[s] * i, readout[s])
-        for s, f, i in zip(seed, factors, input_scale, strict=True)
-    ]
-    return grid_chunk, points[: grid_chunk.size(grid)], values
+    points = []
+    for cell, (params, factors, xs, input_scale, readout) in seen:
+        for place, factor in enumerate(factors):
+            wh = params["wh"][place] * np.repeat(factor, cell.hidden)
+            scaled = xs[place] * input_scale[place]
+            points.append((wh, params["wx"][place], scaled, readout[place]))
+    return grid_chunk, points[: len(grid_chunk.points)], values
+
+
+def cut(grid):
+    (program,) = grid.programs()
+    return grid_chunks.cut(grid, program, grid.points(), 1e12, InputTexts())
 
 
 GRID = Grid(
@@ -67,8 +71,7 @@ GRID = Grid(
 
 def test_measured_radius_is_the_one_asked_for(monkeypatch):
     grid_chunk, points, values = networks(GRID, monkeypatch)
-    _, scale, _ = grid_chunk.indices(GRID)
-    asked = np.array(GRID.scales)[scale]
+    asked = [point.scale for point in grid_chunk.points]
     for (wh, *_), radius, recorded, sigma in zip(
         points, asked, values["spectral_radius"], values["sigma_max"], strict=True
     ):
@@ -83,10 +86,10 @@ def test_measured_radius_is_the_one_asked_for(monkeypatch):
 def test_gain_multiplies_the_matrix_as_drawn(monkeypatch):
     grid = dataclasses.replace(GRID, scale="gain")
     grid_chunk, points, values = networks(grid, monkeypatch)
-    _, scale, seed = grid_chunk.indices(grid)
     for point, (wh, *_) in enumerate(points):
-        params = sweep_params(seed[point])
-        np.testing.assert_allclose(wh, grid.scales[scale[point]] * params["wh"], rtol=1e-15)
+        params = sweep_params(grid_chunk.points[point].seed)
+        expected = grid_chunk.points[point].scale * params["wh"]
+        np.testing.assert_allclose(wh, expected, rtol=1e-15)
         radius = np.abs(np.linalg.eigvals(wh[:, :6])).max()
         assert values["spectral_radius"][point, 0] == pytest.approx(radius, abs=1e-12)
 
@@ -100,14 +103,14 @@ def sweep_params(seed):
 
 def test_points_of_a_seed_share_their_random_numbers(monkeypatch):
     grid_chunk, points, _ = networks(GRID, monkeypatch)
-    input_scale, scale, seed = grid_chunk.indices(GRID)
+    seeds = [point.seed for point in grid_chunk.points]
     assert len(points) == 12
-    for point, (wh, wx, xs, readout) in enumerate(points):
-        first = points[int(np.flatnonzero(seed == seed[point])[0])]
-        ratio = GRID.scales[scale[point]] / GRID.scales[0]
+    for point, (wh, wx, xs, readout) in zip(grid_chunk.points, points, strict=True):
+        first = points[seeds.index(point.seed)]
+        ratio = point.scale / GRID.scales[0]
         np.testing.assert_allclose(wh, ratio * first[0], rtol=1e-14)
         np.testing.assert_array_equal(wx, first[1])
-        ratio = GRID.input_scales[input_scale[point]] / GRID.input_scales[0]
+        ratio = point.input_scale / GRID.input_scales[0]
         np.testing.assert_allclose(xs, ratio * first[2], rtol=1e-14)
         np.testing.assert_array_equal(readout, first[3])
     assert not np.array_equal(points[0][0], points[-1][0])

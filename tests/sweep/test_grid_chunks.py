@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import numpy as np
 import pytest
 
 from rnnlab.sweep import grid_chunks
@@ -32,39 +31,44 @@ def sizes(grid):
     }
 
 
+def cut(grid, memory, program=None):
+    program = program or grid.programs()[0]
+    return grid_chunks.cut(grid, program, grid.points(), memory, InputTexts())
+
+
 @pytest.mark.parametrize("points", [0.1, 1, 2, 4, 6, 7, 13, 18, 1000])
 def test_chunks_hold_every_point_once_and_fit_in_memory(points):
     per_point = sizes(GRID)
     memory = points * max(per_point.values())
-    cut = grid_chunks.cut(GRID, memory, InputTexts())
-    for number, program in enumerate(GRID.programs()):
-        own = [grid_chunk for grid_chunk in cut if grid_chunk.program == program]
-        assert {grid_chunk.number for grid_chunk in own} == {number}
-        shapes = {(len(grid_chunk.seeds), len(grid_chunk.points)) for grid_chunk in own}
-        assert len(shapes) == 1  # one compiled program
-        ((seeds, width),) = shapes
-        assert seeds * width == 1 or seeds * width * per_point[program] <= memory
-        found = [
-            point for grid_chunk in own for point in zip(*grid_chunk.indices(GRID), strict=True)
-        ]
-        assert sorted(found) == sorted(np.ndindex(2, 3, 5))
-    assert sum(grid_chunk.size(GRID) for grid_chunk in cut) == GRID.size == 60
-    assert len({grid_chunk.name for grid_chunk in cut}) == len(cut)
+    names = set()
+    for program in GRID.programs():
+        own = cut(GRID, memory, program)
+        names |= {grid_chunk.name for grid_chunk in own}
+        most = max(len(grid_chunk.points) for grid_chunk in own)
+        assert most == 1 or most * per_point[program] <= memory
+        beside = 2 if memory >= 2 * per_point[program] else 1
+        assert {grid_chunk.side_by_side for grid_chunk in own} == {beside}
+        found = [point for grid_chunk in own for point in grid_chunk.points]
+        assert len(found) == 30 and sorted(found) == sorted(GRID.points())
+        split = [chunk for chunk in own if len(chunk.points) % GRID.points_per_seed]
+        assert not split or most < GRID.points_per_seed  # seeds are whole where they fit
+    assert len(names) == sum(len(cut(GRID, memory, program)) for program in GRID.programs())
 
 
 def test_much_memory_gives_one_chunk_for_each_program():
-    assert len(grid_chunks.cut(GRID, 1e12, InputTexts())) == 2
+    assert len(cut(GRID, 1e12)) == 1
 
 
 @pytest.mark.parametrize(("cell", "lengths"), [("tanh", (500,)), ("lstm", tuple(range(1, 80, 2)))])
 def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
-    monkeypatch.setattr(grid_chunks, "SIDE_BY_SIDE", 1000)  # all points at the same time
     grid = dataclasses.replace(
         GRID, cells=(cell,), lengths=lengths, input_scales=(1.0,), hidden=(16,), seeds=2
     )
-    (grid_chunk,) = grid_chunks.cut(grid, 1e12, InputTexts())
+    points = -(-6 // jax.device_count())  # of each device, all at the same time
+    monkeypatch.setattr(grid_chunks, "SIDE_BY_SIDE", points)
+    (grid_chunk,) = cut(grid, 1e12)
     program = grid_chunks._start_compiling(grid, grid_chunk, InputTexts()).result()
     allocated = program.memory_analysis().temp_size_in_bytes
-    estimate = grid_chunk.size(grid) * sizes(grid)[grid_chunk.program]
+    estimate = points * sizes(grid)[grid_chunk.program]
     least = 1 / 1.5 if jax.default_backend() == "cpu" else 1 / 3
     assert least < allocated / estimate < 1.5

@@ -19,8 +19,7 @@ import xarray as xr
 from rnnlab import cells, sweep
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import results
-from rnnlab.sweep import folder, grid_chunks
-from rnnlab.sweep.draws import InputTexts
+from rnnlab.sweep import folder, grid, grid_chunks
 from tests import quick
 from tests.sweep import small
 from tests.sweep.small import CHUNKS, GRID, LITTLE
@@ -212,7 +211,6 @@ class TestHosts:
     def test_failure_of_another_host(self, tmp_path, monkeypatch):
         self.be(0, monkeypatch)
         here = folder.Folder(tmp_path, GRID, LITTLE)
-        grid_chunk = grid_chunks.cut(GRID, LITTLE, InputTexts())[1]
         self.be(1, monkeypatch)
         there = folder.Folder(tmp_path, GRID, LITTLE)
         with pytest.raises(OSError), there.telling_hosts():
@@ -221,7 +219,7 @@ class TestHosts:
         with pytest.raises(
             RunError, match=r"^host-1 has failed \(the disk is on fire\)\. Fix this"
         ):
-            here.wait(grid_chunk, GRID)
+            here.wait()
 
     def test_failure_of_an_earlier_run_is_forgotten(self, tmp_path, monkeypatch, in_chunks):
         self.be(1, monkeypatch)
@@ -249,7 +247,8 @@ def test_damaged_chunk(damage, finished):
     data = file.read_bytes()
     bit = data.index(b"\x93NUMPY") + 140
     other = io.BytesIO()
-    np.savez(other, state=np.zeros((3, 2)))
+    points = {f"point_{name}": np.zeros(4) for name in grid.Point._fields}
+    np.savez(other, key="a program", state=np.zeros((3, 2)), **points)
     damaged = {
         "empty": b"",
         "truncated": data[: len(data) // 2],
@@ -264,13 +263,13 @@ def test_damaged_chunk(damage, finished):
     assert "\n" not in str(caught.value)
 
 
-def test_folder_of_another_grid(finished):
-    other = dataclasses.replace(GRID, scales=(0.9, 1.5), seeds=4)
+def test_folder_of_another_kind_of_points(finished):
+    other = dataclasses.replace(GRID, lengths=(3, 9), seeds=4)
     with pytest.raises(UsageError) as caught:
         sweep.run(other, finished)
     assert str(caught.value) == (
-        f"folder={str(finished)!r}: holds grid chunks of another grid (scales is [0.9, 1.2] there "
-        "and [0.9, 1.5] here); choose another folder"
+        f"folder={str(finished)!r}: holds points of another kind (lengths is [3, 6] there "
+        "and [3, 9] here); choose another folder"
     )
     with pytest.raises(UsageError, match=r"\(memory is 536870912 there and 1.0 here\)"):
         sweep.run(GRID, finished, memory=LITTLE)
@@ -299,7 +298,7 @@ def test_full_disk_keeps_what_is_done(tmp_path, monkeypatch, in_chunks):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
-        RunError, match=r"points-.*\.npz: No space left on device\. Fix this and rerun"
+        RunError, match=r"seeds-.*\.npz: No space left on device\. Fix this and rerun"
     ):
         sweep.run(GRID, tmp_path, memory=LITTLE)
     assert len(list(tmp_path.iterdir())) == 4

@@ -21,6 +21,7 @@ from experiments import char_lm, sequential_mnist, word_lm
 from experiments.char_lm import measure
 from rnnlab.data.images import made_images
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run import sources
 from rnnlab.run.workdir import open_workdir
 from rnnlab.trained import ImageClassifier, TextModel
 from rnnlab.training import checkpoints, devices, generation
@@ -353,3 +354,19 @@ def test_what_cannot_be_loaded(characters, tmp_path):
         with pytest.raises(UsageError, match="there is no checkpoint yet; train first") as error:
             rnnlab.load(folder, checkpoint)
     assert "\n" not in str(error.value) and not (folder / "checkpoints").exists()
+
+
+def test_a_cell_that_was_changed_since_it_was_trained(characters, tmp_path, monkeypatch):
+    folder = tmp_path / "w"
+    shutil.copytree(characters, folder)
+    status = json.loads((folder / "status.json").read_text())
+    assert set(status["sources"]) == {"rnnlab", "experiment"}
+    status["sources"] |= {"rnnlab": "of an older version", "my_cells": "1"}
+    (folder / "status.json").write_text(json.dumps(status))
+    here = {"rnnlab": "of this version", "my_cells": "1"}
+    monkeypatch.setattr(sources, "of", lambda config: here)
+    assert rnnlab.load(folder).step == 60
+    here["my_cells"] = "2"
+    with pytest.raises(UsageError, match=r"^workdir=.*: the module my_cells has changed since"):
+        rnnlab.load(folder)
+    assert rnnlab.load(folder, accept_changes=True).step == 60

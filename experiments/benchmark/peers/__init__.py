@@ -6,6 +6,8 @@ layout that the peer wants before the clock starts. Whatever a peer cannot do ra
 first line is the reason that the tables give.
 """
 
+from collections.abc import Sequence
+
 from experiments.benchmark.peers.base import Peer, check_version
 from experiments.benchmark.peers.cudnn import CuDNN
 from experiments.benchmark.peers.equinox import Equinox
@@ -14,7 +16,22 @@ from experiments.benchmark.peers.haiku import Haiku
 from experiments.benchmark.peers.keras import Keras
 from experiments.benchmark.peers.torch import TORCH, Torch
 
-PEERS: tuple[Peer, ...] = (Linen(), NNX(), Haiku(), Equinox(), Keras(), CuDNN(), Torch())
+#: The peers by the names that flags use.
+PEERS: dict[str, Peer] = {
+    "linen": Linen(),
+    "nnx": NNX(),
+    "haiku": Haiku(),
+    "equinox": Equinox(),
+    "keras": Keras(),
+    "cudnn": CuDNN(),
+    "torch": Torch(),
+}
+
+
+def chosen(names: Sequence[str]) -> list[Peer]:
+    """The peers of these names; no peer for `none`."""
+    return [PEERS[name] for name in names if name != "none"]
+
 
 __all__ = [
     "NNX",
@@ -28,4 +45,5 @@ __all__ = [
     "Peer",
     "Torch",
     "check_version",
+    "chosen",
 ]

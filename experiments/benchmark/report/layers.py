@@ -49,9 +49,11 @@ def plot(rows: Rows) -> Figure:
     dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
     names = list(dict.fromkeys(row["candidate"] for row in rows))[::-1]
     shapes = list(dict.fromkeys(row["shape"] for row in rows))
+    passes = [pass_ for pass_ in PASSES if any(row["pass"] == pass_ for row in rows)]
     height = len(dtypes) * (0.28 * len(names) + 1.2)
-    figure, axes = plots.subplots(len(dtypes), len(PASSES), width=13, height=height, sharey=True)
-    for (i, dtype), (j, pass_) in itertools.product(enumerate(dtypes), enumerate(PASSES)):
+    width = 2.0 + 3.7 * len(passes)
+    figure, axes = plots.subplots(len(dtypes), len(passes), width=width, height=height, sharey=True)
+    for (i, dtype), (j, pass_) in itertools.product(enumerate(dtypes), enumerate(passes)):
         mine = [r for r in rows if (r["dtype"], r["pass"]) == (dtype, pass_) and MEDIAN in r]
         _dots(axes[i, j], mine, names, shapes)
         axes[i, j].set(title=f"{pass_}, {dtype}", xscale="log", xlabel="milliseconds")
@@ -83,8 +85,9 @@ def _dots(ax: Axes, rows: Rows, names: Sequence[str], shapes: Sequence[str]) -> 
 
 
 def _milliseconds(ax: Axes) -> None:
-    """Marks 1, 2 and 5 of each power of ten."""
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Marks 1, 2 and 5 of each power of ten, or each power where there are many."""
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="x", alpha=0.25)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from experiments.benchmark.config import Config
 from experiments.benchmark.report import layers, scaling
 from experiments.benchmark.report.captioned import CaptionedFigure
-from experiments.benchmark.results import Comparison, Result, Results, Rows, Table
+from experiments.benchmark.report.sentences import busy_warning, fastest
+from experiments.benchmark.results import Comparison, Result, Results, Rows, Table, columns
 from rnnlab import plots
 from rnnlab.run.report import Report
 from rnnlab.run.tables import print_table
@@ -30,6 +32,12 @@ class Picture(NamedTuple):
     alt: str
 
 
+METHOD = """\
+    Candidates take turns, round by round; times are medians over the rounds. A ratio is one of
+    medians, and its interval a 95 % percentile bootstrap over the rounds, in which both had their
+    turn (Efron and Tibshirani 1993; Kalibera and Jones 2013). It covers what varied within this
+    run, and not what differs from one machine or one start to the next."""
+
 #: What plots the figures of a suite.
 FIGURES: dict[str, Callable[[Config, Results], Iterator[CaptionedFigure]]] = {
     "layers": layers.figures,
@@ -42,8 +50,17 @@ def show(found: Result) -> None:
     match found:
         case Table(title, rows, complete=True) if rows:
             print_table(rows, title=title, columns=columns(rows))
+            _warn(rows)
         case Comparison(problem, rows):
             print_table(layers.by_pass(rows), title=f"{problem}: milliseconds")
+            for sentence in fastest(rows):
+                print(sentence)
+            _warn(rows)
+
+
+def _warn(rows: Rows) -> None:
+    if warning := busy_warning(rows):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def plot(suite: str, config: Config, results: Results, workdir: Workdir) -> list[Picture]:
@@ -62,6 +79,10 @@ def plot(suite: str, config: Config, results: Results, workdir: Workdir) -> list
 def write(workdir: Workdir, results: Results, pictures: Sequence[Picture]) -> None:
     """Writes `report.html`."""
     report = Report("Benchmark")
+    every = [row for rows in results.tables.values() for row in rows]
+    if warning := busy_warning(every):
+        report.text(f"Warning: {warning}")
+    report.text(METHOD)
     for title, rows in results.tables.items():
         if rows:
             report.table(rows, caption=title, columns=columns(rows))
@@ -74,8 +95,3 @@ def write(workdir: Workdir, results: Results, pictures: Sequence[Picture]) -> No
     )
     report.settings(workdir)
     report.write(workdir.path("report.html"))
-
-
-def columns(rows: Rows) -> list[str]:
-    """Names of all columns, in the order in which rows bring them up."""
-    return list(dict.fromkeys(name for row in rows for name in row))

@@ -8,9 +8,10 @@ from typing import Any
 import jax
 
 from experiments.benchmark.comparison import gather, measure
+from experiments.benchmark.config import PASSES as PASS_NAMES
 from experiments.benchmark.config import Config
 from experiments.benchmark.notation import Shape, parse_shape
-from experiments.benchmark.peers import PEERS
+from experiments.benchmark.peers import chosen
 from experiments.benchmark.problem import PASSES, Problem
 from experiments.benchmark.ratios import summary
 from experiments.benchmark.results import LAYERS, Comparison, Facts, Result, Rows, Table
@@ -21,6 +22,8 @@ from rnnlab.run.progress import Progress
 #: Shapes that are measured everywhere, and those that need a GPU.
 SHAPES = "32x128x128x128", "32x256x64x256", "64x100x256x512", "128x50x64x64", "1x1000x32x64"
 GPU_SHAPES = ("16x1024x768x768",)
+#: The passes by the names that flags use.
+PASS_BY_NAME = dict(zip(PASS_NAMES, PASSES, strict=True))
 
 
 def run(config: Config) -> Iterator[Result]:
@@ -32,14 +35,16 @@ def run(config: Config) -> Iterator[Result]:
         for dtype in settings.dtypes
         for layer in settings.layers
     ]
+    peers = chosen(config.candidates.peers)
+    passes = [PASS_BY_NAME[name] for name in settings.passes]
     rows: Rows = []
     skipped: dict[tuple[str, str], dict[str, Any]] = {}
     with precision.products(), Progress("layers", total=len(problems)) as progress:
         peaks = {dtype: matrix_product_peak(dtype) for dtype in settings.dtypes}
         yield Facts({f"peak of products in {d} (GFLOP/s)": round(p) for d, p in peaks.items()})
         for problem in problems:
-            candidates, left_out = gather(problem, config.candidates.strategies, PEERS)
-            new = measure(problem, candidates, PASSES, config.candidates, peaks[problem.dtype])
+            candidates, left_out = gather(problem, config.candidates.strategies, peers)
+            new = measure(problem, candidates, passes, config.candidates, peaks[problem.dtype])
             rows += new
             skipped |= {(row["candidate"], row["layer"]): row for row in left_out}
             yield Comparison(str(problem), new)

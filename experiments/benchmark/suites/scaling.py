@@ -15,7 +15,7 @@ import numpy as np
 from experiments.benchmark.comparison import gather, measure
 from experiments.benchmark.config import Config, Scaling
 from experiments.benchmark.notation import parse_shape
-from experiments.benchmark.peers import Linen
+from experiments.benchmark.peers import chosen
 from experiments.benchmark.problem import GRADIENT, Problem
 from experiments.benchmark.results import (
     FIRST,
@@ -33,7 +33,7 @@ from rnnlab import precision
 from rnnlab.run.progress import Progress
 
 DTYPE = "float32"
-PEER = Linen()
+PEER = "linen"
 #: The size of a shape that each axis varies.
 SIZES = {"T": "time", "H": "hidden", "B": "batch"}
 
@@ -41,12 +41,13 @@ SIZES = {"T": "time", "H": "hidden", "B": "batch"}
 def run(config: Config) -> Iterator[Result]:
     """Measures size after size along each axis."""
     settings = config.scaling
+    peers = chosen([name for name in config.candidates.peers if name == PEER])
     rows: Rows = []
     plan = list(problems(settings))
     with precision.products(), Progress("scaling", total=len(plan)) as progress:
         peak = matrix_product_peak(DTYPE)
         for axis, size, problem in plan:
-            candidates, _ = gather(problem, config.candidates.strategies, (PEER,))
+            candidates, _ = gather(problem, config.candidates.strategies, peers)
             new = measure(problem, candidates, (GRADIENT,), config.candidates, peak)
             rows += [{"axis": axis, "size": size} | row for row in new]
             yield Table(SCALING.format(base=settings.base), rows, complete=False)

@@ -12,7 +12,9 @@ import jax
 import numpy as np
 
 from experiments.benchmark import config
-from experiments.benchmark.results import Result, Rows, Table
+from experiments.benchmark.load import Load
+from experiments.benchmark.ratios import interval_text
+from experiments.benchmark.results import OTHERS, Result, Rows, Table, interval_of
 from experiments.benchmark.sweep_loops import Loop, Norms, draw_networks, jax_loop, torch_loop
 from rnnlab import sweep
 from rnnlab.errors import RunError
@@ -36,7 +38,8 @@ def run(config: config.Config) -> Iterator[Result]:
         for hidden, lengths in grids:
             grid = _grid(settings, hidden, lengths)
             # PyTorch takes minutes for the many lengths.
-            candidates = _candidates(grid, with_torch=len(lengths) <= len(settings.lengths))
+            few = len(lengths) <= len(settings.lengths)
+            candidates = _candidates(grid, with_torch=few and "torch" in config.candidates.peers)
             rows += _measure(grid, candidates, settings.rounds, progress)
     yield Table("Gradient-norm sweep, tanh, float32", rows)
 
@@ -65,7 +68,7 @@ def _candidates(grid: Grid, with_torch: bool) -> dict[str, Loop]:
         OURS: lambda: _sweep(grid),
         "jit(grad) loop": jax_loop(networks, grid.sorted_lengths),
     }
-    if importlib.util.find_spec("torch") is None:
+    if with_torch and importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed, left out; pip install 'rnnlab[peers]' adds it")
     elif with_torch:
         candidates["PyTorch loop"] = torch_loop(networks, grid.sorted_lengths)
@@ -91,10 +94,12 @@ def _measure(grid: Grid, candidates: dict[str, Loop], rounds: int, progress: Pro
     for name, candidate in candidates.items():
         first[name], norms[name] = _clock(candidate)
     progress.advance(1, f"{where}: first calls")
+    load = Load()
     for round_ in range(rounds):
         for name, candidate in candidates.items():
             warm[name].append(_clock(candidate)[0])
         progress.advance(1, f"{where}: round {round_ + 1}")
+    others = load.others()
     medians = {name: statistics.median(seconds) for name, seconds in warm.items()}
     return [
         {
@@ -105,6 +110,8 @@ def _measure(grid: Grid, candidates: dict[str, Loop], rounds: int, progress: Pro
             "warm (s)": round(medians[name], 3),
             "× first": round(first[name] / first[OURS], 2),
             "× warm": round(medians[name] / medians[OURS], 2),
+            interval_of("× warm"): "" if name == OURS else interval_text(warm[name], warm[OURS]),
+            OTHERS: None if others is None else round(others, 2),
             **_agreement(name, norms, grid),
         }
         for name in candidates

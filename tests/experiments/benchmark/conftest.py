@@ -10,8 +10,7 @@ import jax
 import pytest
 
 from experiments import benchmark
-from experiments.benchmark import timing
-from experiments.benchmark.peers import Haiku, Linen
+from experiments.benchmark import comparison, timing
 from experiments.benchmark.suites import auto, layers, scaling
 from rnnlab.run.workdir import open_workdir
 from tests import quick
@@ -23,6 +22,12 @@ def quick_programs(monkeypatch):
     monkeypatch.setattr(timing, "jit", quick.jit)
 
 
+@pytest.fixture(autouse=True)
+def quiet_machine(monkeypatch):
+    """Rows are not marked because other tests run beside this one."""
+    monkeypatch.setattr(comparison, "is_busy", lambda others: False)
+
+
 @pytest.fixture
 def run_suite(monkeypatch, tmp_path):
     """Runs one suite at toy size with one strategy, and returns its results.
@@ -30,11 +35,10 @@ def run_suite(monkeypatch, tmp_path):
     It takes at most two peers, no large product, and keeps caches: little is compiled.
     """
     monkeypatch.setattr(jax, "clear_caches", lambda: None)
-    monkeypatch.setattr(layers, "PEERS", (Linen(), Haiku()))
     for module in (auto, layers, scaling):
         monkeypatch.setattr(module, "matrix_product_peak", lambda dtype: 100.0)
     tiny = benchmark.PRESETS["tiny"]
-    only = dataclasses.replace(tiny.candidates, strategies=("autodiff",))
+    only = dataclasses.replace(tiny.candidates, strategies=("autodiff",), peers=("linen", "haiku"))
 
     def run(suite: str, **fields: Any) -> dict[str, Any]:
         section = dataclasses.replace(getattr(tiny, suite), **fields)

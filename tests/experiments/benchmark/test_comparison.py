@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+import pathlib
+import subprocess
+import sys
 
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.benchmark import comparison
 from experiments.benchmark.candidate import JaxCandidate, ours
 from experiments.benchmark.comparison import measure
 from experiments.benchmark.config import Candidates
+from experiments.benchmark.load import Load, cores
 from experiments.benchmark.notation import Shape
 from experiments.benchmark.problem import FORWARD, GRADIENT, Problem, outputs_of
 from experiments.benchmark.ratios import summary, with_ratios
+from experiments.benchmark.report.sentences import busy_warning, fastest
 
 
 def test_rows_say_why_a_candidate_has_no_time():
@@ -63,3 +72,56 @@ def test_the_summary_is_the_smallest_of_the_best():
     assert best[f"{aims[0]}, B = 1 or H ≤ 64"] == f"1.60 at {small}"
     assert auto[f"{aims[0]}, H ≥ 128"] == f"1.50 at {large}"
     assert auto[f"{aims[0]}, B = 1 or H ≤ 64"] == "–"
+
+
+def test_ratios_have_intervals_of_rounds_that_were_measured_together():
+    def row(candidate, rounds):
+        names = {"layer": "lstm", "shape": "2x4x3x5", "pass": GRADIENT, "dtype": "float32"}
+        times = {"median (ms)": float(np.median(rounds)), "each round (ms)": rounds}
+        return names | {"candidate": candidate, "note": ""} | times
+
+    # The machine is slow in every other round, for both alike: the ratio is 2 in each of them.
+    ours = [1.0, 3.0, 1.1, 3.3, 1.2, 3.2]
+    rows = with_ratios([row("rnnlab auto", ours), row("Haiku", [2 * ms for ms in ours[:5]])])
+    assert rows[0]["× best JAX peer"] == 2 and rows[0]["× best JAX peer, 95 %"] == "2 … 2"
+    assert "× best JAX peer, 95 %" not in rows[1]  # it is the peer itself
+    assert summary(rows)[0]["gradient, against the best JAX peer, B = 1 or H ≤ 64"].endswith(
+        " (2 … 2) at 2x4x3x5"
+    )
+    (sentence,) = fastest(rows)
+    assert sentence == (
+        "The fastest gradient of lstm at 2x4x3x5, float32 on this machine is rnnlab auto: 2.1 ms, "
+        "2 (2 … 2) times as fast as Haiku."
+    )
+    few = [row("rnnlab auto", ours[:2]), row("Haiku", ours[:2])]
+    assert "× best JAX peer, 95 %" not in with_ratios(few)[0]
+
+
+def test_rows_of_a_busy_machine_are_marked(monkeypatch):
+    monkeypatch.setattr(comparison, "is_busy", lambda others: others == 1.5)
+    monkeypatch.setattr(Load, "others", lambda load: 1.5)
+    problem = Problem("tanh", Shape(2, 4, 3, 5), "float32")
+    turns = Candidates(turns=3, seconds=0.05)
+    (row,) = measure(problem, [ours(problem, "autodiff")], (FORWARD,), turns, None)
+    assert row["others (cores)"] == 1.5 and row["note"] == "other processes were running"
+    assert "share of peak" not in row
+
+
+def test_a_busy_machine_is_told():
+    loads = [{"others (cores)": load} for load in (0.0, None, 0.9 * len(cores()))]
+    assert busy_warning(loads[:2]) == ""
+    warning = busy_warning(loads)
+    assert warning.startswith(f"other processes took up to {0.9 * len(cores()):.1f} of ")
+    assert "while 1 of 2 rows were timed" in warning
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/stat").exists(), reason="the load is read from Linux")
+def test_the_load_is_that_of_other_processes():
+    load = Load()
+    assert load.others() is None  # too short to say
+    code = "import time; end = time.monotonic() + 0.8\nwhile time.monotonic() < end: pass"
+    with subprocess.Popen([sys.executable, "-c", code]) as other:
+        load = Load()
+        other.wait()
+        others = load.others()
+    assert others is not None and others > 0.5

@@ -33,6 +33,14 @@ from rnnlab.run.registry import Settings
         (config.Sweep, "many_lengths", -1, "many_lengths=-1: must be at least 0"),
         (config.Memory, "length", 0, "length=0: must be at least 1"),
         (config.Candidates, "strategies", ("fast",), "strategies=fast: no such strategy"),
+        (
+            config.Candidates,
+            "peers",
+            ("pytorch",),
+            "peers=pytorch: no such peer; did you",
+        ),
+        (config.Candidates, "peers", ("none", "torch"), "peers=none: no such peer"),
+        (config.Layers, "passes", ("back",), "passes=back: no such pass; "),
         (config.Candidates, "seconds", 0.0, "seconds=0.0: must be positive"),
         (config.Config, "suites", ("layer",), "suites=layer: no such suite; did you mean layers"),
         (config.Config, "allocator", "jemalloc", "allocator=jemalloc: no such allocator"),
@@ -75,6 +83,15 @@ def test_the_preset_of_the_layers_is_the_command_of_their_table():
         "--config.strategies=autodiff,hoisted,split,auto",
         "--config.seconds=0.8",
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "peers"), [("none", ("none",)), ("", ()), ("torch,nnx", ("torch", "nnx"))]
+)
+def test_one_shape_without_all_peers_is_one_line(written, peers):
+    asked = configured("--preset=quick", "--config.shapes=8x20x4x16", f"--config.peers={written}")
+    assert asked.candidates.peers == peers
+    assert asked.suites == ("layers",) and asked.layers.shapes == ("8x20x4x16",)
 
 
 def test_a_name_that_several_suites_have_is_written_in_full():

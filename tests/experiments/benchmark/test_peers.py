@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from experiments.benchmark import config
 from experiments.benchmark.agreement import difference
 from experiments.benchmark.comparison import gather
 from experiments.benchmark.notation import Shape
-from experiments.benchmark.peers import NNX, PEERS, Linen, check_version
+from experiments.benchmark.peers import NNX, PEERS, Linen, check_version, chosen
 from experiments.benchmark.problem import GRADIENT_INPUTS, Problem
 from rnnlab.errors import UsageError
 from tests import own_cell
@@ -25,7 +26,13 @@ PROBLEMS = {
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+def test_flags_choose_peers_by_the_names_that_the_configuration_knows():
+    assert tuple(PEERS) == config.PEERS
+    assert [peer.name for peer in chosen(("torch", "linen"))] == ["PyTorch", "Flax Linen"]
+    assert chosen(()) == chosen(("none",)) == []
+
+
+@pytest.mark.parametrize("peer", PEERS.values(), ids=lambda peer: peer.name)
 def test_peers_compute_gradients_of_our_parameters(peer, monkeypatch, tmp_path):
     """And of the inputs, in a layer in which order and direction matter."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
@@ -55,7 +62,7 @@ def test_a_cell_that_no_peer_has_is_compared_with_itself(tmp_path, monkeypatch):
     own_cell.write(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     problem = Problem("my_package.my_module:MyCell", Shape(2, 3, 4, 5), "float32")
-    candidates, left_out = gather(problem, ("autodiff", "hoisted"), PEERS)
+    candidates, left_out = gather(problem, ("autodiff", "hoisted"), list(PEERS.values()))
     assert [each.name for each in candidates] == ["rnnlab autodiff", "rnnlab hoisted"]
     assert len(left_out) == len(PEERS)
     for each in candidates:

@@ -34,7 +34,12 @@ def test_layers_writes_rows_summary_reasons_and_a_picture(run_suite, tmp_path, c
     assert results["machine"]["versions"]["flax"]
     report = (tmp_path / "run/report.html").read_text()
     assert "smallest ratio" in report and "data:image/png" in report
+    assert all(len(row["each round (ms)"]) == 3 for row in rows)
+    intervals = [row["× best JAX peer, 95 %"] for row in rows if row["candidate"] != "Flax Linen"]
+    assert len(intervals) == 3 and all("…" in interval for interval in intervals)
+    assert "bootstrap over the rounds" in report and "each round (ms)" not in report
     printed = capsys.readouterr().out
+    assert "The fastest gradient of tanh at 2x4x3x5, float32 on this machine is " in printed
     assert "tanh, 2x4x3x5, float32: milliseconds" in printed and "smallest ratio" in printed
 
 

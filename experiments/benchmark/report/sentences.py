@@ -1,0 +1,48 @@
+"""What a reader wants to know first: who is the fastest, and whether the times can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiments.benchmark.candidate import OURS
+from experiments.benchmark.load import cores, is_busy
+from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS
+from experiments.benchmark.ratios import ratio_of
+from experiments.benchmark.results import MEDIAN, OTHERS, Rows
+
+#: What passes are called in a sentence.
+NAMES = {FORWARD: "forward pass", GRADIENT: "gradient", GRADIENT_INPUTS: "gradient with inputs"}
+
+
+def fastest(rows: Rows) -> Iterator[str]:
+    """For each pass of one problem who is the fastest on this machine, and by how much."""
+    for pass_ in dict.fromkeys(row["pass"] for row in rows):
+        timed = [row for row in rows if row["pass"] == pass_ and MEDIAN in row]
+        if not timed:
+            continue
+        best, *others = sorted(timed, key=lambda row: row[MEDIAN])
+        name, pass_name = best["candidate"], NAMES.get(pass_, pass_)
+        sentence = (
+            f"The fastest {pass_name} of {best['layer']} at {best['shape']}, {best['dtype']} on "
+            f"this machine is {name}: {best[MEDIAN]:.4g} ms"
+        )
+        ours = name.startswith(OURS)
+        rivals = [row for row in others if row["candidate"].startswith(OURS) != ours]
+        if rivals:
+            rival = rivals[0]
+            ratio, interval = ratio_of(rival, best)
+            sentence += f", {ratio:.3g}{f' ({interval})' if interval else ''} times as fast as "
+            sentence += f"{'' if ours else 'our best, '}{rival['candidate']}"
+        yield sentence + "."
+
+
+def busy_warning(rows: Rows) -> str:
+    """What to say of rows that were timed while other processes were running; empty for none."""
+    loads = [row[OTHERS] for row in rows if row.get(OTHERS) is not None]
+    busy = [load for load in loads if is_busy(load)]
+    if not busy:
+        return ""
+    return (
+        f"other processes took up to {max(busy):.1f} of {len(cores())} cores while {len(busy)} of "
+        f"{len(loads)} rows were timed; their times say little. Run it again on a quiet machine."
+    )
