@@ -40,9 +40,11 @@ __all__ = [
     "add_colorbar",
     "also_as",
     "contour_lines",
+    "even_columns",
     "legend_below",
     "phase_diagram",
     "quantile_band",
+    "rates_by_length",
     "save",
     "shades",
     "style",
@@ -108,7 +110,8 @@ def subplots(
 def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a picture as a whole or not at all, and returns its path.
 
-    The same figure gives the same bytes. Pixels, and maps within vector pictures, have 200 dots per
+    The same figure gives the same bytes. An axis whose lines differ by rounding errors alone is
+    widened until they are one. Pixels, and maps within vector pictures, have 200 dots per
     inch. Within `also_as` the picture is written beside it in other formats too.
 
     Args:
@@ -120,11 +123,22 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
         OSError: if the disk is full or the place cannot be written.
     """
     path = pathlib.Path(path)
+    for ax in figure.axes:
+        _hide_rounding(ax)
     written = {path.suffix.lower().removeprefix("."): path}
     written |= {name: path.with_suffix(f".{name}") for name in also() if name not in written}
     for name, place in written.items():
         atomic_write(place, _picture(figure, check_format(f"path={str(path)!r}", name)))
     return path
+
+
+def _hide_rounding(ax: Axes) -> None:
+    """Widens a vertical axis that shows nothing but rounding errors of a constant."""
+    low, high = ax.get_ylim()
+    middle = (low + high) / 2
+    if ax.get_yscale() == "linear" and 0 < high - low < 1e-9 * max(1.0, abs(middle)):
+        half = 0.05 * max(1.0, abs(middle))
+        ax.set_ylim(middle - half, middle + half)
 
 
 def _picture(figure: Figure, name: str) -> bytes:
@@ -309,10 +323,11 @@ def quantile_band(
     alone = _without_neighbours(median)
     if alone.any():
         look = {"color": line.get_color(), "linestyle": "none"}
+        look["fillstyle"] = "full" if line.get_linestyle() == "-" else "none"
         ax.plot(x[alone], median[alone], marker="o", markersize=4, **look)
         ax.vlines(x[alone], low[alone], high[alone], color=line.get_color(), alpha=0.4)
         if len(x) == 1:  # the legend shows what is drawn
-            line.set(marker="o", markersize=4, linestyle="none")
+            line.set(marker="o", markersize=4, linestyle="none", fillstyle=look["fillstyle"])
     return line
 
 
@@ -355,6 +370,19 @@ def success_rates(ax: Axes, x: ArrayLike, solved_at: np.ndarray, **kwargs: Any) 
     ax.errorbar(x, rates, np.abs(bounds.T - rates), marker="o", capsize=2, **kwargs)
 
 
+def rates_by_length(ax: Axes, lengths: ArrayLike) -> None:
+    """The axes of success rates against the length, with room beside a single length too.
+
+    Args:
+        ax: where rates are drawn.
+        lengths: the lengths that were measured, increasing.
+    """
+    lengths = np.asarray(lengths)
+    limits = (lengths[0] / 1.15, lengths[-1] * 1.15)
+    ax.set(xlabel="length T", xscale="log", xlim=limits, ylim=(-0.05, 1.05))
+    ticks_at(ax.xaxis, lengths)
+
+
 def shades(count: int) -> list[tuple[float, ...]]:
     """Colours from dark to light, for lines that have an order."""
     return [tuple(color) for color in colormaps["viridis"](np.linspace(0, 0.9, count))]
@@ -363,8 +391,14 @@ def shades(count: int) -> list[tuple[float, ...]]:
 def legend_below(figure: Figure, ax: Axes, columns: int = 6) -> None:
     """The legend of all axes below them, with the entries of one of them."""
     handles, labels = ax.get_legend_handles_labels()
-    ncols = min(max(len(labels), 1), columns)
+    ncols = even_columns(len(labels), columns)
     figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
+
+
+def even_columns(entries: int, most: int) -> int:
+    """Columns of a legend whose rows are about as long as each other."""
+    rows = -(-max(entries, 1) // max(most, 1))
+    return -(-max(entries, 1) // rows)
 
 
 def _grid(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

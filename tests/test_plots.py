@@ -93,6 +93,40 @@ def test_pictures_in_other_formats_too(tmp_path):
         pass
 
 
+def test_rounding_errors_are_not_blown_up(tmp_path):
+    figure, axes = plots.subplots(1, 2)
+    axes[0, 0].plot([1, 2, 3], [-0.3, -0.3 + 3e-16, -0.3 - 1e-16])
+    axes[0, 1].plot([1, 2], [-0.3, -0.3001])
+    plots.save(figure, tmp_path / "a.png")
+    np.testing.assert_allclose(axes[0, 0].get_ylim(), (-0.35, -0.25))
+    assert np.ptp(axes[0, 1].get_ylim()) < 2e-4
+
+
+def test_a_single_position_is_a_dot_with_a_bar():
+    _, axes = plots.subplots()
+    line = plots.quantile_band(axes[0, 0], [5.0], np.array([[1.0], [2.0], [3.0]]), "LSTM")
+    assert line.get_marker() == "o"
+    np.testing.assert_array_equal(axes[0, 0].collections[-1].get_segments()[0][:, 1], [1.5, 2.5])
+    samples = np.array([[1.0, np.nan, 3.0, 4.0], [1.0, np.nan, 3.0, 4.0]])
+    plots.quantile_band(axes[0, 0], np.arange(4.0), samples, "GRU")
+    np.testing.assert_array_equal(axes[0, 0].lines[-1].get_xdata(), [0.0])  # between gaps
+
+
+def test_the_legend_names_what_is_drawn_and_nothing_else():
+    ax, _ = draw(floor=-1000.0, floor_label="lost")
+    plots.contour_lines(ax, X, Y, Z, (500,), label="theory")
+    assert ax.get_legend_handles_labels()[1] == []
+
+
+def test_ticks_stand_at_what_was_measured_as_far_as_there_is_room():
+    _, axes = plots.subplots()
+    ax = axes[0, 0]
+    ax.set(xscale="log", xlim=(1, 2000))
+    plots.ticks_at(ax.xaxis, [10, 11, 20, 50, 1000])
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["10", "20", "50", "1000"]
+    assert not len(ax.xaxis.get_minorticklocs())
+
+
 def test_colours_are_symmetric_about_zero():
     _, mesh = draw()
     assert (mesh.norm.vmin, mesh.norm.vmax) == (-60, 60)

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from experiments.bptt_horizon.config import TEXT
 from rnnlab import plots
@@ -31,14 +32,18 @@ def horizons(data: xr.Dataset) -> Figure:
         part = data.sel(task=task, horizon=horizons_of(data, task))
         for network, color in zip(data.network.values, colors, strict=True):
             _network(row, part.sel(network=network), color)
-        row[2].axhline(float(part.baseline), color="#555555", linestyle=":")
+        row[2].axhline(float(part.baseline), color="#555555", linestyle="-.", label="baseline")
         row[0].set(ylabel="cosine with the full gradient", ylim=(None, 1.03))
         row[1].set(ylabel="bias / norm of the mean", yscale="log")
         row[2].set(ylabel="final loss", yscale="log" if task != TEXT else "linear")
         for ax in row:
             ax.set_title(f"{task}, T = {int(part.steps)}")
             _octaves(ax, part.horizon.values)
-    plots.legend_below(figure, axes[0, 2])
+    handles, labels = axes[0, 2].get_legend_handles_labels()
+    for name, line in (*LINES.items(), ("noise of one batch", ":")):
+        handles.append(Line2D([], [], color="#555555", linewidth=1.2, linestyle=line))
+        labels.append(name)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
     return figure
 
 
@@ -71,7 +76,8 @@ def curves(data: xr.Dataset) -> Figure:
                 plots.quantile_band(
                     ax, data.step.values, samples, label, color=color, linestyle="-"
                 )
-            ax.axhline(float(data.baseline.sel(task=task)), color="#555555", linestyle=":")
+            baseline = float(data.baseline.sel(task=task))
+            ax.axhline(baseline, color="#555555", linestyle=":", label="baseline")
             ax.set(title=f"{task}, {network}", xlabel="training steps", yscale="log")
             ax.set_ylabel("loss")
         row[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -89,5 +95,4 @@ def _positive(values: xr.DataArray) -> xr.DataArray:
 
 def _octaves(ax: Axes, values: np.ndarray) -> None:
     ax.set(xlabel="horizon k", xscale="log")
-    ax.set_xticks(values, labels=[str(value) for value in values])
-    ax.minorticks_off()
+    plots.ticks_at(ax.xaxis, values)

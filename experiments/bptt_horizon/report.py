@@ -31,7 +31,7 @@ def write(workdir: Workdir, data: xr.Dataset) -> None:
     report.figure(
         workdir.path("horizons.png"),
         caption="Dashed: at the start. Solid: after training with the full gradient. Dotted, with "
-        "the bias: noise of one batch. Dotted, with the loss: loss without memory.",
+        "the bias: noise of one batch. Dots and dashes, with the loss: loss without memory.",
         alt="Cosine, bias and final loss against the horizon k, by task and network.",
     )
     report.figure(

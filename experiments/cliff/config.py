@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rnnlab.errors import UsageError
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 
 #: Largest size of a parameter or state: far beyond, σ is flat and rounding hides the wall.
@@ -44,9 +45,12 @@ class Config:
     spread: float = 0.03
     #: Seed of the further starts.
     seed: int = 0
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         checks.at_least(self, length=1, points=21, updates=1, neighbours=1)
         checks.seed(self, "seed")
         checks.positive(self, "learning_rate", "threshold", "spread")

@@ -28,9 +28,8 @@ def success(data: xr.Dataset) -> Figure:
             aside = 1.015 ** (index - (data.sizes["method"] - 1) / 2)  # so that none hides another
             solved_at = data.solved_at.sel({"start": start, "method": method}).values
             plots.success_rates(ax, lengths * aside, solved_at, **style)
-        ax.set(title=str(start), xlabel="length T", ylim=(-0.05, 1.05), xscale="log")
-        ax.set_xticks(lengths, labels=[str(length) for length in lengths])
-        ax.minorticks_off()
+        ax.set_title(str(start))
+        plots.rates_by_length(ax, lengths)
     axes[0, 0].set_ylabel("share of seeds that solve it")
     plots.legend_below(figure, axes[0, 0])
     return figure
@@ -52,7 +51,8 @@ def curves(data: xr.Dataset, variable: str, label: str, scale: str) -> Figure:
             ax.set(title=f"{start}, T = {length}", xlabel="training steps", yscale=scale)
             ax.locator_params(axis="x", nbins=5)
             if variable == "loss":
-                ax.axhline(float(data.baseline.values.flat[0]), color="#555555", linestyle="--")
+                baseline = float(data.baseline.values.flat[0])
+                ax.axhline(baseline, color="#555555", linestyle="--", label="baseline")
         row[0].set_ylabel(label)
     plots.legend_below(figure, axes[0, 0])
     return figure

@@ -7,6 +7,7 @@ import pathlib
 from rnnlab import cells, sweep
 from rnnlab.errors import UsageError
 from rnnlab.gradients import recurrent_leaves
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.sweep.folder import GRID
 
@@ -77,9 +78,12 @@ class Config:
     #: Work directory of an earlier run, whose points are taken over; empty for none. More seeds,
     #: radii, cells or values cost only what is new, and give the bits of a run from scratch.
     extends: str = ""
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         try:
             self.grid()
         except UsageError as error:

@@ -27,12 +27,12 @@ def table_of_radii(one: Measured, most: int | None = None) -> list[dict[str, Any
             "cell": one.cell,
             "ρ": round(float(one.radius[index]), 3),
             "σ_max": round(float(one.sigma_max[index]), 3),
-            "log10 ‖∂L/∂s_0‖": f"{middle:.2f} ({low:.2f} … {high:.2f})",
-            "per step": f"{middle / one.lengths[-1]:.4f}",
+            "log10 ‖∂L/∂s_0‖": f"{middle:z.2f} ({low:z.2f} … {high:z.2f})",
+            "per step": f"{middle / one.lengths[-1]:z.4f}",
         }
         for name, heading in RATES.items():
             if name != BOUND:
-                row[heading] = f"{theories[name][index]:.4f}" if name in theories else "-"
+                row[heading] = f"{theories[name][index]:z.4f}" if name in theories else "-"
         rows.append(row)
     return rows
 

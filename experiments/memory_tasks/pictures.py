@@ -22,7 +22,8 @@ def losses(data: xr.Dataset) -> Figure:
                 samples = panel.loss.sel(network=network).transpose("seed", "step").values
                 style = {"color": color, "linestyle": "-", "finite_only": True}
                 plots.quantile_band(ax, panel.step.values, samples, network, **style)
-            ax.axhline(float(panel.baseline.values.ravel()[0]), color="#555555", linestyle="--")
+            baseline = float(panel.baseline.values.ravel()[0])
+            ax.axhline(baseline, color="#555555", linestyle="--", label="baseline")
             ax.set(title=f"{task}, T = {length}", xlabel="training steps", yscale="log")
         row[0].set_ylabel("loss")
     plots.legend_below(figure, axes.flat[0])
@@ -51,11 +52,10 @@ def _rates(above: Axes, below: Axes, data: xr.Dataset) -> None:
         plots.success_rates(above, one.length.values * aside, solved, **style)
         gradient = one.log10_gradient.mean("seed").values
         plots.success_rates(below, gradient, solved, linestyle="none", **style)
-    above.set(xlabel="length T", ylim=(-0.05, 1.05), xscale="log")
-    above.set_xticks(data.length.values, labels=[str(length) for length in data.length.values])
-    above.minorticks_off()
+    plots.rates_by_length(above, data.length.values)
     below.locator_params(axis="x", nbins=5)
     below.set(xlabel="log10 ‖∂L/∂s_0‖ at the start", ylim=(-0.05, 1.05))
+    below.margins(x=0.1)
 
 
 def _colors(data: xr.Dataset) -> list[tuple[str, tuple[float, ...]]]:

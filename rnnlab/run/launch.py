@@ -35,6 +35,8 @@ from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
 PATIENCE = 60
+#: Seconds without a sign of life after which JAX takes a host for dead and ends the others.
+SILENCE = 60
 
 
 def console() -> int:
@@ -164,16 +166,23 @@ def _place(
 
 
 def _run(
-    experiment: registry.Experiment,
-    line: command_line.CommandLine,
-    argv: Sequence[str],
+    experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
 ) -> workdirs.Status:
     """Runs an experiment, and returns how it ended."""
     if line.hosts is not None:
         _join(line.hosts)
+    with _ending_without_the_others(line.hosts):
+        return _run_here(experiment, line, argv)
+
+
+def _run_here(
+    experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
+) -> workdirs.Status:
+    """What this host, or the only one, does in a run."""
     settings = experiment.settings()
     config = line.config(settings)
     module = experiment.load()
+    precision.use(getattr(config, "precision", "float32"))
 
     path = _place(experiment, line, config, settings)
     start = time.monotonic()
@@ -247,10 +256,16 @@ def _recorded(path: pathlib.Path, line: command_line.CommandLine) -> identity.Id
 def _set_up_jax() -> None:
     """Lets experiments choose float64, forbids silent promotion, makes every core a device.
 
+    Products of float32 are computed in float32. A GPU's memory is taken as it is needed and not at
+    the start, so that several runs can share it.
+
     XLA runs the elementwise work of a loop on one thread, so that a sweep which spreads its points
     over one device for each core is faster than on a single device with all cores.
     """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax
+
+    from rnnlab import precision
 
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # where JAX is in use already, it keeps its devices
@@ -258,6 +273,7 @@ def _set_up_jax() -> None:
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
+    precision.use("float32")
 
 
 def _join(hosts: command_line.Hosts) -> None:
@@ -266,7 +282,11 @@ def _join(hosts: command_line.Hosts) -> None:
 
     try:
         jax.distributed.initialize(
-            hosts.coordinator, hosts.count, hosts.host, shutdown_timeout_seconds=PATIENCE
+            hosts.coordinator,
+            hosts.count,
+            hosts.host,
+            heartbeat_timeout_seconds=SILENCE,
+            shutdown_timeout_seconds=PATIENCE,
         )
     except (RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -275,6 +295,33 @@ def _join(hosts: command_line.Hosts) -> None:
             f"--coordinator={where}: the hosts have not met ({reason}); start the same command "
             "on each within five minutes, with its own --host"
         ) from error
+
+
+@contextlib.contextmanager
+def _ending_without_the_others(several: command_line.Hosts | None) -> Iterator[None]:
+    """Within it, an error that comes of the death of another host ends this one in one line.
+
+    Where the first host dies, JAX may be faster: it aborts the others, with a line of its own.
+    """
+    try:
+        yield
+    except Exception as error:
+        kind, text = type(error).__name__, str(error)
+        lost = ("Gloo", "NCCL", "Connection", "heartbeat", "oordination", "UNAVAILABLE")
+        if several and kind == "JaxRuntimeError" and any(word in text for word in lost):
+            _end_without_the_others()
+        raise
+
+
+def _end_without_the_others() -> None:
+    """Ends this process at once: what Python does at exit would wait for hosts that are gone."""
+    print(
+        "error: another host has ended without a word; start the same commands again on all hosts "
+        "to resume from the last checkpoint",
+        file=sys.__stderr__,
+        flush=True,
+    )
+    os._exit(1)
 
 
 @contextlib.contextmanager

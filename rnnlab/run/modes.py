@@ -132,7 +132,7 @@ def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:
     """
     import rnnlab
 
-    return rnnlab.load(workdir, **({"accept_changes": True} if accept_changes else {}))
+    return rnnlab.load(workdir, accept_changes=True) if accept_changes else rnnlab.load(workdir)
 
 
 def _batches(lines: Iterable[str], size: int) -> Iterator[list[str]]:

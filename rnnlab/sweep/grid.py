@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -296,13 +296,17 @@ def _labelled_axis(name: str, values: Any) -> tuple[Any, ...]:
 def _with_label(value: Any) -> Any:
     if isinstance(value, Labelled) or value is None or isinstance(value, bool | int | float | str):
         return value
-    is_factory = callable(value) and not _is_cell(value) and not dataclasses.is_dataclass(value)
-    if isinstance(value, type) or (is_factory and _makes_cell(value)):
-        return Labelled(label(value(1)), value)
+    is_object = _is_cell(value) or dataclasses.is_dataclass(value) or not callable(value)
+    if isinstance(value, type) or (not is_object and _makes_cell(value)):
+        return Labelled(label(_call(value, 1)), value)
     return Labelled(label(value), value)
 
 
-def _makes_cell(factory: Callable[..., Any]) -> bool:
+def _call(factory: Any, *arguments: Any) -> Any:
+    return factory(*arguments)
+
+
+def _makes_cell(factory: Any) -> bool:
     """Whether a function makes cells, and is not an initialiser; those need a key and a shape."""
     try:
         return _is_cell(factory(1))
@@ -355,7 +359,7 @@ def _check_own_init(name: str, cell: Any) -> None:
         )
 
 
-def _initializer(init: Any) -> Initializer:
+def _initializer(init: Any) -> Any:
     given = _given(init)
     if isinstance(given, str):
         return initializers.by_name(given)

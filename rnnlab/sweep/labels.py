@@ -93,16 +93,12 @@ def _namings(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _usual(kind: type, units: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """What flags call the instances of a class, each with the fields it has then."""
-    named: list[tuple[Mapping[str, Callable[..., Any]], Any]] = [
-        (CELLS, units),
-        (INITIALIZERS, 1.0),
-    ]
-    for names, argument in named:
-        for name, factory in names.items():
-            made = factory.func if isinstance(factory, functools.partial) else factory
-            if made is kind:
-                usual = factory(argument)
-                yield name, {f.name: getattr(usual, f.name) for f in dataclasses.fields(usual)}
+    named: list[tuple[str, Any, Any]] = [(*each, units) for each in CELLS.items()]
+    named += [(*each, 1.0) for each in INITIALIZERS.items()]
+    for name, factory, argument in named:
+        if (factory.func if isinstance(factory, functools.partial) else factory) is kind:
+            usual = factory(argument)
+            yield name, {f.name: getattr(usual, f.name) for f in dataclasses.fields(usual)}
 
 
 def _differences(value: Any, usual: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The flagship: its numbers against closed forms, its resumption, its inputs, its messages."""
 
+import itertools
 import json
 import math
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from experiments import gradient_norms
-from experiments.gradient_norms import comparison
+from experiments.gradient_norms import comparison, pictures
 from experiments.gradient_norms.measure import measure
 from experiments.gradient_norms.tables import table_of_cells, table_of_radii
+from rnnlab import plots
 from rnnlab.errors import UsageError
 from rnnlab.gradients import theory
 from rnnlab.run import results
@@ -158,6 +160,21 @@ def test_theories_are_drawn_only_where_they_apply(finished):
     np.testing.assert_allclose(linear.theories(radius)[comparison.MEAN_FIELD], np.log10(radius))
 
 
+def test_mean_field_is_drawn_where_it_holds(finished):
+    data = finished[1].sel(cell=["tanh"])
+    for changed, applies in (
+        ({}, True),
+        ({"init": ["gaussian"]}, True),
+        ({"init": ["identity"]}, False),
+        ({"init": ["sparse"]}, False),  # one that the theory does not know
+        ({"inputs": ["corpus.txt"]}, False),
+    ):
+        (tanh,) = comparison.each_cell(data.assign_coords(changed))
+        assert tanh.mean_field_applies == applies
+        assert (comparison.MEAN_FIELD in tanh.theories(tanh.radius)) == applies
+        assert ("no mean field" in pictures.remark(tanh)) == (not applies)
+
+
 def test_bound_holds_for_gaussian_matrices(tmp_path):
     data = measured(
         tmp_path / "w", cells=("sigmoid",), lengths=(20,), init="gaussian", scale="gain"
@@ -176,6 +193,53 @@ def test_counts_what_float32_cannot_hold(finished):
     counts = ("points", "gradient 0", "norm 0", "norm inf", "gradient inf")
     assert [row[name] for name in counts] == [18, 3, 3, 3, 0]
     assert float(row["growth 0 at ρ"]) == pytest.approx(1.0, abs=1e-3)
+
+
+def made_up(*names, radii=(0.5, 1.0, 1.5), lengths=(10, 100), rate=0.1):
+    """Cells as if they had been measured: the gradient grows at a rate of its own."""
+    radius, lengths = np.array(radii), np.array(lengths)
+    state = np.repeat((rate * np.log10(radius)[:, None] * lengths)[None], 2, axis=0)
+    return [
+        comparison.Measured(
+            cell=name, name=name, radius=radius, sigma_max=radius, gain=radius, input_std=0.1,
+            lengths=lengths, state=state, weights=state, activation=None, mean_field_applies=False,
+        )
+        for name in names
+    ]  # fmt: skip
+
+
+def test_titles_and_remarks_do_not_collide():
+    with plots.style():
+        figure = pictures.plot_phase_diagrams(made_up("minimal", "lstm_peephole", "gru"))
+        figure.canvas.draw()
+    for ax in figure.axes[:3]:
+        texts = [ax.title, ax._left_title, ax._right_title, *ax.texts]
+        boxes = [text.get_window_extent() for text in texts if text.get_text()]
+        heads = [box for box in boxes if box.y0 >= ax.bbox.y1]
+        assert len(heads) == 2
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(heads, 2))
+
+
+def test_the_legend_of_phase_diagrams_names_what_is_drawn():
+    def entries(*given, **settings):
+        with plots.style():
+            figure = pictures.plot_phase_diagrams(made_up(*given, **settings))
+        return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+    assert entries("gru") == ["T log10 ρ", "measured"]
+    assert entries("gru", radii=(0.5, 0.9)) == ["T log10 ρ"]  # what is measured crosses no level
+    assert entries("gru", rate=3.0, radii=(0.3, 2.0))[0].startswith("below the smallest float32")
+    assert entries("gru", radii=(0.9,)) == []
+
+
+@pytest.mark.parametrize("plot", [pictures.plot_growth, pictures.plot_weight_gradients])
+def test_a_single_radius_and_length_is_visible(plot):
+    with plots.style():
+        figure = plot(made_up("gru", radii=(0.9,), lengths=(50,)))
+    for ax in figure.axes:
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        assert dots and all(np.isfinite(line.get_ydata()).all() for line in dots)
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["50"]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 from experiments import gradient_profiles
 from experiments.gradient_profiles import measure
 from experiments.gradient_profiles.config import has_forget_gate
 from experiments.gradient_profiles.forgetting import set_forget_bias
 from experiments.gradient_profiles.growth import growth_per_step, half_life, time_constant
-from experiments.gradient_profiles.pictures import FAMILIES
+from experiments.gradient_profiles.pictures import FAMILIES, plot_profiles, plot_together
 from experiments.gradient_profiles.profiles import draw, make_cell
 from rnnlab import cells
 from rnnlab.errors import UsageError
@@ -58,6 +59,26 @@ def test_an_orthogonal_linear_network_loses_its_radius_at_every_step(data):
         assert np.allclose(profile.transpose("seed", ...), exact, atol=1e-12)
     assert np.allclose(data.growth.sel(cell="linear", part="h"), np.log10(0.9), atol=1e-12)
     assert np.isnan(data.log10_norm.sel(cell="linear", part="c")).all()
+
+
+def test_several_cells_are_in_one_panel_and_many_by_family(data):
+    figure = plot_together(data)
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["linear", "lstm"]
+    many = xr.concat([data.log10_norm] * 5, "cell").to_dataset()
+    names = ["tanh", "lstm", "gru", "mgu", "mut1", "mut2", "mut3", "cec", "relu", "my:Cell"]
+    figure = plot_together(many.assign_coords(cell=names))
+    assert [ax.get_title() for ax in figure.axes] == [
+        *("Simple recurrent networks", "Memories that never forget", "Long short-term memory"),
+        *("Gated recurrent units and their relatives", "Others"),
+    ]
+
+
+def test_few_cells_fill_the_page_and_the_legend_names_their_parts(data):
+    figure = plot_profiles(data.sel(cell=["linear"]))
+    assert len(figure.axes) == 1
+    legends = [legend for box in figure.subfigs for legend in box.legends]
+    assert [text.get_text() for text in legends[0].get_texts()] == ["joint", "h"]
 
 
 def test_an_lstm_is_differentiated_as_jax_does(data):

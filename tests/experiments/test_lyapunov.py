@@ -1,11 +1,14 @@
 """Exponents against NumPy and theory, the files of a run, and what a second run does."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from experiments import lyapunov
 from experiments.lyapunov import measure
 from experiments.lyapunov.exponents import draw_networks
+from experiments.lyapunov.tables import spectrum_of, spectrum_rows
 from rnnlab import cells, initializers
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import results
@@ -110,6 +113,28 @@ def test_everything_is_labelled_and_reported(folder):
 def test_the_tiny_preset_draws_the_whole_report(tmp_path):
     made = presets.run_tiny(lyapunov, tmp_path / "w")
     assert made >= {"report.html", "exponents.png", "spectra.png"}
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory):
+    """Cells of which directions are lost, or whose networks overflow."""
+    folder = tmp_path_factory.mktemp("lost") / "w"
+    config = dataclasses.replace(
+        CONFIG, gains=(0.5,), widths=(1,), spectrum_cells=("relu", "cec"), spectrum_gains=(1e100,)
+    )
+    run(folder, config)
+    return results.load_dataset(folder / "results.nc"), (folder / "report.html").read_text()
+
+
+def test_lost_directions_and_overflows_are_counted(lost):
+    data, page = lost
+    rows = {(row["cell"], row["gain"]): row for row in spectrum_rows(data)}
+    cec, relu = rows["cec", 1e100], rows["relu", 1e100]
+    assert (cec["directions"], cec["lost"], cec["smallest"]) == (10, 5, -np.inf)
+    assert relu["overflowed"] == 2 and relu["largest"] == "-" and relu["median"] is None
+    spectrum = spectrum_of(data, "cec", 1e100)
+    assert spectrum.shape == (2, 10) and np.isneginf(spectrum[:, 5:]).all()
+    assert "-inf" in page and page.count("data:image/png") == 2
 
 
 def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):

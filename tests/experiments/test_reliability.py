@@ -25,16 +25,16 @@ FAULTS = 8
 TRAINING = ["--config.steps=12", "--config.evaluate_every=4", "--config.dispatch=2"]
 #: The command of each experiment, small enough for seconds.
 COMMANDS = {
-    "bptt_horizon": ["--config.steps=6", "--config.gradient_batches=2"],
+    "bptt_horizon": ["--config.steps=6", "--config.gradient_batches=2", "--config.tasks=adding"],
     "char_lm": [*TRAINING, "--config.warmup=2", "--config.hidden=8", "--config.checkpoint_every=3"],
-    "clipping": ["--config.steps=12", "--config.evaluate_every=4", "--config.dispatch=2"],
-    "cliff": [],
-    "gradient_norms": ["--config.lengths=5,10", "--config.hidden=4", "--config.seeds=4"],
-    "gradient_profiles": [],
-    "jacobian_spectra": [],
-    "lyapunov": [],
-    "memory_tasks": [*TRAINING],
-    "precision": [],
+    "clipping": [*TRAINING, "--config.methods=sgd,clip"],
+    "cliff": ["--config.points=21", "--config.updates=20"],
+    "gradient_norms": ["--config.lengths=5,10", "--config.hidden=4", "--config.cells=tanh,gru"],
+    "gradient_profiles": ["--config.cells=tanh", "--config.forget_biases=-1,1"],
+    "jacobian_spectra": ["--config.lengths=1,2", "--config.seeds=2"],
+    "lyapunov": ["--config.gains=0.5,2", "--config.widths=8", "--config.spectrum_cells=tanh"],
+    "memory_tasks": [*TRAINING, "--config.networks=tanh_orthogonal"],
+    "precision": ["--config.lengths=1,10", "--config.chaotic_length=10"],
     "sequential_mnist": ["--config.epochs=1", "--config.hidden=6", "--config.evaluate_every=10"],
     "word_lm": ["--config.epochs=2", "--config.hidden=6", "--config.embedding=6"],
 }
@@ -141,7 +141,7 @@ def test_killed_at_random_moments(server, tmp_path, name):
     while kills < KILLS:
         attempt += 1
         one, before = f"run-{attempt}", (set(), {})
-        for _ in range(draw.randint(1, 4)):
+        for _ in range(draw.randint(3, 7)):
             code, _ = runs.start(one, {"what": "kill", **moment(draw, runs.seconds)})
             assert code in (0, -signal.SIGKILL), runs.told(one)
             kills += code != 0

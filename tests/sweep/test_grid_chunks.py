@@ -64,10 +64,11 @@ def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
     grid = dataclasses.replace(
         GRID, cells=(cell,), lengths=lengths, input_scales=(1.0,), hidden=(16,), seeds=2
     )
-    points = 6 // jax.device_count()  # all at the same time
+    points = -(-6 // jax.device_count())  # of each device, all at the same time
     monkeypatch.setattr(grid_chunks, "SIDE_BY_SIDE", points)
     (grid_chunk,) = cut(grid, 1e12)
     program = grid_chunks._start_compiling(grid, grid_chunk, InputTexts()).result()
     allocated = program.memory_analysis().temp_size_in_bytes
-    estimate = points * jax.device_count() * sizes(grid)[grid_chunk.program]
-    assert 1 / 1.5 < allocated / estimate < 1.5
+    estimate = points * sizes(grid)[grid_chunk.program]
+    least = 1 / 1.5 if jax.default_backend() == "cpu" else 1 / 3
+    assert least < allocated / estimate < 1.5

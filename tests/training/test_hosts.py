@@ -2,15 +2,18 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnlab.run import launch
 from rnnlab.training import log
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +42,8 @@ from tests.training.measured import Measured
 devices.COMPILER_OPTIONS = quick.known_options()
 #: A step at which the last host ends.
 LEAVE = int(os.environ.get("TOY_LEAVE", "0"))
+#: The number of a host that dies at step 4.
+DIES = int(os.environ.get("TOY_DIES", "-1"))
 
 def run(config, workdir):
     plan = Plan(steps=12, dispatch=2, evaluate_every=4, checkpoint_every=4, best="size")
@@ -47,6 +52,8 @@ def run(config, workdir):
     def evaluate(params, step):
         if step == LEAVE != 0 and jax.process_index() == jax.process_count() - 1:
             os.kill(os.getpid(), signal.SIGTERM)
+        if step == 4 and jax.process_index() == DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
         mean = jnp.abs(jax.tree.leaves(params)[0]).mean()
         # What the hosts find differs, and the first one is right.
         return {"size": 1 / (step + 1) + jax.process_index(), "mean": np.asarray(mean)}
@@ -84,7 +91,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def start(folder, name, devices, *flags, leave=0):
+def start(folder, name, devices, *flags, leave=0, dies=-1):
     count = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [
@@ -102,6 +109,7 @@ def start(folder, name, devices, *flags, leave=0):
             "XLA_FLAGS": count,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
             "TOY_LEAVE": str(leave),
+            "TOY_DIES": str(dies),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -119,8 +127,11 @@ def finish(*processes):
     return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]
 
 
-def on_two(folder, name, *flags, last=(), leave=0):
-    """A run of two hosts; the last one has further flags, and ends at the step `leave`."""
+def on_two(folder, name, *flags, last=(), leave=0, dies=-1):
+    """A run of two hosts; the last one has further flags, and ends at the step `leave`.
+
+    Host number `dies` is killed at step 4.
+    """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -128,7 +139,7 @@ def on_two(folder, name, *flags, last=(), leave=0):
     more = ((), last)
     return finish(
         *(
-            start(folder, name, 2, *flags, *more[i], *meet, f"--host={i}", leave=leave)
+            start(folder, name, 2, *flags, *more[i], *meet, f"--host={i}", leave=leave, dies=dies)
             for i in range(2)
         )
     )
@@ -182,6 +193,27 @@ def test_a_signal_to_one_host_stops_both_and_they_go_on_with_the_same_bits(folde
         assert (folder / name / file).read_bytes() == (whole / file).read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dies", [0, 1])
+def test_a_host_that_dies_ends_the_other_and_they_go_on(folder, dies):
+    name, (whole, *_) = f"dead-{dies}", whole_run(folder, 0)
+    begun = time.monotonic()
+    ended = on_two(folder, name, "--config.members=0", dies=dies)
+    assert ended[dies][0] == -signal.SIGKILL
+    code, _, errors = ended[1 - dies]
+    assert time.monotonic() - begun < launch.SILENCE + 60
+    if code == -signal.SIGABRT and dies == 0:  # the first one died, and JAX was faster
+        assert "Terminating process because the JAX distributed service" in errors
+    else:
+        (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+        assert code == 1 and "another host has ended without a word" in line
+        assert "Traceback" not in errors
+    again = on_two(folder, name, "--config.members=0")
+    assert [code for code, *_ in again] == [0, 0], again
+    for file in ("metrics.jsonl", "found.txt"):
+        assert (folder / name / file).read_bytes() == (whole / file).read_bytes()
+
+
 def test_another_configuration_on_one_host_is_refused(folder):
     ended = on_two(folder, "differ", "--config.members=2", last=("--config.members=3",))
     assert [code for code, *_ in ended] == [1, 2]
@@ -209,7 +241,5 @@ def test_an_error_of_the_first_host_is_that_of_all(folder):
     ],
 )
 def test_flags_that_do_not_go_together(folder, flags, words, capsys):
-    from rnnlab.run import launch
-
     assert launch.main(["run.py", *flags], folder) == 2
     assert words in capsys.readouterr().err
