@@ -228,7 +228,7 @@ def _cotangents(
 ) -> Array:
     """`∂L/∂y [T, *batch, H_out]` of a function of the outputs."""
     lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         ys = unroll(cell, params, xs, state, lengths=lengths)[1]
         value = jax.eval_shape(loss, ys)
         shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", type(value))
