@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import types
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 import jax
@@ -24,12 +24,12 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from rnnlab import strategies
-from rnnlab.arrays import Array, Input, Inputs, Key, Lengths, Output, Outputs, Params, State
+from rnnlab import eager, strategies
+from rnnlab.arrays import Array, Input, Inputs, Key, Output, Outputs, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.layer import Arrangement, Cell, Layer, NoisyCell, streams
 from rnnlab.strategies import Control, Strategy
-from rnnlab.strategies.base import Runner
+from rnnlab.strategies.base import BaseStrategy, OwnStrategy, Runner
 from rnnlab.strategies.control import select
 
 
@@ -58,6 +58,10 @@ def unroll(
       strategy: how to run and differentiate the scan; a name or a function.
       key: PRNG key of dropout and zoneout; None evaluates without noise.
 
+    Outside of `jax.jit` the call is compiled once for each cell, strategy and shape (the latest 64
+    are kept), so that further calls run at full speed; under `jax.jit` it is part of the program
+    around it.
+
     Returns:
       The final state and the outputs `ys [T, *batch, H]`.
 
@@ -66,14 +70,39 @@ def unroll(
     """
     strategy = strategies.by_name(strategy)
     batch_shape = check_inputs(cell, params, xs)
+    if state is not None:
+        check_state(cell, state, batch_shape, xs.dtype, xs.shape)
+    if lengths is not None:
+        lengths = check_lengths(lengths, xs.shape)
+    if resets is not None:
+        resets = _check_resets(resets, xs.shape)
+    static: Any = (cell, strategy, bool(reverse))
+    arguments: Any = (params, xs, state, lengths, resets, key)
+    if isinstance(strategy, OwnStrategy):  # of which nobody knows whether it is pure
+        return _unroll(*static, *arguments)
+    if isinstance(strategy, BaseStrategy):
+        strategy.check_places(params, xs, state)
+    return eager.call(_unroll, static, arguments)
+
+
+def _unroll(
+    cell: Layer,
+    strategy: Strategy,
+    reverse: bool,
+    params: Params,
+    xs: Inputs,
+    state: State | None,
+    lengths: Array | None,
+    resets: Array | None,
+    key: Key | None,
+) -> tuple[State, Outputs]:
+    """`unroll` with arguments that have been checked."""
+    batch_shape = xs.shape[1:-1]
     if state is None:
         state = cell.initial_state(batch_shape, xs.dtype)
-    else:
-        check_state(cell, state, batch_shape, xs.dtype)
     control = _control(xs.shape[0], batch_shape, lengths, resets)
     if control.valid is not None:  # so that not even NaN in the padding reaches a gradient
         xs = select(control.valid, xs, jnp.zeros_like(xs))
-
     return _Run(strategy, control)(cell, params, xs, state, reverse, key)
 
 
@@ -147,8 +176,13 @@ def step(cell: Layer, params: Params, x: Input, state: State) -> tuple[State, Ou
 
 def check_inputs(cell: Layer, params: Params, xs: Inputs) -> tuple[int, ...]:
     """Raises UsageError unless `params` and `xs [T, *batch, D]` fit; returns the batch shape."""
-    if not isinstance(xs, jax.Array | np.ndarray) or xs.ndim < 2:
-        raise UsageError(f"xs has shape {np.shape(xs)}: must be [T, *batch, D], time first")
+    if not isinstance(xs, jax.Array | np.ndarray):
+        raise UsageError(
+            f"xs is a {type(xs).__name__}: must be an array [T, *batch, D], time first, such as "
+            "jnp.asarray makes of a nested list"
+        )
+    if xs.ndim < 2:
+        raise UsageError(f"xs has shape {xs.shape}: must be [T, *batch, D], time first")
     leaves = jax.tree.leaves(params)
     dtype = _dtype(leaves[0]) if leaves else xs.dtype
     if xs.dtype != dtype:
@@ -158,24 +192,66 @@ def check_inputs(cell: Layer, params: Params, xs: Inputs) -> tuple[int, ...]:
     return xs.shape[1:-1]
 
 
-def check_state(cell: Layer, state: State, batch_shape: tuple[int, ...], dtype: Any) -> None:
-    """Raises UsageError unless `state` has the shapes and dtype of the cell's initial state."""
+def check_state(
+    cell: Layer,
+    state: State,
+    batch_shape: tuple[int, ...],
+    dtype: Any,
+    inputs_shape: tuple[int, ...] | None = None,
+) -> None:
+    """Raises UsageError unless `state` has the shapes and dtype of the cell's initial state.
+
+    Args:
+      cell: the cell.
+      state: its state.
+      batch_shape: axes of the state before its own.
+      dtype: of the state.
+      inputs_shape: of the inputs of an unroll, to tell where they are batch first.
+    """
     expected = _state_shapes(cell, batch_shape, np.dtype(dtype))
-    _check_tree("state", expected, state, f"{type(cell).__name__} with batch {batch_shape}")
+    shapes = {np.shape(leaf)[: len(batch_shape)] for leaf in jax.tree.leaves(state)}
+    hint = _batch_first(inputs_shape, *shapes) if inputs_shape and len(shapes) == 1 else ""
+    _check_tree("state", expected, state, f"{type(cell).__name__} with batch {batch_shape}", hint)
 
 
-@lru_cache(maxsize=256)
+def _batch_first(inputs_shape: tuple[int, ...], batch_shape: tuple[int, ...]) -> str:
+    """What to add to an error about the batch where the inputs have it first."""
+    if inputs_shape[1:-1] == batch_shape or inputs_shape[:-2] != batch_shape:
+        return ""
+    return (
+        f"; xs{list(inputs_shape)} seems to have the batch first, its first axis must be the time: "
+        "jnp.moveaxis(xs, -2, 0)"
+    )
+
+
+def _cached(function: Any) -> Any:
+    """Keeps the results for the latest arguments; those that cannot be hashed are not kept."""
+    kept = lru_cache(maxsize=256)(function)
+
+    @wraps(function)
+    def look_up(*arguments: Any) -> Any:
+        try:
+            hash(arguments)
+        except TypeError:
+            return function(*arguments)
+        return kept(*arguments)
+
+    return look_up
+
+
+@_cached
 def _param_shapes(cell: Layer, features_in: int, dtype: np.dtype) -> Params:
     return jax.eval_shape(lambda: cell.init(jax.random.key(0), features_in, dtype))
 
 
-@lru_cache(maxsize=256)
+@_cached
 def _state_shapes(cell: Layer, batch_shape: tuple[int, ...], dtype: np.dtype) -> State:
     return jax.eval_shape(lambda: cell.initial_state(batch_shape, dtype))
 
 
-def _check_tree(name: str, expected: Any, given: Any, owner: str) -> None:
+def _check_tree(name: str, expected: Any, given: Any, owner: str, hint: str = "") -> None:
     if jax.tree.structure(expected) != jax.tree.structure(given):
+        _refuse_lists(name, given)
         raise UsageError(
             f"{name} has the structure {jax.tree.structure(given)}: {owner} needs "
             f"{jax.tree.structure(expected)}"
@@ -186,8 +262,26 @@ def _check_tree(name: str, expected: Any, given: Any, owner: str) -> None:
         if (want.shape, want.dtype) != (np.shape(got), _dtype(got)):
             raise UsageError(
                 f"{name}{jax.tree_util.keystr(path)} is {_dtype(got)}{list(np.shape(got))}: "
-                f"{owner} needs {want.dtype}{list(want.shape)}"
+                f"{owner} needs {want.dtype}{list(want.shape)}{hint}"
             )
+
+
+def _refuse_lists(name: str, tree: Any) -> None:
+    for path, part in jax.tree_util.tree_leaves_with_path(tree, is_leaf=_is_list_of_numbers):
+        if _is_list_of_numbers(part):
+            raise UsageError(
+                f"{name}{jax.tree_util.keystr(path)} is a list: must be an array, such as "
+                "jnp.asarray makes of it"
+            )
+
+
+def _is_list_of_numbers(tree: Any) -> bool:
+    """Whether it is a list, nested or not, that a user may have meant as an array."""
+    while isinstance(tree, list) and tree:
+        tree = tree[0]
+        if isinstance(tree, int | float):
+            return True
+    return False
 
 
 def _dtype(leaf: Any) -> Any:
@@ -203,33 +297,53 @@ def _control(
     """Turns lengths and resets into flags for each step."""
     valid = fresh = None
     if lengths is not None:
-        lengths = check_lengths(lengths, steps, batch_shape)
+        lengths = jnp.asarray(lengths, jnp.int32)
         time = jnp.arange(steps, dtype=jnp.int32)
         valid = time.reshape(-1, *(1,) * len(batch_shape)) < lengths
     if resets is not None:
         fresh = jnp.asarray(resets)
-        if fresh.shape != (steps, *batch_shape) or fresh.dtype != jnp.bool_:
-            raise UsageError(
-                f"resets is {fresh.dtype}{list(fresh.shape)}: must be bool"
-                f"{[steps, *batch_shape]}, true where a sequence starts"
-            )
         fresh = fresh if valid is None else fresh & valid
     return Control(valid, fresh)
 
 
-def check_lengths(lengths: ArrayLike, steps: int, batch_shape: tuple[int, ...]) -> Lengths:
-    """The lengths as int32. Their values can be checked only where they are known, not traced."""
-    known = None if isinstance(lengths, Tracer) else np.asarray(lengths)
-    array = jnp.asarray(lengths) if known is None else known
-    if array.shape != batch_shape or not jnp.issubdtype(array.dtype, jnp.integer):
+def check_lengths(lengths: ArrayLike, inputs_shape: tuple[int, ...]) -> Any:
+    """The lengths as an array; their values can be checked only where they are not traced."""
+    steps, *batch_shape = inputs_shape[:-1]
+    array = _as_array("lengths", lengths)
+    if list(array.shape) != batch_shape or not jnp.issubdtype(array.dtype, jnp.integer):
         raise UsageError(
-            f"lengths is {array.dtype}{list(array.shape)}: must be integers{list(batch_shape)}"
+            f"lengths is {array.dtype}{list(array.shape)}: must be integers{batch_shape}"
+            + _batch_first(inputs_shape, array.shape)
         )
-    if known is not None:
+    if not isinstance(array, Tracer):
+        known = np.asarray(array)
         wrong = known[(known < 0) | (known > steps)]
         if wrong.size:
             raise UsageError(f"lengths contains {wrong[0]}: must lie in 0..{steps}, the T of xs")
-    return jnp.asarray(array, jnp.int32)
+    return array
+
+
+def _check_resets(resets: ArrayLike, inputs_shape: tuple[int, ...]) -> Any:
+    """The resets as an array."""
+    array = _as_array("resets", resets)
+    if array.shape != inputs_shape[:-1] or array.dtype != jnp.bool_:
+        first = len(array.shape) > 1 and array.shape[::-1] == inputs_shape[:-1]
+        raise UsageError(
+            f"resets is {array.dtype}{list(array.shape)}: must be "
+            f"bool{list(inputs_shape[:-1])}, true where a sequence starts"
+            + ("; either xs or resets has the batch first, both need the time first" * first)
+        )
+    return array
+
+
+def _as_array(name: str, value: ArrayLike) -> Any:
+    """An array as it is, a list as one of NumPy."""
+    if isinstance(value, jax.Array):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise UsageError(f"{name} is a list of unequal lists: must be an array") from error
 
 
 def _turn(control: Control, xs: Any) -> Any:

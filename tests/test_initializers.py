@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnlab.errors import UsageError
+from rnnlab.errors import RunError, UsageError
 from rnnlab.initializers import (
     INITIALIZERS,
     GateBlocks,
@@ -336,3 +336,29 @@ def test_by_name():
     assert set(INITIALIZERS) == {"orthogonal", "identity", "gaussian", "uniform"}
     with pytest.raises(UsageError, match=r"init='xavier'.*orthogonal, identity, gaussian, uniform"):
         by_name("xavier")
+
+
+def test_names_and_functions_stand_for_initialisers():
+    shape = (6, 12)
+    for given, want in (("orthogonal", Orthogonal()), ("gaussian", Gaussian())):
+        assert GateBlocks(given) == GateBlocks(want) and Sparse(given, 2) == Sparse(want, 2)
+        assert Rescaled(given, 0.5) == Rescaled(want, 0.5)
+        np.testing.assert_array_equal(GateBlocks(given)(KEY, shape), GateBlocks(want)(KEY, shape))
+    own = GateBlocks(jax.nn.initializers.ones)(KEY, shape)
+    assert own.shape == shape and (own == 1).all()
+    for wrong in ("orthogonl", 3, None, Orthogonal):
+        with pytest.raises(UsageError, match=r"^base=.*: must be one of orthogonal, identity, ga"):
+            GateBlocks(wrong)
+
+
+def test_sizes_of_numpy_are_integers():
+    sparse = Sparse(Gaussian(), np.int64(2))
+    assert type(sparse.connections) is int and sparse == Sparse(Gaussian(), 2)
+    assert draw_chrono_bias(KEY, np.int32(5), 9.0).shape == (5,)
+
+
+def test_a_matrix_that_no_memory_holds_is_refused_before_it_is_drawn():
+    with pytest.raises(RunError, match=r"^out of memory: an array of shape \(10000000, "):
+        jax.eval_shape(lambda: Orthogonal()(KEY, (10**7, 10**7)))
+    with pytest.raises(RunError, match=r"takes 1,490,116 GiB, and this machine has [\d.,]+ GiB"):
+        jax.eval_shape(lambda: Gaussian()(KEY, (10**7, 4 * 10**7)))

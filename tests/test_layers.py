@@ -6,9 +6,9 @@ Libraries below, what uses them above:
     gradients < nn, interop < sweep, training
     training < trained < experiments
 
-`arrays`, the types, is below all. `initializers`, `errors`, `data`, `hosts`, `own`, `statistics`,
-`plots` and `run` are for everybody above the layers they need. Within an experiment:
-config < measure < run, config < report < run.
+`arrays`, the types, is below all. `initializers`, `errors`, `sizes`, `data`, `hosts`, `own`,
+`precision`, `statistics`, `plots` and `run` are for everybody above the layers they need. Within
+an experiment: config < measure < run, config < report < run.
 """
 
 import ast
@@ -20,18 +20,20 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 #: Each part of rnnlab, and the parts that it may import besides itself.
 BELOW = {"arrays": set(), "errors": set(), "hosts": {"errors"}, "statistics": {"errors"}}
-BELOW["own"] = {"errors"}
-BELOW["run"] = {"errors", "hosts", "own"}
+BELOW["own"], BELOW["precision"] = {"errors"}, set()
+BELOW["run"] = {"errors", "hosts", "own", "precision", "sizes"}
 BELOW["plots"] = {"errors", "run", "statistics"}
-BELOW["initializers"] = {"arrays", "errors"}
-BELOW["data"] = {"arrays", "errors", "hosts", "run"}
+BELOW["sizes"] = {"errors"}
+BELOW["initializers"] = {"arrays", "errors", "sizes"}
+BELOW["data"] = {"arrays", "errors", "hosts", "run", "sizes"}
 BELOW["layer"] = {"arrays", "errors"}
 BELOW["tracing"] = {"arrays", "layer"}
-BELOW["cells"] = {"arrays", "errors", "initializers", "layer", "own"}
+BELOW["cells"] = {"arrays", "errors", "initializers", "layer", "own", "sizes"}
+BELOW["eager"] = {"errors"}
 BELOW["strategies"] = BELOW["cells"] | {"cells", "tracing"}
-BELOW["unroll"] = BELOW["strategies"] | {"strategies"}
+BELOW["unroll"] = BELOW["strategies"] | {"eager", "strategies"}
 BELOW["combinators"] = BELOW["unroll"] | {"unroll"}
-BELOW["gradients"] = BELOW["combinators"] | {"combinators"}
+BELOW["gradients"] = BELOW["combinators"] | {"combinators", "precision"}
 BELOW["nn"] = BELOW["gradients"] | {"gradients"}
 BELOW["interop"] = BELOW["gradients"] | {"gradients"}
 UTILITIES = {"data", "hosts", "statistics", "plots", "run"}

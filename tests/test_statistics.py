@@ -3,8 +3,11 @@ import pytest
 
 from rnnlab.errors import UsageError
 from rnnlab.statistics import (
+    correlation_interval,
+    correlations,
     median_text,
     plus_minus_text,
+    rank_correlation_interval,
     rate_text,
     ratio_interval,
     wilson_interval,
@@ -68,3 +71,40 @@ def test_rounding_errors_are_no_spread():
 def test_pairs_are_needed():
     with pytest.raises(UsageError, match="1 and 2 values, must be pairs"):
         ratio_interval([1.0], [1.0, 2.0])
+
+
+def smoothed(rng, count, memory):
+    """A series whose entries depend on those before."""
+    noise, series = rng.normal(size=count), np.zeros(count)
+    for i in range(1, count):
+        series[i] = memory * series[i - 1] + noise[i]
+    return series
+
+
+def test_the_interval_of_a_correlation_covers_the_true_one():
+    """Two series with long memories that have nothing in common.
+
+    As if of independent samples, their intervals would miss zero in more than two cases of five.
+    """
+    rng = np.random.default_rng(0)
+    covered = naive = 0
+    for _ in range(200):
+        x, y = smoothed(rng, 1000, 0.9), smoothed(rng, 1000, 0.9)
+        low, high = correlation_interval(x, y)
+        covered += low <= 0 <= high
+        naive += abs(np.arctanh(correlations(x[:, None], y)[0])) <= 1.96 / np.sqrt(997)
+    assert covered > 180 and naive < 120
+
+
+def test_intervals_of_correlations_at_their_limits():
+    x = np.arange(100.0)
+    low, high = correlation_interval(x, -x)
+    assert low <= high < -0.999999
+    rare = np.zeros(100)
+    rare[3] = 1
+    assert correlation_interval(x, rare) == (-1, 1)
+    with pytest.raises(UsageError, match="parts=20: must be at least 2, with two of 30 in each"):
+        correlation_interval(x[:30], x[:30])
+    low, high = rank_correlation_interval(0.02, 72)
+    assert low == pytest.approx(-0.2194, abs=1e-4) and high == pytest.approx(0.2571, abs=1e-4)
+    assert rank_correlation_interval(0.9, 3) == (-1, 1)

@@ -299,7 +299,16 @@ def without(params, name):
 
 BAD_CALLS = {
     "inputs without time": ({"xs": jnp.zeros(3)}, r"^xs has shape \(3,\): must be \[T"),
-    "inputs in a list": ({"xs": [[1.0]]}, r"^xs has shape \(1, 1\)"),
+    "inputs in a list": (
+        {"xs": [[[1.0]]]},
+        r"^xs is a list: must be an array .*jnp\.asarray makes",
+    ),
+    "unequal lists": ({"xs": [[[1.0]], [[]]]}, "^xs is a list: must be an array"),
+    "a list for a weight": (
+        {"params": fixed("lstm")[0] | {"b": [1.0] * 16}},
+        r"^params\['b'\] is a l",
+    ),
+    "a list for a state": ({"state": [[0.0]]}, "^state is a list: must be an array"),
     "other features": ({"xs": jnp.zeros((T, B, 7))}, r"^params\['wx'\] is float64\[3, 16\].*7 in"),
     "other dtype": ({"xs": jnp.zeros((T, B, D), jnp.float32)}, r"^xs is float32 but params are"),
     "integers": ({"xs": jnp.zeros((T, B, D), int)}, r"^xs is int64 but params are float64"),
@@ -320,9 +329,22 @@ BAD_CALLS = {
     "a length beyond T": ({"lengths": np.array([6, 1])}, r"^lengths contains 6: must lie in 0"),
     "a negative length": ({"lengths": [0, -1]}, r"^lengths contains -1: must lie"),
     "lengths of another batch": ({"lengths": [1, 2, 3]}, r"^lengths is int64\[3\]"),
+    "lengths of unequal lists": ({"lengths": [[1], []]}, "^lengths is a list of unequal lists"),
     "lengths with a fraction": ({"lengths": [1.0, 2.0]}, "^lengths is float64"),
     "resets of another shape": ({"resets": np.zeros((T, 7), bool)}, r"^resets is bool\[5, 7\]"),
     "resets of another type": ({"resets": np.zeros((T, B))}, r"^resets is float64"),
+    "lengths show the batch first": (
+        {"xs": jnp.zeros((B, T, D)), "state": None, "lengths": [1] * B},
+        r"^lengths is int64\[2\].*; xs\[2, 5, 3\] seems to have the batch first, its",
+    ),
+    "a state shows the batch first": (
+        {"xs": jnp.zeros((B, T, D))},
+        r"^state\.\w is float64\[2, 4\].* needs float64\[5, 4\]; xs\[2, 5, 3\] seems to have the b",
+    ),
+    "resets with the batch first": (
+        {"resets": np.zeros((B, T), bool)},
+        r"^resets is bool\[2, 5\].*; either xs or resets has the batch first",
+    ),
     "an unknown strategy": ({"strategy": "magic"}, "^strategy='magic': unknown, choose"),
     "a strategy that is none": ({"strategy": ["hoisted"]}, r"^strategy=\['hoisted'\]: unknown"),
 }

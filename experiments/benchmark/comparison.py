@@ -7,13 +7,10 @@ run, has a row that says why, and no time.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
-
-import jax
 
 from experiments.benchmark import config
 from experiments.benchmark.agreement import TOLERANCES, difference
@@ -36,13 +33,6 @@ from experiments.benchmark.results import (
 )
 from experiments.benchmark.timing import Program, Times, reason, take_turns
 from rnnlab.strategies import supported
-
-
-@contextlib.contextmanager
-def float32_products() -> Iterator[None]:
-    """Products of float32 are float32 on a GPU too, and not shortened to 10 bits."""
-    with jax.default_matmul_precision("highest"):
-        yield
 
 
 def strategies_for(problem: Problem, asked: Sequence[str]) -> list[str]:

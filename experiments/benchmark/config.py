@@ -8,6 +8,7 @@ from experiments.benchmark.allocator import TUNABLES
 from experiments.benchmark.notation import DTYPES, parse_layer, parse_shape
 from rnnlab.cells import CELLS, factory_by_name
 from rnnlab.errors import UsageError
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.strategies import STRATEGIES
 
@@ -192,8 +193,11 @@ class Config:
     sweep: Sweep = Sweep()
     memory: Memory = Memory()
     stream: Stream = Stream()
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
+        checks.one_of(self, "precision", PRECISIONS)
         checks.not_empty(self, "suites")
         checks.known(self, "suites", "suite", SUITES)
         checks.known(self, "allocator", "allocator", TUNABLES)

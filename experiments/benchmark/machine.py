@@ -11,6 +11,7 @@ import jax
 
 from experiments.benchmark import allocator
 from experiments.benchmark.peers import PEERS, check_version
+from rnnlab import precision
 from rnnlab.errors import UsageError
 
 
@@ -36,7 +37,7 @@ def describe(setting: str) -> dict[str, Any]:
             if name in os.environ
         },
         "x64": jax.config.read("jax_enable_x64"),
-        "float32 products": "float32",
+        "float32 products": precision.in_use(),
         "allocator": allocator.describe(setting),
     }
 

@@ -19,6 +19,7 @@ import numpy as np
 from experiments.benchmark.flops import product_flops
 from experiments.benchmark.notation import Shape, parse_layer
 from experiments.benchmark.timing import compile_jax
+from rnnlab import precision
 from rnnlab.layer import output_size
 from rnnlab.unroll import unroll
 
@@ -102,7 +103,7 @@ class Problem:
         def run(params: Any, xs: Any, readout: Any) -> Any:
             return apply(params, xs), jax.grad(loss_of(apply), (0, 1))(params, xs, readout)
 
-        with jax.default_matmul_precision("highest"):
+        with jax.default_matmul_precision(precision.PRECISIONS["float32"]):
             ys, gradients = compile_jax(run, *args).result
         return jax.device_get((ys, *gradients))
 

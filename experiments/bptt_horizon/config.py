@@ -7,6 +7,7 @@ import dataclasses
 from rnnlab.data import tasks
 from rnnlab.data.source import Source
 from rnnlab.errors import UsageError
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.training.settings import Training, renamed
 from rnnlab.training.starts import Population
@@ -41,9 +42,12 @@ class Config:
     gradient_batches: int = 32
     #: Fresh sequences of an evaluation of a task. A text is evaluated on its validation split.
     evaluation_batch: int = 256
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         checks.at_least(self, length=1, gradient_batches=1, evaluation_batch=1)
         checks.not_empty(self, "tasks")
         checks.distinct(self, "tasks", "horizons")

@@ -17,12 +17,18 @@ from matplotlib.ft2font import FT2Font
 from rnnlab import plots
 from rnnlab.arrays import Params
 from rnnlab.gradients.parts import leaf_names
+from rnnlab.statistics import correlation_interval, correlations
 from rnnlab.training.language import LanguageModel
 
 #: Characters that open and close a quotation; a straight quote does both in turn.
 OPENING, CLOSING, STRAIGHT = "“«„", "”»", '"'
+#: Stretches of the text from which the interval of a correlation is estimated.
+PARTS = 20
 #: Lines and columns of a picture.
 LINES, COLUMNS = 9, 72
+#: A cell follows a feature if the whole interval of its correlation lies beyond this: at least 9 %
+#: of what varies in the one is in the other. Less is not to be seen in a picture.
+LEAST = 0.3
 #: Share of the largest memory above which its colour is too dark for black letters.
 DARK = 0.6
 
@@ -36,6 +42,7 @@ class Follower(NamedTuple):
         unit: of the cell, counted from 0.
         found: Pearson's correlation where the cell was looked for, the first half of the text.
         checked: the correlation in the second half.
+        interval: its 95 % interval.
         values: what the cell remembers after each character of the second half, `[N]`.
         targets: the feature there, `[N]`.
     """
@@ -45,8 +52,15 @@ class Follower(NamedTuple):
     unit: int
     found: float
     checked: float
+    interval: tuple[float, float]
     values: np.ndarray
     targets: np.ndarray
+
+    @property
+    def follows(self) -> bool:
+        """Whether the correlation is one: large, and of the same sign where it was checked."""
+        low, high = self.interval
+        return low > LEAST if self.found > 0 else high < -LEAST
 
 
 def features(text: str) -> dict[str, np.ndarray]:
@@ -89,7 +103,7 @@ def _memory(state: Any) -> jax.Array:
 
 
 def followers(text: str, layers: list[np.ndarray]) -> list[Follower]:
-    """For each feature that varies in both halves of the text, the cell that follows it best.
+    """For each feature that varies in both halves of the text, the cell that comes closest to it.
 
     It is chosen in the first half by the absolute correlation and checked in the second, since the
     best of many cells correlates with anything where it is chosen.
@@ -99,21 +113,19 @@ def followers(text: str, layers: list[np.ndarray]) -> list[Follower]:
     for name, targets in features(text).items():
         if np.std(targets[:half]) == 0 or np.std(targets[half:]) == 0:
             continue
-        first = [_correlations(layer[:half], targets[:half]) for layer in layers]
+        first = [correlations(layer[:half], targets[:half]) for layer in layers]
         layer = int(np.argmax([np.abs(values).max() for values in first]))
         unit = int(np.argmax(np.abs(first[layer])))
         values = layers[layer][half:, unit]
-        checked = float(_correlations(values[:, None], targets[half:])[0])
+        checked = float(correlations(values[:, None], targets[half:])[0])
         best = float(first[layer][unit])
-        found.append(Follower(name, layer + 1, unit, best, checked, values, targets[half:]))
+        interval = (-1.0, 1.0)
+        if len(values) >= 2 * PARTS:
+            interval = correlation_interval(values, targets[half:], PARTS)
+        found.append(
+            Follower(name, layer + 1, unit, best, checked, interval, values, targets[half:])
+        )
     return found
-
-
-def _correlations(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of each column of `values [N, H]` with `targets [N]`; constants 0."""
-    values, targets = values - values.mean(axis=0), targets - targets.mean()
-    scale = np.linalg.norm(values, axis=0) * np.linalg.norm(targets)
-    return targets @ values / np.where(scale > 0, scale, 1)
 
 
 def plot(text: str, found: list[Follower]) -> Figure:

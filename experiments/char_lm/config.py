@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from rnnlab.data.source import Source
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.training import settings
 from rnnlab.training.plan import Plan
@@ -49,10 +50,14 @@ class Config:
     sample_characters: int = 500
     #: Seed of all that is random.
     seed: int = 0
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        checks.at_least(self, samples=1, sample_characters=1, seed=0)
+        checks.one_of(self, "precision", PRECISIONS)
+        checks.at_least(self, samples=1, sample_characters=1)
+        checks.seed(self, "seed")
 
     def plan(self) -> Plan:
         """How long training is."""

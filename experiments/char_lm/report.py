@@ -42,8 +42,9 @@ def write(
     found = cells.followers(text, layers)
     with plots.style():
         plots.save(plot_curve(workdir, summary), workdir.path(CURVE))
-        if found:
-            plots.save(cells.plot(text[len(text) // 2 :], found), workdir.path(CELLS))
+        following = [one for one in found if one.follows]
+        if following:
+            plots.save(cells.plot(text[len(text) // 2 :], following), workdir.path(CELLS))
     page = Report("What does a character model learn of a text, and when?")
     page.text(INTRODUCTION)
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
@@ -98,11 +99,15 @@ def _add_samples(page: Report, workdir: Workdir) -> None:
 def _add_cells(page: Report, workdir: Workdir, found: list[Follower]) -> None:
     page.heading("Single cells")
     page.text(CELLS_TEXT)
-    page.figure(
-        workdir.path(CELLS),
-        caption="Each character in the colour of what the cell remembers after it.",
-        alt="Text coloured by the memory of single cells.",
-    )
+    following = ", ".join(one.feature for one in found if one.follows)
+    if following:
+        page.figure(
+            workdir.path(CELLS),
+            caption="Each character in the colour of what the cell remembers after it.",
+            alt=f"Text coloured by the memory of single cells, which follow {following}.",
+        )
+    else:
+        page.text("No cell of this network follows one of these features.")
     rows = [
         {
             "feature": one.feature,
@@ -110,10 +115,16 @@ def _add_cells(page: Report, workdir: Workdir, found: list[Follower]) -> None:
             "unit": one.unit,
             "r where chosen": round(one.found, 3),
             "r where checked": round(one.checked, 3),
+            "95 % interval": "{:.2f} … {:.2f}".format(*one.interval),
+            "follows": "yes" if one.follows else "no",
         }
         for one in found
     ]
-    page.table(rows, caption="Pearson's correlation of a cell's memory with a feature of the text.")
+    page.table(
+        rows,
+        caption="Pearson's correlation of a cell's memory with a feature of the text. The interval "
+        f"is that of the jackknife over {cells.PARTS} stretches of the text.",
+    )
 
 
 INTRODUCTION = """\
@@ -127,6 +138,8 @@ CAPTION = """\
     case; words that were cut off at the end of a sample do not count."""
 CELLS_TEXT = """\
     For each feature of the text the cell of the highest absolute correlation was chosen in the
-    first half of a stretch of the validation text. The picture and the correlation beside it are of
-    the second half. What a cell remembers is tanh(c) where it has a memory cell, and its output
-    elsewhere."""
+    first half of a stretch of the validation text, and checked in the second: it follows the
+    feature if the whole 95 % interval of its correlation there lies beyond 0.3, on the side where
+    it was chosen, so that at least 9 % of what varies in the one is in the other. The picture shows
+    the cells that do, in the second half. What a cell remembers is tanh(c) where it has a memory
+    cell, and its output elsewhere."""

@@ -39,7 +39,7 @@ def write_report(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
         caption=f"The loss over (w, b), in perspective within {REACH:g} of the wall (points: the "
         "parameters after each update) and from above (lines: the same paths). Thin: E = "
         f"{', '.join(map(str, LEVELS))}. Dotted: where σ(x_T) converges to the target as T grows.",
-        alt="A plateau of low loss that ends at a vertical wall, and three paths of descent.",
+        alt="The loss around its wall, and a path of descent for each rule of clipping.",
     )
     report.table(table_of_paths(data), caption=path_title(config))
     report.text(
@@ -51,7 +51,7 @@ def write_report(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
         workdir.path("descents.png"),
         caption="Above: the path from the same start with each rule, in height over the wall. "
         f"Below: the loss along it, and median and quartiles of {config.neighbours} neighbours.",
-        alt="Without clipping the path is thrown away from the wall, with clipping it follows it.",
+        alt="Height over the wall and loss along the descents, a column for each rule of clipping.",
     )
     report.table(table_of_neighbours(data), caption=neighbour_title(config))
     report.figure(
@@ -59,7 +59,7 @@ def write_report(config: Config, workdir: Workdir, data: xr.Dataset) -> None:
         caption="Left: log10 of the norm of ∂E/∂(w, b); the axis of heights is linear within "
         f"{THIN:g} of the wall. Right: its largest value at each w, and its value on the wall, as "
         "measured and in closed form.",
-        alt="The gradient grows exponentially with w, in a wall that becomes thinner and thinner.",
+        alt="The gradient around the wall, and its largest value against w.",
     )
     report.settings(workdir)
     report.write(workdir.path("report.html"))

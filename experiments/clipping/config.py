@@ -8,6 +8,7 @@ import optax
 
 from experiments.clipping.starts import STARTS, TASK
 from rnnlab.errors import UsageError
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.training import optimisers
 from rnnlab.training.plan import Plan
@@ -51,9 +52,12 @@ class Config:
     test_lengths: tuple[int, ...] = ()
     #: Training steps of a dispatch, and of a point in the curves.
     dispatch: int = 250
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         checks.at_least(self, seeds=1, hidden=1, batch=1, evaluation_batch=1)
         checks.positive(self, "clip_norm", "penalty")
         checks.not_empty(self, "methods", "starts", "lengths")

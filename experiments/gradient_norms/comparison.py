@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from experiments.gradient_norms.config import GENERATED_INPUTS
 from rnnlab import cells
 from rnnlab.cells import Elman
 from rnnlab.gradients import theory
@@ -104,7 +105,7 @@ def _measured(one: xr.Dataset, scale: str, cell: str, settings: dict[str, Any]) 
     """One cell with some hyperparameters."""
     one = one.transpose("seed", scale, ...)
     made = cells.by_name(cell, 1, **settings)
-    activation = made.activation if isinstance(made, Elman) else None
+    activation = made.activation if type(made) is Elman else None
     input_std = float(one.input_std.mean())
     # Without input these networks stay at h = 0, where they are linear: no mean field.
     silent = input_std == 0 and activation != "sigmoid"
@@ -121,7 +122,9 @@ def _measured(one: xr.Dataset, scale: str, cell: str, settings: dict[str, Any]) 
         state=one.log10_grad_state.values,
         weights=one.log10_grad_wh.values,
         activation=activation,
-        mean_field_applies=not silent and one.init.item() != "identity",
+        mean_field_applies=not silent
+        and one.init.item() in theory.MEAN_FIELD_INITIALIZERS
+        and one.inputs.item() in GENERATED_INPUTS,
     )
 
 

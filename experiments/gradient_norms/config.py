@@ -1,11 +1,13 @@
 """What `gradient_norms` measures: the settings, their checks and presets."""
 
 import dataclasses
+import os
 import pathlib
 
 from rnnlab import cells, sweep
 from rnnlab.errors import UsageError
 from rnnlab.gradients import recurrent_leaves
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.sweep.folder import GRID
 
@@ -76,9 +78,12 @@ class Config:
     #: Work directory of an earlier run, whose points are taken over; empty for none. More seeds,
     #: radii, cells or values cost only what is new, and give the bits of a run from scratch.
     extends: str = ""
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         try:
             self.grid()
         except UsageError as error:
@@ -93,7 +98,7 @@ class Config:
 
     def _check_inputs(self) -> None:
         names = (*GENERATED_INPUTS, CORPUS)
-        if self.inputs not in names and not pathlib.Path(self.inputs).expanduser().exists():
+        if self.inputs not in names and not os.path.exists(os.path.expanduser(self.inputs)):
             raise UsageError(
                 f"inputs={self.inputs}: no such file; give the path of a text file or one of "
                 + ", ".join(names)
@@ -108,7 +113,7 @@ class Config:
     @property
     def earlier(self) -> pathlib.Path:
         """Where the run that is extended keeps its points."""
-        return pathlib.Path(self.extends).expanduser() / GRID_CHUNKS
+        return pathlib.Path(os.path.expanduser(self.extends)) / GRID_CHUNKS
 
     def grid(self) -> sweep.Grid:
         """The sweep."""

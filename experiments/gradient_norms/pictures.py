@@ -57,7 +57,7 @@ def plot_phase_diagrams(measured: Sequence[Measured]) -> Figure:
         _plot_contours(ax, one, median)
         ax.set_title(one.name, loc="left", pad=16)
         look = {"fontsize": 8, "color": "#555555", "textcoords": "offset points"}
-        ax.annotate(_remark(one), (0, 1), (0, 4), xycoords="axes fraction", **look)
+        ax.annotate(remark(one), (0, 1), (0, 4), xycoords="axes fraction", **look)
     plots.add_colorbar(mesh, np.array(axes), "log10 ‖∂L/∂s_0‖, median over seeds")
     _legend(figure, axes)
     return figure
@@ -186,11 +186,14 @@ def _level_lines(
         number.set_path_effects([withStroke(linewidth=2, foreground="white")])
 
 
-def _remark(one: Measured) -> str:
+def remark(one: Measured) -> str:
     """What the panel's title says of the theories that it does not plot."""
     if one.activation is None:
         return "bound and mean field: not for gated cells"
-    return "bound = T log10 ρ, as γ σ_max = ρ" if one.bound_is_radius else ""
+    remarks = ["bound = T log10 ρ, as γ σ_max = ρ"] if one.bound_is_radius else []
+    if not one.mean_field_applies:
+        remarks.append("no mean field here")
+    return "; ".join(remarks)
 
 
 def _some_radii(one: Measured) -> Iterator[tuple[int, tuple[float, ...]]]:

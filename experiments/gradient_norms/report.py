@@ -115,11 +115,12 @@ THEORY = """\
     the slopes of their gates.
 
     Mean field, λ, is the Lyapunov exponent of a network of infinitely many units in its stationary
-    state, driven by independent Gaussian input of the measured strength; correlations of a text
-    do not enter. Its gain is the gain that was set, or ρ where the radius was set. The latter is
-    exact for orthogonal matrices, for which ‖wh‖_F² / H = ρ², and holds in the limit of many units
-    for independent entries, whose ρ at 64 units is a few per cent above the gain. Mean field is
-    left out for gated cells, identity matrices, and networks that stay at h = 0 for lack of input.
+    state, driven by independent Gaussian input of the measured strength. Its gain is the gain that
+    was set, or ρ where the radius was set. The latter is exact for orthogonal matrices, for which
+    ‖wh‖_F² / H = ρ², and holds in the limit of many units for independent entries, whose ρ at 64
+    units is a few per cent above the gain. Mean field is left out for gated cells, for identity
+    matrices, for texts, whose input has another mean for each unit, and for networks that stay at
+    h = 0 for lack of input.
     """
 WEIGHTS = """\
     Where the gradient of the first state vanishes, that of the weights does not, because the last

@@ -7,6 +7,7 @@ import jax
 from rnnlab import cells, initializers
 from rnnlab.errors import UsageError
 from rnnlab.gradients.parts import leaf_names
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 
 
@@ -44,9 +45,12 @@ class Config:
     dtype: str = "float64"
     #: Seed of all networks and inputs.
     seed: int = 0
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         for name in ("cells", "forget_cells"):
             checks.known(self, name, "cell", cells.CELLS, own=cells.factory_by_name)
             checks.distinct(self, name)
@@ -59,6 +63,7 @@ class Config:
         checks.not_empty(self, "cells")
         checks.increasing(self, "forget_biases", "forget_radii")
         checks.at_least(self, hidden=1, length=4, batch=1, seeds=1)
+        checks.seed(self, "seed")
         checks.positive(self, "radius")
         checks.non_negative(self, "input_scale", "forget_input_scale", "forget_radii")
         checks.finite(self, "forget_biases")

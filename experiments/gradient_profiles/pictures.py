@@ -12,10 +12,11 @@ from experiments.gradient_profiles.growth import time_constant
 from rnnlab import plots
 from rnnlab.gradients import theory
 
+MEMORIES = "Memories that never forget"
 #: Cells of the picture, family by family; cells of no family come last.
 FAMILIES = {
     "Simple recurrent networks": ("tanh", "relu", "sigmoid", "linear"),
-    "Memories that never forget": ("additive", "cec", "lstm1997", "lstm_nfg"),
+    MEMORIES: ("additive", "cec", "lstm1997", "lstm_nfg"),
     "Long short-term memory": ("lstm", "lstm_peephole", "lstm_coupled", "lstm_cell_norm"),
     "Ablations of the LSTM": (
         *("lstm_nig", "lstm_nog", "lstm_niaf", "lstm_noaf", "lstm_cifg", "lstm_np", "lstm_fgr"),

@@ -3,7 +3,13 @@
 import xarray as xr
 
 from experiments.gradient_profiles.config import Config
-from experiments.gradient_profiles.pictures import plot_forgetting, plot_profiles, plot_together
+from experiments.gradient_profiles.pictures import (
+    FAMILIES,
+    MEMORIES,
+    plot_forgetting,
+    plot_profiles,
+    plot_together,
+)
 from experiments.gradient_profiles.tables import forgetting_rows, growth_rows
 from rnnlab import plots
 from rnnlab.run.report import Report
@@ -37,11 +43,9 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
         caption="log10 of the norm of the gradient of the loss with respect to the state, against "
         "the number of steps before the loss: joint state (grey), h (blue) and c (orange). Median "
         f"and quartiles over {config.seeds} networks, each the mean over {config.batch} sequences. "
-        "A line ends where the gradient is exactly zero. Scales are shared within a family. "
-        "Memories that never forget have no constant rate: c grows with time, and the tanh after "
-        "it saturates, which closes the paths through h.",
-        alt="Gradients of most cells decay exponentially; those of cells with a carousel that "
-        "never forgets do not.",
+        "A line ends where the gradient is exactly zero. Scales are shared within a family."
+        + _of_memories(config),
+        alt="Gradient against the number of steps before the loss, a panel for each cell.",
     )
     report.figure(
         together,
@@ -57,6 +61,16 @@ def report_profiles(config: Config, workdir: Workdir, data: xr.Dataset, report: 
         "at t = 0.",
     )
     print_table(rows, title="growth of ‖∂L/∂s_t‖ per step back, decades")
+
+
+def _of_memories(config: Config) -> str:
+    """What to know of memories that never forget, where there are any but the additive one."""
+    if not {*FAMILIES[MEMORIES]} & {*config.cells} - {"additive"}:
+        return ""
+    return (
+        f" {MEMORIES} have no constant rate: c grows with time, and the tanh after it saturates, "
+        "which closes the paths through h."
+    )
 
 
 def report_forgetting(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
@@ -76,8 +90,7 @@ def report_forgetting(config: Config, workdir: Workdir, data: xr.Dataset, report
         f"{config.forget_input_scale:g}. Solid: without recurrence. Dotted: the most that an LSTM "
         "at rest can keep, whose input and output gates are ½. Triangles on the upper edge: the "
         "gradient grows.",
-        alt="Without recurrence all cells lie on the theory; with it, time constants are longer "
-        "and gradients grow at large biases.",
+        alt="Time constant against the forget bias by cell, a panel for each spectral radius.",
     )
     rows = forgetting_rows(data)
     report.table(rows, caption="Median time constant of ‖∂L/∂c_t‖ in steps.")

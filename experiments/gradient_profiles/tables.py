@@ -14,13 +14,14 @@ def growth_rows(data: xr.Dataset) -> list[dict[str, Any]]:
     for name in data.cell.to_numpy():
         low, median, high = np.quantile(data.growth.sel(cell=name, part="joint"), [0.25, 0.5, 0.75])
         end = data.log10_norm.sel(cell=name, part="joint").isel(steps_before_loss=-1)
+        lost = bool(np.isnan(end).any())
         rows.append(
             {
                 "cell": name,
                 "lower quartile": f"{low:+z.4f}",
                 "median": f"{median:+z.4f}",
                 "upper quartile": f"{high:+z.4f}",
-                "half-life (steps)": half_life(median),
+                "half-life (steps)": "overflowed" if lost else half_life(median),
                 "log10 ‖∂L/∂s_0‖": f"{float(np.median(end)):+z.1f}",
             }
         )

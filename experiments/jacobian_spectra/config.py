@@ -3,6 +3,7 @@
 import dataclasses
 
 from rnnlab import cells
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 
 
@@ -28,10 +29,14 @@ class Config:
     dtype: str = "float64"
     #: Seed of all networks and inputs.
     seed: int = 0
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         checks.at_least(self, lengths=1, widths=1, hidden=1, seeds=1)
+        checks.seed(self, "seed")
         checks.increasing(self, "lengths", "widths")
         checks.known(self, "cells", "cell", cells.CELLS, own=cells.factory_by_name)
         checks.distinct(self, "cells")

@@ -6,7 +6,7 @@ import xarray as xr
 
 from experiments.jacobian_spectra.config import Config
 from experiments.jacobian_spectra.pictures import plot_histograms, plot_validity
-from experiments.jacobian_spectra.schema import ORTHOGONAL
+from experiments.jacobian_spectra.schema import ORTHOGONAL, POWER, PRODUCT
 from experiments.jacobian_spectra.tables import case_rows, validity_rows
 from rnnlab import plots
 from rnnlab.run.report import Report
@@ -48,11 +48,21 @@ def report_histograms(config: Config, workdir: Workdir, data: xr.Dataset, report
         "orthogonal recurrent matrices and an input of standard deviation "
         f"{config.input_scale:g} to each gate; those with a cell state c are measured in the joint "
         "state (h, c).",
-        alt="Gaussian products follow Fuss-Catalan; gated cells keep a share of directions near 0.",
+        alt="Histograms of log10 of singular values, a row for each T, a column for each case.",
     )
     rows = case_rows(data)
     report.table(rows, caption="Quantiles of log10 σ in decades, pooled over the networks.")
     print_table(rows, title="log10 σ of ∂s_T/∂s_0")
+
+
+def _which_departs(data: xr.Dataset) -> str:
+    """At how many widths the powers are farther from the law than the products at the last T."""
+    last = data.distance.isel(length=-1)
+    farther = int((last.sel(kind=POWER) > last.sel(kind=PRODUCT)).sum())
+    return (
+        f"At T = {int(data.length[-1])} the powers are farther from the law than the products of "
+        f"independent matrices at {farther} of {data.sizes['width']} widths."
+    )
 
 
 def report_validity(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
@@ -61,9 +71,9 @@ def report_validity(config: Config, workdir: Workdir, data: xr.Dataset, report: 
         picture = plots.save(plot_validity(data), workdir.path("validity.png"))
     report.heading("Where Fuss–Catalan holds")
     report.text(
-        "The law is exact for infinite width at fixed T. At finite width the powers of one matrix "
-        "depart from it earlier than products of independent ones, first at the largest singular "
-        "value, which ends up following the spectral radius of that matrix."
+        "The law is exact for infinite width at fixed T. At finite width the largest singular "
+        "value of the powers of one matrix ends up following the spectral radius of that matrix, "
+        f"which a single eigenvalue decides. {_which_departs(data)}"
     )
     report.figure(
         picture,
@@ -72,7 +82,7 @@ def report_validity(config: Config, workdir: Workdir, data: xr.Dataset, report: 
         f"{config.seeds} networks of log10 σ_max, minus the edge of the law. Circles and solid "
         "lines: independent products; squares and dashed lines: powers of one matrix, the same as "
         "the first factor of the product; dotted: T = √N.",
-        alt="The distance from the law grows with T and shrinks with the width.",
+        alt="Distance from the law, and largest singular value over its edge, against T by width.",
     )
     rows = validity_rows(data)
     report.table(rows, caption="Distance from the law, and the largest singular value in decades.")

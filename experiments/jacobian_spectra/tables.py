@@ -13,6 +13,8 @@ def case_rows(data: xr.Dataset) -> list[dict[str, Any]]:
         for length in data.length.to_numpy():
             values = data.log10_sigma.sel(case=case, length=length).to_numpy()
             values = values[~np.isnan(values)]
+            if not values.size:  # all networks have overflowed
+                continue
             low, median, high = np.quantile(values, [0.05, 0.5, 0.95], method="nearest")
             rows.append(
                 {

@@ -4,6 +4,7 @@ import dataclasses
 
 from rnnlab import cells
 from rnnlab.errors import UsageError
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 
 
@@ -39,13 +40,18 @@ class Config:
     dtype: str = "float64"
     #: Seed of all networks and inputs.
     seed: int = 0
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         checks.increasing(self, "gains", "widths", "input_stds", "spectrum_gains")
         checks.positive(self, "gains", "spectrum_gains")
         checks.non_negative(self, "input_stds", "spectrum_input_std")
         checks.at_least(self, widths=1, seeds=2, spectrum_seeds=2, spectrum_hidden=1)
+        checks.at_least(self, steps=1, spectrum_steps=1)
+        checks.seed(self, "seed")
         for name in ("steps", "spectrum_steps"):
             if not 0 <= self.discard < getattr(self, name):
                 raise UsageError(

@@ -46,6 +46,8 @@ def combine(config: Config, partial_results: dict[str, xr.Dataset]) -> xr.Datase
             spectrum_gain=list(config.spectrum_gains),
             step=list(records_of(config.spectrum_steps, config.discard)),
         )
+        data["directions"] = "cell", [each.sizes["index"] for each in spectra]
+        meanings["directions"] = ("units of the joint state, as many as exponents", "1")
         meanings["spectrum"] = ("all exponents of the joint state, descending", "nats per step")
         meanings["running"] = ("largest exponent over steps discard..step", "nats per step")
     for name, (meaning, units) in meanings.items():

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from experiments.lyapunov.config import Config
-from experiments.lyapunov.tables import standard_error
+from experiments.lyapunov.tables import spectrum_of, standard_error
 from rnnlab import plots
 from rnnlab.gradients import theory
 
@@ -65,7 +65,7 @@ def plot_spectra(config: Config, data: xr.Dataset) -> Figure:
     for (top, bottom), name in zip(axes.T, names, strict=True):
         for color, gain in zip(plots.COLORS, data.spectrum_gain.to_numpy(), strict=False):
             here = data.sel(cell=name, spectrum_gain=gain)
-            spectrum = here.spectrum.dropna("index").transpose("spectrum_seed", "index").to_numpy()
+            spectrum = _finite(spectrum_of(data, name, gain))
             place = (np.arange(spectrum.shape[1]) + 0.5) / config.spectrum_hidden
             look: dict[str, Any] = {"color": color, "linestyle": "-"}
             top.plot(place, spectrum.mean(0), label=f"gain {gain:g}", **look)
@@ -74,14 +74,15 @@ def plot_spectra(config: Config, data: xr.Dataset) -> Figure:
                 value = theory.mean_field_exponent(gain, config.spectrum_input_std)
                 top.plot(0, value, marker="x", color=color, markeredgewidth=2, clip_on=False)
             elapsed = here.step.to_numpy() - config.discard
-            running = here.running.transpose("spectrum_seed", "step").to_numpy()
+            running = _finite(here.running.transpose("spectrum_seed", "step").to_numpy())
             plots.quantile_band(bottom, elapsed, running, f"gain {gain:g}", **look)
         for ax in (top, bottom):
             ax.axhline(0, color="#999999", linewidth=0.8)
         top.set_yscale("symlog", linthresh=1)
         top.yaxis.set_major_formatter(ScalarFormatter())
         top.set(title=name, xlabel="index / N")
-        bottom.set(xlabel="steps T", xscale="log")
+        # Limits are set, for there may be nothing finite to plot.
+        bottom.set(xlabel="steps T", xscale="log", xlim=(elapsed[0] / 1.2, elapsed[-1] * 1.2))
         if name == "tanh":
             top.plot([], [], "x", color="#555555", markeredgewidth=2, label="mean field, λ_1")
     axes[0, 0].set_ylabel("exponent λ_i (nats per step)")
@@ -90,3 +91,8 @@ def plot_spectra(config: Config, data: xr.Dataset) -> Figure:
     named = {label: handle for found in entries for label, handle in found.items()}
     figure.legend(named.values(), named, loc="outside lower center", ncols=len(named))
     return figure
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """NaN, which is not drawn, for exponents that are not numbers on the axis."""
+    return np.where(np.isfinite(values), values, np.nan)

@@ -35,13 +35,23 @@ def report_exponents(config: Config, workdir: Workdir, data: xr.Dataset, report:
         caption=f"Top: largest exponent of random tanh networks, mean and standard error over "
         f"{config.seeds} networks, against the gain; black: mean field; dotted: its critical gain. "
         "Bottom: the distance from mean field. Dashed, without input and below gain 1: ln ρ(wh) − "
-        "ln gain of the same matrices, which is what a network at rest must have. At gain 1 and "
-        f"without input the state has not come to rest after {config.steps} steps.",
-        alt="Measured exponents approach the mean-field curve as the width grows.",
+        "ln gain of the same matrices, which is what a network at rest must have."
+        + _at_critical_gain(config),
+        alt="Largest exponents against the gain by width, and their distance from mean field.",
     )
     rows = exponent_rows(data)
     report.table(rows, caption="Largest exponent, nats per step, mean ± standard error.")
     print_table(rows, title="largest Lyapunov exponent of tanh networks, nats per step")
+
+
+def _at_critical_gain(config: Config) -> str:
+    """A warning where the state is measured at gain 1 without input, where it decays as 1/√T."""
+    if 1.0 not in config.gains or 0.0 not in config.input_stds:
+        return ""
+    return (
+        " At gain 1 and without input the state decays as 1/√T only, and has not come to rest "
+        f"after {config.steps} steps."
+    )
 
 
 def report_spectra(config: Config, workdir: Workdir, data: xr.Dataset, report: Report) -> None:
@@ -56,12 +66,15 @@ def report_spectra(config: Config, workdir: Workdir, data: xr.Dataset, report: R
         "linear between −1 and 1; a cross marks the mean-field value of the largest exponent. "
         "Exponents of the LSTM belong to the joint state (h, c). Input of standard deviation "
         f"{config.spectrum_input_std:g} to every gate. Bottom: the largest exponent over the steps "
-        "so far, median and quartiles.",
-        alt="Gated cells keep many directions near zero; those of the tanh network decay faster.",
+        "so far, median and quartiles. Directions in which nothing is left of a perturbation, and "
+        "networks whose state has overflowed, are counted in the table and not drawn.",
+        alt="Lyapunov spectra by cell and gain, and how the largest exponents converge.",
     )
     rows = spectrum_rows(data)
     report.table(
         rows,
-        caption="Exponents in nats per step; `positive` counts expanding directions, on average.",
+        caption="Exponents in nats per step: the largest, mean ± standard error over the networks, "
+        "and medians. On average `positive` directions expand, and of `lost` ones, with the "
+        "exponent -inf, nothing is left; `overflowed` counts networks.",
     )
     print_table(rows, title="Lyapunov spectra, nats per step")

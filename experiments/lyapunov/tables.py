@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from rnnlab.statistics import plus_minus_text
@@ -35,18 +36,44 @@ def spectrum_rows(data: xr.Dataset) -> list[dict[str, Any]]:
     rows = []
     for cell in data.cell.to_numpy():
         for gain in data.spectrum_gain.to_numpy():
-            spectrum = data.spectrum.sel(cell=cell, spectrum_gain=gain).dropna("index")
-            first = spectrum.isel(index=0)
-            error = standard_error(first, "spectrum_seed")
+            spectrum = spectrum_of(data, cell, gain)
             rows.append(
                 {
                     "cell": cell,
                     "gain": float(gain),
-                    "largest": plus_minus_text(float(first.mean()), float(error)),
-                    "median": float(spectrum.median()),
-                    "smallest": float(spectrum.isel(index=-1).mean()),
-                    "positive": float((spectrum > 0).sum("index").mean()),
-                    "directions": spectrum.sizes["index"],
+                    "largest": _mean_text(spectrum[:, 0]),
+                    "median": _middle(spectrum),
+                    "smallest": _middle(spectrum[:, -1]),
+                    "positive": float((spectrum > 0).sum(axis=1).mean()),
+                    "lost": float(np.isneginf(spectrum).sum(axis=1).mean()),
+                    "directions": spectrum.shape[1],
+                    "overflowed": int(np.isnan(spectrum).any(axis=1).sum()),
                 }
             )
     return rows
+
+
+def spectrum_of(data: xr.Dataset, cell: str, gain: float) -> np.ndarray:
+    """Exponents `[seed, index]` of a cell: -inf for a lost direction, NaN after an overflow."""
+    here = data.sel(cell=cell, spectrum_gain=gain)
+    values = here.spectrum.transpose("spectrum_seed", "index").to_numpy()
+    return values[:, : int(here.directions)]
+
+
+def _mean_text(samples: np.ndarray) -> str:
+    """Mean ± standard error over the networks that have not overflowed; -inf if one is lost."""
+    known = samples[~np.isnan(samples)]
+    if not known.size:
+        return "-"
+    if np.isneginf(known).any():
+        return "-inf" if np.isneginf(known).all() else f"-inf … {known.max():+.4f}"
+    error = known.std(ddof=1) / math.sqrt(known.size) if known.size > 1 else math.nan
+    return plus_minus_text(float(known.mean()), float(error))
+
+
+def _middle(samples: np.ndarray) -> float | None:
+    """Median of those that have not overflowed; None if all have."""
+    known = samples[~np.isnan(samples)]
+    # Nothing can be interpolated between two of -inf.
+    method = "linear" if np.isfinite(known).all() else "nearest"
+    return float(np.quantile(known, 0.5, method=method)) if known.size else None

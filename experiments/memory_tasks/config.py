@@ -7,6 +7,7 @@ import dataclasses
 from rnnlab.data import tasks
 from rnnlab.data.tasks import Task
 from rnnlab.errors import UsageError
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.training import penalty
 from rnnlab.training.settings import Training, renamed
@@ -40,9 +41,12 @@ class Config:
     #: Lengths at which networks are tested after training; empty for none. All test sequences of
     #: parity have the whole length.
     test_lengths: tuple[int, ...] = ()
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         checks.at_least(self, evaluation_batch=1)
         checks.non_negative(self, "penalty")
         checks.not_empty(self, "tasks", "lengths")

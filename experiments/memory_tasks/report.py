@@ -14,7 +14,7 @@ from rnnlab import plots
 from rnnlab.run.report import Report
 from rnnlab.run.tables import print_table
 from rnnlab.run.workdir import Workdir
-from rnnlab.statistics import median_text, rate_text
+from rnnlab.statistics import median_text, rank_correlation_interval, rate_text
 from rnnlab.training import populations
 
 
@@ -36,8 +36,8 @@ def write(workdir: Workdir, data: xr.Dataset, config: Config) -> None:
         correlations,
         caption="Does the gradient at the start foretell the loss at the end? Spearman's rank "
         "correlation of log10 ‖∂L/∂s_0‖ with the last loss, over all networks, lengths and seeds "
-        "of a task: -1 where a larger gradient always means a smaller loss, 0 where it means "
-        "nothing.",
+        "of a task, with its 95 % interval: -1 where a larger gradient always means a smaller "
+        "loss, 0 where it means nothing.",
     )
     report.table(rows, caption="Every task, length and network.")
     report.settings(workdir)
@@ -105,7 +105,12 @@ def foretold(data: xr.Dataset) -> list[dict[str, Any]]:
                 "task": str(task),
                 "networks": len(last),
                 "correlation": "-" if found is None else f"{found.statistic:.2f}",
+                "95 % interval": "-" if found is None else _interval(found.statistic, len(last)),
                 "p": "-" if found is None else f"{found.pvalue:.1g}",
             }
         )
     return rows
+
+
+def _interval(correlation: float, count: int) -> str:
+    return "{:.2f} … {:.2f}".format(*rank_correlation_interval(correlation, count))

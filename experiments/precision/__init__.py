@@ -12,9 +12,9 @@ is known exactly for the linear network with wh = ρ Q, Q orthogonal, which is a
 
 Where a network is chaotic there is no right value of a single trajectory: rounding, in float32 or
 in float64, is a perturbation that grows as the gradient does, until the trajectory is another one.
-No way of computing the norm changes that. The distribution over seeds does not depend on rounding.
-It is shown for `chaotic_radius`, with a third computation: float64 from an h_0 changed in its last
-bit.
+No way of computing the norm changes that. The distribution over seeds should not depend on
+rounding, which is tested. It is shown for `chaotic_radius`, with a third computation: float64 from
+an h_0 changed in its last bit.
 
 Sources: Bengio, Simard and Frasconi 1994, "Learning long-term dependencies with gradient descent is
 difficult" (gradients are exponential in T); Engelken, Wolf and Abbott 2023, "Lyapunov spectra of

@@ -1,9 +1,12 @@
 """The right values, how far each way is from them, and up to which length it is right."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from scipy import stats
 
-from experiments.precision.schema import CONTROL, WAYS
+from experiments.precision.schema import CONTROL, ROUNDINGS, WAYS
 from rnnlab.gradients.theory import log10_singular_values_orthogonal
 
 
@@ -27,3 +30,23 @@ def right_up_to(error: xr.DataArray, tolerance: float) -> xr.DataArray:
     """The longest length before the first with an error above the tolerance; 0 if there is none."""
     right = (error <= tolerance).cumprod("length").astype(bool)
     return error.length.where(right, 0).max("length")
+
+
+def shifts(data: xr.Dataset) -> dict[str, float]:
+    """Whether a rounding shifts the distribution over seeds, at the longest chaotic length.
+
+    Wilcoxon's signed-rank test of the differences from float64, network by network, against a
+    median of zero; 1 where no value differs.
+
+    Returns:
+        p by rounding, float64 itself left out.
+    """
+    last = data.chaos_log10_norm.isel(chaos_length=-1)
+    found = {}
+    for rounding in ROUNDINGS:
+        if rounding != "float64":
+            difference = (last.sel(rounding=rounding) - last.sel(rounding="float64")).to_numpy()
+            difference = difference[difference != 0]
+            test: Any = stats.wilcoxon(difference) if difference.size else None
+            found[rounding] = 1.0 if test is None else float(test.pvalue)
+    return found

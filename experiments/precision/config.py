@@ -5,6 +5,7 @@ import dataclasses
 from experiments.precision.schema import CONTROL
 from rnnlab import cells, initializers
 from rnnlab.errors import UsageError
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 
 
@@ -37,9 +38,12 @@ class Config:
     chaotic_seeds: int = 64
     #: Longest of `lengths` at that radius.
     chaotic_length: int = 1000
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        checks.one_of(self, "precision", PRECISIONS)
         checks.not_empty(self, "cells", "radii")
         checks.known(self, "cells", "cell", cells.CELLS, own=cells.factory_by_name)
         checks.distinct(self, "cells", "radii")

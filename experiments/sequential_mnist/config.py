@@ -8,6 +8,7 @@ from rnnlab import cells
 from rnnlab.data.images import COUNTS, ORDERS, SIDES
 from rnnlab.data.source import MADE, ImageSource
 from rnnlab.errors import UsageError
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.training import settings
 from rnnlab.training.plan import Plan
@@ -75,10 +76,13 @@ class Config:
     )
     #: Seed of all that is random.
     seed: int = 0
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        checks.at_least(self, seed=0)
+        checks.one_of(self, "precision", PRECISIONS)
+        checks.seed(self, "seed")
         checks.one_of(self.source, "images", tuple(COUNTS))
         checks.one_of(self, "order", ORDERS)
         count, batch = COUNTS[self.source.images][0], self.training.batch

@@ -8,6 +8,7 @@ from typing import Any
 import optax
 
 from rnnlab.data.source import MADE, Source
+from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.training import optimisers, settings
 from rnnlab.training.plan import Plan
@@ -78,10 +79,14 @@ class Config:
     )
     #: Seed of all that is random.
     seed: int = 0
+    #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        checks.at_least(self, words=2, seed=0)
+        checks.one_of(self, "precision", PRECISIONS)
+        checks.at_least(self, words=2)
+        checks.seed(self, "seed")
         self.plan(1)
 
     def plan(self, epoch: int) -> Plan:

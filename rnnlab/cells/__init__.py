@@ -21,6 +21,7 @@ from rnnlab.cells.minimal_rnn import MinimalRNN
 from rnnlab.cells.mut import MUT1, MUT2, MUT3
 from rnnlab.errors import UsageError
 from rnnlab.layer import Cell
+from rnnlab.sizes import check_positive
 
 #: Every cell by the name that flags use; called with the number of units and settings by keyword.
 CELLS: dict[str, Callable[..., Cell]] = {
@@ -92,6 +93,7 @@ def by_name(name: str, hidden: int, **settings: Any) -> Cell:
       UsageError: an unknown name, a setting that the cell does not have, or a value it refuses.
     """
     factory = factory_by_name(name)
+    hidden = check_positive("hidden", hidden)
     known = _settings(factory)
     for setting, value in settings.items():
         if setting not in known:

@@ -23,6 +23,7 @@ from jax.typing import DTypeLike
 from rnnlab import initializers
 from rnnlab.arrays import Array, Hidden, Input, Key, Output, Params, State
 from rnnlab.errors import UsageError
+from rnnlab.sizes import check_positive
 
 Initializer = Callable[..., Array]
 
@@ -54,16 +55,17 @@ class StandardCell:
 
     Attributes:
       hidden: number of units `H`.
-      wx_init: initialiser of the input weights `wx [D, kH]`.
-      wh_init: initialiser of the recurrent weights `wh [H, kH]`, applied gate by gate.
+      wx_init: initialiser of the input weights `wx [D, kH]`, or its name.
+      wh_init: initialiser of the recurrent weights `wh [H, kH]`, applied gate by gate, or its name.
     """
 
     hidden: int
-    wx_init: Initializer = dataclasses.field(default=initializers.Gaussian(), kw_only=True)
-    wh_init: Initializer = dataclasses.field(default=initializers.Orthogonal(), kw_only=True)
+    wx_init: Initializer | str = dataclasses.field(default=initializers.Gaussian(), kw_only=True)
+    wh_init: Initializer | str = dataclasses.field(default=initializers.Orthogonal(), kw_only=True)
 
     def __post_init__(self) -> None:
-        check_positive("hidden", self.hidden)
+        object.__setattr__(self, "hidden", check_positive("hidden", self.hidden))
+        own_initializers(self, "wx_init", "wh_init")
 
     @property
     def features_out(self) -> int:
@@ -86,10 +88,14 @@ class StandardCell:
         key_wx, key_wh = jax.random.split(key)
         width = len(self.gate_names) * self.hidden
         return {
-            "wx": self.wx_init(key_wx, (features_in, width), dtype),
+            "wx": self.draw_wx(key_wx, (features_in, width), dtype),
             "wh": initializers.GateBlocks(self.wh_init)(key_wh, (self.hidden, width), dtype),
             "b": jnp.zeros((width,), dtype),
         }
+
+    def draw_wx(self, key: Key, shape: tuple[int, int], dtype: DTypeLike) -> Array:
+        """A matrix of that shape that meets the input, drawn by `wx_init`."""
+        return initializers.as_initializer("wx_init", self.wx_init)(key, shape, dtype)
 
     def initial_state(
         self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
@@ -109,6 +115,13 @@ class StandardCell:
         """`x @ wx + b`, a `[..., H]` for each gate."""
         count = len(self.gate_names)
         return add(times(x, params["wx"], count), by_gate(params["b"], count))
+
+
+def own_initializers(cell: StandardCell, *names: str) -> None:
+    """Puts initialisers in the place of their names in the fields `names` of a new cell."""
+    for name in names:
+        value = initializers.as_initializer(name, getattr(cell, name))
+        object.__setattr__(cell, name, value)
 
 
 def by_gate(a: Array, count: int) -> tuple[Array, ...]:
@@ -135,12 +148,6 @@ def gate_slice(cell: StandardCell, name: str) -> slice:
 def set_gate(cell: StandardCell, b: Array, name: str, value: Any) -> Array:
     """A copy of the bias `b [kH]` whose gate `name` is `value` (a number or `[H]`)."""
     return b.at[gate_slice(cell, name)].set(jnp.asarray(value, b.dtype))
-
-
-def check_positive(name: str, value: Any) -> None:
-    """Raises UsageError unless `value` is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise UsageError(f"{name}={value!r}: must be a positive integer")
 
 
 def activation_by_name(name: str) -> Callable[[Array], Array]:

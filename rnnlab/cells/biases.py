@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import jax
@@ -11,20 +12,25 @@ from jax.typing import DTypeLike
 from rnnlab import initializers
 from rnnlab.arrays import Array, Key
 from rnnlab.errors import UsageError
+from rnnlab.sizes import as_integer
 
 
 def check_forget_bias(value: Any) -> None:
     """Raises UsageError unless `value` is a finite number."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, Real) or not math.isfinite(value):
         raise UsageError(f"forget_bias={value!r}: must be a finite number")
 
 
-def check_chrono(value: Any) -> None:
-    """Raises UsageError unless `value` is None or an integer above two."""
-    if value is not None and (not isinstance(value, int) or value <= 2):
+def check_chrono(value: Any) -> int | None:
+    """The value, None or a Python integer; UsageError unless it is None or above two."""
+    if value is None:
+        return None
+    steps = as_integer(value)
+    if steps is None or steps <= 2:
         raise UsageError(
             f"chrono={value!r}: must be None, or the longest dependency in steps, above 2"
         )
+    return steps
 
 
 def draw_chrono(key: Key, hidden: int, chrono: int, dtype: DTypeLike) -> Array:

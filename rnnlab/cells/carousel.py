@@ -41,7 +41,7 @@ class ForgetGateCell(CarouselCell):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_forget_bias(self.forget_bias)
-        check_chrono(self.chrono)
+        object.__setattr__(self, "chrono", check_chrono(self.chrono))
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx`, `wh` and `b`, the latter zero but for the memory."""

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab.arrays import Input, Key, Output, Params
-from rnnlab.cells.base import HiddenState, StandardCell, activation_by_name, check_positive
+from rnnlab.cells.base import HiddenState, StandardCell, activation_by_name
+from rnnlab.sizes import check_positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ class AdditiveIdentity(StandardCell):
         check_positive("features_in", features_in)
         key_wx, _ = jax.random.split(key)
         return {
-            "wx": self.wx_init(key_wx, (features_in, self.hidden), dtype),
+            "wx": self.draw_wx(key_wx, (features_in, self.hidden), dtype),
             "b": jnp.zeros((self.hidden,), dtype),
         }
 

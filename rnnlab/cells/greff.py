@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 
 from rnnlab import initializers
 from rnnlab.arrays import Array, Hidden, Input, Key, Output, Params
-from rnnlab.cells.base import CarouselState, Initializer, set_gate, times
+from rnnlab.cells.base import CarouselState, Initializer, own_initializers, set_gate, times
 from rnnlab.cells.biases import check_forget_bias
 from rnnlab.cells.carousel import CarouselCell
 from rnnlab.cells.lstm_peephole import draw_peepholes
@@ -73,10 +73,11 @@ class GreffLSTM(CarouselCell):
 
     variant: str = "vanilla"
     forget_bias: float = 1.0
-    p_init: Initializer = dataclasses.field(default=initializers.Gaussian(0.1), kw_only=True)
+    p_init: Initializer | str = dataclasses.field(default=initializers.Gaussian(0.1), kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        own_initializers(self, "p_init")
         check_forget_bias(self.forget_bias)
         if self.variant not in VARIANTS:
             raise UsageError(

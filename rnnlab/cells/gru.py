@@ -3,8 +3,10 @@
 Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), version 1
 for the reset after the product (that of cuDNN, PyTorch and Flax), version 3 for the reset before.
 
-The update gate follows PyTorch, Flax and Keras, `h' = (1 - z) * n + z * h`: a large `z` keeps the
-old state. Cho et al. and other texts that write `(1 - z) * h + z * n` swap `z` for `1 - z`.
+The update gate is that of Cho et al. (equation 7), PyTorch, Flax and Keras,
+`h' = (1 - z) * n + z * h`: a large `z` keeps the old state. Texts that write
+`(1 - z) * h + z * n`, as J. Chung et al., "Empirical evaluation of gated recurrent neural networks
+on sequence modeling" (2014), swap `z` for `1 - z`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ class _UpdateGateCell(StandardCell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_chrono(self.chrono)
+        object.__setattr__(self, "chrono", check_chrono(self.chrono))
 
     @property
     def gate_names(self) -> tuple[str, ...]:

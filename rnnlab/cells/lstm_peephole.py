@@ -10,15 +10,18 @@ from jax.typing import DTypeLike
 
 from rnnlab import initializers
 from rnnlab.arrays import Array, Input, Key, Output, Params
-from rnnlab.cells.base import CarouselState, Initializer, set_gate
+from rnnlab.cells.base import CarouselState, Initializer, own_initializers, set_gate
 from rnnlab.cells.biases import check_forget_bias
 from rnnlab.cells.carousel import CarouselCell, ForgetGateCell
 
 
-def draw_peepholes(key: Key, init: Initializer, count: int, hidden: int, dtype: DTypeLike) -> Array:
+def draw_peepholes(
+    key: Key, p_init: Initializer | str, count: int, hidden: int, dtype: DTypeLike
+) -> Array:
     """Peephole weights `p [count, H]`, a row for each gate; one weight is a unit's whole fan-in."""
     # Not 0, 1 or 2, which are the keys of wx, wh and the chrono biases.
     keys = jax.random.split(jax.random.fold_in(key, 3), count)
+    init = initializers.as_initializer("p_init", p_init)
     return jnp.concatenate([init(each, (1, hidden), dtype) for each in keys])
 
 
@@ -42,7 +45,11 @@ class PeepholeLSTM(ForgetGateCell):
       p_init: initialiser of each gate's row of `p`, called with the shape `[1, H]`.
     """
 
-    p_init: Initializer = dataclasses.field(default=initializers.Gaussian(0.1), kw_only=True)
+    p_init: Initializer | str = dataclasses.field(default=initializers.Gaussian(0.1), kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        own_initializers(self, "p_init")
 
     @property
     def gate_names(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class MinimalRNN(StandardCell):
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """Draws `wx [D, H]`, `we [H, H]`, `wh [H, H]`; `b [H]` and `bh [H]` are zero."""
         # Not 0 or 1, which are the keys of wx and wh.
-        we = self.wx_init(jax.random.fold_in(key, 2), (self.hidden, self.hidden), dtype)
+        we = self.draw_wx(jax.random.fold_in(key, 2), (self.hidden, self.hidden), dtype)
         bh = jnp.zeros((self.hidden,), dtype)
         return super().init(key, features_in, dtype) | {"we": we, "bh": bh}
 

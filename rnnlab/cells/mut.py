@@ -19,7 +19,8 @@ from jax.typing import DTypeLike
 
 from rnnlab import initializers
 from rnnlab.arrays import Array, Input, Key, Output, Params
-from rnnlab.cells.base import HiddenState, StandardCell, by_gate, check_positive
+from rnnlab.cells.base import HiddenState, StandardCell, by_gate
+from rnnlab.sizes import check_positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +44,12 @@ class _Mutation(StandardCell):
         wide_recurrent = len(self.recurrent_gate_names) * self.hidden
         wh_init = initializers.GateBlocks(self.wh_init)
         params = {
-            "wx": self.wx_init(key_wx, (features_in, wide_in), dtype),
+            "wx": self.draw_wx(key_wx, (features_in, wide_in), dtype),
             "wh": wh_init(key_wh, (self.hidden, wide_recurrent), dtype),
             "b": jnp.zeros((3 * self.hidden,), dtype),
         }
         if self.takes_input and features_in != self.hidden:
-            params["wp"] = self.wx_init(key_wp, (features_in, self.hidden), dtype)
+            params["wp"] = self.draw_wx(key_wp, (features_in, self.hidden), dtype)
         return params
 
 

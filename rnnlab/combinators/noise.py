@@ -34,7 +34,7 @@ class Dropout(Arrangement):
     rate: float
 
     def __post_init__(self) -> None:
-        check_rate("rate", self.rate)
+        object.__setattr__(self, "rate", check_rate("rate", self.rate))
 
     def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
         """No parameters."""
@@ -102,8 +102,8 @@ class VariationalDropout(CellWrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rate("input_rate", self.input_rate)
-        check_rate("state_rate", self.state_rate)
+        object.__setattr__(self, "input_rate", check_rate("input_rate", self.input_rate))
+        object.__setattr__(self, "state_rate", check_rate("state_rate", self.state_rate))
 
     @property
     def per_row(self) -> tuple[str, ...]:
@@ -152,9 +152,9 @@ class Zoneout(CellWrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rate("rate", self.rate)
+        object.__setattr__(self, "rate", check_rate("rate", self.rate))
         if self.cell_rate is not None:
-            check_rate("cell_rate", self.cell_rate)
+            object.__setattr__(self, "cell_rate", check_rate("cell_rate", self.cell_rate))
 
     @property
     def rates(self) -> dict[str, float]:
@@ -192,7 +192,8 @@ def dropout_mask(key: Key, rate: float, shape: tuple[int, ...], dtype: DTypeLike
     return keep.astype(dtype) / (1 - rate)
 
 
-def check_rate(name: str, value: Any) -> None:
-    """Raises UsageError unless `value` is a probability below one."""
+def check_rate(name: str, value: Any) -> float:
+    """The value as a Python float; UsageError unless it is a probability below one."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
         raise UsageError(f"{name}={value!r}: must be a probability in [0, 1)")
+    return float(value)

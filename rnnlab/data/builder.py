@@ -144,6 +144,7 @@ def load_split(
         RunError: no file and no network, a file of another content, a `data_dir` that cannot be
             written, or prepared data that cannot be read.
     """
+    data_dir = None if data_dir is None else os.path.expanduser(data_dir)
     try:
         builder: Any = builder_cls(data_dir=data_dir)  # TFDS hides its signatures
         if not builder.data_path.exists():
@@ -202,7 +203,7 @@ def _unpacked(builder: Builder, manual_dir: Folder) -> Iterator[Path | None]:
     if manual_dir is None:
         yield None
         return
-    manual = Path(manual_dir).expanduser().absolute()
+    manual = Path(os.path.expanduser(manual_dir)).absolute()
     names = [file_name(url) for url in builder.URLS.values()]
     if not manual.is_dir():
         raise UsageError(

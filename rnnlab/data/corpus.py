@@ -16,7 +16,7 @@ import numpy as np
 from rnnlab.arrays import Int
 from rnnlab.data.made_text import made_lines, made_text
 from rnnlab.data.source import MADE, Source
-from rnnlab.data.text import SPLITS, Vocabulary, load_text, split_text
+from rnnlab.data.text import SPLITS, Vocabulary, load_splits, split_text
 from rnnlab.data.words import END, UNKNOWN, WordVocabulary, split_words
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import Workdir
@@ -160,17 +160,11 @@ def _load_splits(source: Source, made: Callable[[int], str]) -> dict[str, str]:
     """The splits of a text; `made` makes the one that is generated, of that many sentences."""
     if source.corpus == MADE:
         return split_text(made(SENTENCES))
-    return {split: _load(source, split) for split in SPLITS}
-
-
-def _load(source: Source, split: str) -> str:
     try:
-        return load_text(source.corpus, source.data_dir or None, source.manual_dir or None, split)
+        return load_splits(source.corpus, source.data_dir or None, source.manual_dir or None)
     except UsageError as error:
         if str(error).startswith("manual_dir="):
             raise
-        if str(error).startswith("split="):
-            return ""
         reason = str(error).removeprefix(f"text {source.corpus!r}: ")
         raise UsageError(f"corpus={source.corpus}: {reason}") from error
 

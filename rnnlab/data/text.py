@@ -1,6 +1,8 @@
 """Text as the input of a network: texts, vocabularies and one-hot windows of characters."""
 
 import importlib
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,6 +16,7 @@ from jax.typing import DTypeLike
 
 from rnnlab.arrays import Array, Float, Int, Key
 from rnnlab.errors import RunError, UsageError
+from rnnlab.sizes import check_positive
 
 Text = TypeVar("Text", str, list[str])
 
@@ -55,11 +58,27 @@ def load_text(
         raise UsageError(f"split={split!r}: must be one of {', '.join(SPLITS)}")
     if name_or_path in NAMED:
         return _load_named(str(name_or_path), data_dir, manual_dir, split)
-    text = _read_file(Path(name_or_path).expanduser())
-    part = split_text(text)[split]
-    if not part:
-        raise UsageError(f"split={split!r}: empty, for {name_or_path} has {len(text)} characters")
-    return part
+    parts = load_splits(name_or_path, data_dir, manual_dir)
+    if not parts[split]:
+        count = sum(map(len, parts.values()))
+        raise UsageError(f"split={split!r}: empty, for {name_or_path} has {count} characters")
+    return parts[split]
+
+
+def load_splits(
+    name_or_path: str | PathLike[str],
+    data_dir: str | PathLike[str] | None = None,
+    manual_dir: str | PathLike[str] | None = None,
+) -> dict[str, str]:
+    """Returns all splits of a corpus by their names; those of a short file may be empty.
+
+    A file is read once, so that it may be a pipe, whose contents are kept. Arguments and errors are
+    those of `load_text`.
+    """
+    if name_or_path in NAMED:
+        name = str(name_or_path)
+        return {split: _load_named(name, data_dir, manual_dir, split) for split in SPLITS}
+    return split_text(_read_file(Path(os.path.expanduser(name_or_path))))
 
 
 def split_text(text: Text) -> dict[str, Text]:
@@ -71,6 +90,16 @@ def split_text(text: Text) -> dict[str, Text]:
     first = int(0.9 * len(text))
     second = first + (len(text) - first) // 2
     return dict(zip(SPLITS, (text[:first], text[first:second], text[second:]), strict=True))
+
+
+def split_lines(text: str) -> list[str]:
+    r"""The lines of a text, which end at `\n`, `\r\n` or `\r`, without their ends.
+
+    `str.splitlines` ends lines at form feeds, U+0085, U+2028 and others too, which are white space
+    within a line here.
+    """
+    lines = re.split(r"\r\n|\r|\n", text)
+    return lines if lines[-1] else lines[:-1]
 
 
 @dataclass(frozen=True)
@@ -190,9 +219,7 @@ def one_hot_windows(
         UsageError: length or batch below 1; a text shorter than a window; a character that the
             vocabulary lacks; `dtype` not a floating type.
     """
-    for name, value in (("length", length), ("batch", batch)):
-        if value < 1:
-            raise UsageError(f"{name}={value}: must be a positive integer")
+    length, batch = check_positive("length", length), check_positive("batch", batch)
     if len(text) < length:
         raise UsageError(
             f"length={length}: the text has only {len(text)} characters; take a longer text or a "
@@ -233,8 +260,10 @@ def _read_file(path: Path) -> str:
         )
     if path.is_dir():
         raise UsageError(f"text {str(path)!r}: is a folder; give the path of a text file in it")
+    if path.is_block_device() or (path.is_char_device() and not _is_terminal(path)):
+        raise UsageError(f"text {str(path)!r}: is a device; give the path of a text file or pipe")
     try:
-        raw = path.read_bytes()
+        raw = _contents(path)
     except OSError as error:
         raise RunError(f"text {str(path)!r}: cannot be read: {error.strerror}") from error
     try:
@@ -247,6 +276,25 @@ def _read_file(path: Path) -> str:
     if not text:
         raise UsageError(f"text {str(path)!r}: is empty; give a file with text")
     return text
+
+
+def _is_terminal(path: Path) -> bool:
+    with open(path, "rb", buffering=0) as device:
+        return device.isatty()
+
+
+#: What came out of pipes, which can be read once, by device and number.
+_PIPES: dict[tuple[int, int], bytes] = {}
+
+
+def _contents(path: Path) -> bytes:
+    """The bytes of a file, or those of a pipe, also when they are asked for again."""
+    if path.is_file():
+        return path.read_bytes()
+    place = path.stat().st_dev, path.stat().st_ino
+    if place not in _PIPES:
+        _PIPES[place] = path.read_bytes()
+    return _PIPES[place]
 
 
 def _code_points(text: str) -> np.ndarray:

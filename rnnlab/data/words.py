@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from rnnlab.arrays import Int
-from rnnlab.data.text import checked_codes
+from rnnlab.data.text import checked_codes, split_lines
 from rnnlab.errors import UsageError
 
 #: The end of a line, and the token for words that are not in the vocabulary.
@@ -18,13 +18,13 @@ END, UNKNOWN = "<eos>", "<unk>"
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text, which white space separates, with `<eos>` at the end of each line.
+    r"""The words of a text, which white space separates, with `<eos>` at the end of each line.
 
-    A last line without a line end counts as a line. That is how perplexities of the Penn Treebank
-    are counted: its ends of sentences are predicted too.
+    Lines end at `\n`, `\r\n` or `\r`, and a last one without an end counts. That is how
+    perplexities of the Penn Treebank are counted: its ends of sentences are predicted too.
     """
     words = []
-    for line in text.splitlines():
+    for line in split_lines(text):
         words += line.split()
         words.append(END)
     return words

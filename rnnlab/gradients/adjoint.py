@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Float, Inputs, Key, Outputs, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
@@ -33,6 +34,7 @@ from rnnlab.gradients.step_halves import (
     check_finite,
     check_measurable,
     halve_step,
+    is_finite,
     prepare,
     trajectory,
 )
@@ -50,7 +52,8 @@ class AdjointProfile(NamedTuple):
     """Gradient of the loss with respect to the state at every time.
 
     Attributes:
-      log10_joint: `log10 ‖∂L/∂s_t‖` of the joint state, `[T+1, *batch]`; -inf where it is zero.
+      log10_joint: `log10 ‖∂L/∂s_t‖` of the joint state, `[T+1, *batch]`; -inf where it is zero,
+        NaN for a sequence whose state has overflowed.
       log10_parts: the same for each part by its name (`h`, `c`; `0.h`, … in a stack).
     """
 
@@ -112,26 +115,30 @@ def _profile(
     kind: str,
     names: tuple[str, ...],
 ) -> AdjointProfile:
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         prepared = prepare(cell, params, xs, state)
         us, befores = prepared.us, trajectory(prepared, state, valid)
         step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
 
-        def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, list[Scaled]]:
+        def body(adjoint: Adjoint, inputs: Any) -> tuple[Adjoint, Any]:
             time, u, before = inputs
             dy = cotangent(kind, weights, time, xs.shape[0])
             adjoint = inject(step, u, before, adjoint, dy)
-            return pull_state(step, u, before, adjoint, dy), _leaf_norms(adjoint)
+            after = (_leaf_norms(adjoint), is_nonzero(adjoint))
+            return pull_state(step, u, before, adjoint, dy), after
 
         inputs = (jnp.arange(xs.shape[0]), us, befores)
-        adjoint, norms = jax.lax.scan(body, zero_adjoint(state), inputs, reverse=True)
+        adjoint, (norms, reached) = jax.lax.scan(body, zero_adjoint(state), inputs, reverse=True)
+        lost = behind_overflow(step, befores, reached)
+        lost = jnp.concatenate([lost, jnp.zeros_like(lost[:1])])
         norms = jax.tree.map(
             lambda a, b: jnp.concatenate([a[None], b]), _leaf_norms(adjoint), norms
         )
 
     def log10_norm(part: str | None) -> Array:
         leaves = state_parts.find(state, part, "parts")
-        return scaled.log10(scaled.hypot(*(norms[order.index(leaf)] for leaf in leaves)))
+        norm = scaled.hypot(*(norms[order.index(leaf)] for leaf in leaves))
+        return jnp.where(lost, jnp.nan, scaled.log10(norm))
 
     order = [leaf for group in state_parts.groups(state) for leaf in group]
     return AdjointProfile(log10_norm(None), {name: log10_norm(name) for name in names})
@@ -154,6 +161,23 @@ def measurable(
         xs, valid = blank_padding(xs, lengths)
     cell, state = check_measurable(cell, params, xs, state)
     return cell, xs, state, valid
+
+
+def is_nonzero(adjoint: Adjoint) -> Array:
+    """Whether anything of a loss is left for each sequence, `[*batch]`."""
+    return reduce(jnp.logical_or, [part.exponent != scaled.ZERO_EXPONENT for part in adjoint])
+
+
+def behind_overflow(step: StepHalves, befores: State, reached: Array) -> Array:
+    """Whether the way back to each of `s_0 … s_{T-1}` led through a state that was not finite.
+
+    Args:
+      step: the step.
+      befores: these states, `[T, *batch, H]`.
+      reached: whether the adjoint was nonzero after each step, `[T, *batch]`.
+    """
+    bad = ~is_finite(befores) & reached & step.curved
+    return jnp.cumsum(bad[::-1], axis=0, dtype=jnp.int32)[::-1] > 0
 
 
 def resolve_loss(
@@ -204,7 +228,7 @@ def _cotangents(
 ) -> Array:
     """`∂L/∂y [T, *batch, H_out]` of a function of the outputs."""
     lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         ys = unroll(cell, params, xs, state, lengths=lengths)[1]
         value = jax.eval_shape(loss, ys)
         shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", type(value))
@@ -248,7 +272,8 @@ def pull_state(
     pulled = []
     for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
         _, pull = jax.vjp(partial(advance_group, step, group, inputs), before)
-        pulled.append(_by_group(before, pull(d_after.mantissa)[0], d_after.exponent))
+        lifted = scaled.lift(d_after)
+        pulled.append(_by_group(before, pull(lifted.mantissa)[0], lifted.exponent))
     if step.emit_reads:
         after = step.advance(inputs, before)
         y, pull = jax.vjp(lambda s: step.emit(inputs, s, after), before)

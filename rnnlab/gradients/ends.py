@@ -15,7 +15,7 @@ def blank_padding(xs: Inputs, lengths: ArrayLike) -> tuple[Inputs, Array]:
     Raises:
       UsageError: lengths that are no integers `[*batch]` within 0..T.
     """
-    known = check_lengths(lengths, xs.shape[0], xs.shape[1:-1])
+    known = jnp.asarray(check_lengths(lengths, xs.shape), jnp.int32)
     time = jnp.arange(xs.shape[0], dtype=jnp.int32)
     valid = time.reshape(-1, *(1,) * (xs.ndim - 2)) < known
     return without_padding(xs, valid), valid

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Float, Input, Inputs, Int, Params, State
-from rnnlab.cells.base import check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import jacobi, scaled
 from rnnlab.gradients import parts as state_parts
@@ -24,16 +24,18 @@ from rnnlab.gradients.tangents import (
     propagate,
     push_columns,
     random_basis,
+    rank_of,
     with_product,
 )
 from rnnlab.layer import Cell, Layer
+from rnnlab.sizes import check_positive
 
 
 class StateJacobian(NamedTuple):
     """Measurements of `∂s_T/∂s_0`, or a submatrix of it, for n values of T.
 
     A submatrix `[M, K]`, M units of s_T by K units of s_0, has m = min(M, K) singular values. All
-    are base-10 logarithms, and -inf for zero.
+    are base-10 logarithms: -inf for zero, NaN where the state has overflowed by then.
 
     Attributes:
       lengths: the values of T, int32 `[n]`.
@@ -78,9 +80,10 @@ def state_jacobian(
     `eps ‖J_t‖`: small where the singular directions settle, but visible for defective matrices
     (a Jordan block of size n feels eps^(1/n)).
 
-    Where a step is singular because units have no tangent at all (a dead ReLU, a saturated tanh),
-    the zeros are exact. Any other direction that one step shrinks below its rounding, `eps ‖J_t‖`,
-    is lost in it: each such step counts as a factor of about `eps`.
+    Where a step is singular because units have no tangent at all (a dead ReLU), or because a part
+    of the state is a function of another (`h' = tanh(c')` without an output gate), the zeros are
+    exact. Any other direction that one step shrinks below the rounding of the units it lies in is
+    lost in it: each such step counts as a factor of about `eps`.
 
     Args:
       cell: a cell or a combinator with a state of one time (not bidirectional).
@@ -135,7 +138,7 @@ def _measure(
     wrt: str | None,
     every: int,
 ) -> StateJacobian:
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         prepared = prepare(cell, params, xs, state)
         us = prepared.us
         step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], us), state)
@@ -143,8 +146,9 @@ def _measure(
         columns_of = state_parts.find(state, wrt, "wrt")
         leaves = _closure(step, state, {*rows_of, *columns_of})
         columns = _units(state, leaves, columns_of)
-        tangents = with_product(initial_tangents(_basis(state, leaves, columns)), columns)
-        tangents = propagate(step.advance, us, state, tangents, leaves, stops, every)
+        tangents = initial_tangents(_basis(state, leaves, columns), rank_of(step, state, leaves))
+        tangents = with_product(tangents, columns)
+        tangents = propagate(step, us, state, tangents, leaves, stops, every)
         return _summarise(tangents, stops, _units(state, leaves, rows_of))
 
 
@@ -186,10 +190,8 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
     submatrix = scaled.normalise(plain.mantissa[..., units], plain.exponent)
     submatrix = scaled.share_exponent(submatrix, submatrix.exponent.ndim - 1)
     sigma_max = jnp.linalg.norm(submatrix.mantissa, ord=2, axis=(-2, -1))
-    volume = None
-    if len(units) == tangents.basis.shape[-2]:
-        volume = scaled.product(diagonal)
-    else:
+    part = len(units) < tangents.basis.shape[-2]
+    if part:
         selected = jnp.linalg.qr(tangents.basis[..., units, :], mode="r")
         rows = scaled.matmul(selected, rows)
     singular = jacobi.singular_values(rows)
@@ -200,7 +202,7 @@ def _summarise(tangents: Tangents, stops: Array, units: np.ndarray) -> StateJaco
         log10_sigma_min=values[..., -1],
         log10_singular_values=values,
         log10_frobenius=scaled.log10(scaled.norm(submatrix)),
-        log10_det=scaled.log10(scaled.product(singular) if volume is None else volume),
+        log10_det=scaled.log10_product(singular if part else diagonal),
         log10_qr_diagonal=scaled.log10(diagonal),
     )
 

@@ -11,16 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Float, Inputs, Int, Params, State
-from rnnlab.cells.base import check_positive
 from rnnlab.errors import UsageError
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
 from rnnlab.gradients.jacobian import check_times
 from rnnlab.gradients.scaled import Scaled
-from rnnlab.gradients.step_halves import check_measurable, prepare
-from rnnlab.gradients.tangents import initial_tangents, propagate, random_basis
+from rnnlab.gradients.step_halves import check_measurable, halve_step, prepare
+from rnnlab.gradients.tangents import initial_tangents, propagate, random_basis, rank_of
 from rnnlab.layer import Cell, Layer
+from rnnlab.sizes import as_integer, check_positive
 
 
 class LyapunovExponents(NamedTuple):
@@ -28,7 +29,7 @@ class LyapunovExponents(NamedTuple):
 
     Attributes:
       exponents: estimate over all steps after the discarded ones, `[*batch, count]`; -inf for a
-        direction that is lost.
+        direction in which nothing is left of a perturbation, NaN where the state has overflowed.
       steps: where the running estimate was read, int32 `[n]`.
       running: the estimate over the steps from `discard` to each of them, `[n, *batch, count]`.
     """
@@ -62,7 +63,8 @@ def lyapunov_exponents(
       count: number of exponents, the largest ones; None for the whole spectrum.
       discard: first steps, which bring state and tangents onto the attractor and do not count.
       records: steps at which to read the running estimate; None for 50 (or all) evenly spaced.
-      every: steps between two QR factorisations.
+      every: steps between two QR factorisations. More than one is faster, and loses exponents that
+        lie below the largest by more than `-ln eps` within that many steps.
 
     Returns:
       The exponents, and their running estimate.
@@ -78,7 +80,7 @@ def lyapunov_exponents(
     check_positive("count", count)
     if count > size:
         raise UsageError(f"count={count}: the joint state has {size} units and as many exponents")
-    if isinstance(discard, bool) or not isinstance(discard, int) or not 0 <= discard < steps:
+    if as_integer(discard) is None or not 0 <= discard < steps:
         raise UsageError(f"discard={discard!r}: must lie in 0..{steps - 1}, below the T of xs")
     if records is None:
         evenly = np.linspace(discard, steps, min(50, steps - discard) + 1)[1:]
@@ -97,24 +99,24 @@ def _log_growth(
     cell: Cell, params: Params, xs: Inputs, state: State, stops: Array, count: int, every: int
 ) -> Array:
     """Growth per step in nats since the first stop, sorted, for each later one."""
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         leaves = tuple(range(len(jax.tree.leaves(state))))
         batch_shape = jax.tree.leaves(state)[0].shape[:-1]
         basis = random_basis(sum(state_parts.widths(state)), xs.dtype)[:, :count]
         basis = jnp.broadcast_to(basis, (*batch_shape, *basis.shape))
         prepared = prepare(cell, params, xs, state)
-        tangents = propagate(
-            lambda u, s: prepared.advance(u, s)[0],
-            prepared.us,
-            state,
-            initial_tangents(basis),
-            leaves,
-            stops,
-            every,
-        )
-    mantissa, exponent = tangents.diagonal
-    growth = Scaled(mantissa[1:] / mantissa[0], exponent[1:] - exponent[0])
+        step = halve_step(prepared.advance, jax.tree.map(lambda a: a[0], prepared.us), state)
+        tangents = initial_tangents(basis, rank_of(step, state, leaves))
+        tangents = propagate(step, prepared.us, state, tangents, leaves, stops, every)
     elapsed = (stops[1:] - stops[0]).astype(xs.dtype)
-    nats = scaled.log10(growth) * jnp.asarray(math.log(10), xs.dtype)
+    nats = scaled.log10(_since_first(tangents.diagonal)) * jnp.asarray(math.log(10), xs.dtype)
     rates = nats / elapsed.reshape(-1, *(1,) * (nats.ndim - 1))
-    return jnp.sort(rates, axis=-1)[..., ::-1]
+    return -jnp.sort(-rates, axis=-1)  # NaN comes last, too
+
+
+def _since_first(product: Scaled) -> Scaled:
+    """The factors `[n-1, ...]` since the first of n times; zero where it was zero already then."""
+    mantissa, exponent = product
+    lost = mantissa[0] == 0
+    ratio = mantissa[1:] / jnp.where(lost, 1, mantissa[0])
+    return Scaled(jnp.where(lost, 0, ratio), exponent[1:] - exponent[0])

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Inputs, Key, Params, State
 from rnnlab.gradients import parts as state_parts
 from rnnlab.gradients import scaled
@@ -24,8 +25,10 @@ from rnnlab.gradients.adjoint import (
     Adjoint,
     Loss,
     advance_group,
+    behind_overflow,
     cotangent,
     inject,
+    is_nonzero,
     measurable,
     pull_state,
     resolve_loss,
@@ -45,7 +48,8 @@ class ParameterGradients(NamedTuple):
     """Norms of the gradient of the loss, for each parameter leaf; trees like the parameters.
 
     Attributes:
-      log10_norm: `log10 ‖∂L/∂θ‖` (Frobenius), scalars; -inf where the gradient is zero.
+      log10_norm: `log10 ‖∂L/∂θ‖` (Frobenius), scalars; -inf where the gradient is zero, NaN where
+        the state of a sequence has overflowed.
       log10_contributions: `log10 ‖g_t‖` of each step, `[T]`; step t reads `x_t` and `s_t`.
     """
 
@@ -86,7 +90,7 @@ def _gradients(
     valid: Array | None,
     kind: str,
 ) -> ParameterGradients:
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         befores = trajectory(prepare(cell, params, xs, state), state, valid)
         step = halve_step(
             lambda inputs, s: cell.step(inputs[0], inputs[1], s),
@@ -100,17 +104,21 @@ def _gradients(
             dy = cotangent(kind, weights, time, xs.shape[0])
             adjoint = inject(step, (params, x), before, adjoint, dy)
             share = _pull_params(step, params, x, before, adjoint, dy)
+            after = (_norms(share), is_nonzero(adjoint))
             adjoint = pull_state(step, (params, x), before, adjoint, dy)
-            return (adjoint, _add(total, share)), _norms(share)
+            return (adjoint, _add(total, share)), after
 
         start = (zero_adjoint(state), _leaves(jax.tree.map(jnp.zeros_like, params), jnp.int32(0)))
         inputs = (jnp.arange(xs.shape[0]), xs, befores)
-        (_, total), contributions = jax.lax.scan(body, start, inputs, reverse=True)
-        like_params = partial(jax.tree.unflatten, jax.tree.structure(params))
-        return ParameterGradients(
-            like_params([scaled.log10(a) for a in _norms(total)]),
-            like_params([scaled.log10(a) for a in contributions]),
-        )
+        (_, total), (norms, reached) = jax.lax.scan(body, start, inputs, reverse=True)
+        lost = behind_overflow(step, befores, reached)
+        lost = jnp.any(lost, axis=tuple(range(1, lost.ndim)))
+
+        def logs(norms: list[Scaled], lost: Array) -> Params:
+            values = [jnp.where(lost, jnp.nan, scaled.log10(a)) for a in norms]
+            return jax.tree.unflatten(jax.tree.structure(params), values)
+
+        return ParameterGradients(logs(_norms(total), lost[0]), logs(norms, lost))
 
 
 def _pull_params(
@@ -119,7 +127,7 @@ def _pull_params(
     """`g_t`: the gradient of the copy of the parameters that acts at this step, leaf by leaf."""
     shares = []
     for group, d_after in zip(state_parts.groups(before), adjoint, strict=True):
-        aligned = scaled.share_exponent(d_after)
+        aligned = scaled.lift(scaled.share_exponent(d_after))
         _, pull = jax.vjp(lambda p, g=group: advance_group(step, g, (p, x), before), params)
         shares.append(_leaves(pull(aligned.mantissa)[0], aligned.exponent))
     if step.emit_reads:

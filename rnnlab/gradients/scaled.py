@@ -132,17 +132,18 @@ def matmul(a: Array, rows: Scaled) -> Scaled:
     return normalise(shift(entries.mantissa, exponent - top[..., None]) @ rows.mantissa, top)
 
 
-def product(a: Scaled) -> Scaled:
-    """Product over the last axis of `a [..., n]`, which has an exponent for each entry."""
-    mantissa, exponent = a
-    while mantissa.shape[-1] > 1:  # in pairs: the mantissas lie in [1/2, 1) and cannot underflow
-        if mantissa.shape[-1] % 2:
-            width = [(0, 0)] * (mantissa.ndim - 1) + [(0, 1)]
-            mantissa = jnp.pad(mantissa, width, constant_values=1)
-            exponent = jnp.pad(exponent, width)
-        pairs = jnp.maximum(exponent[..., ::2] + exponent[..., 1::2], ZERO_EXPONENT)
-        mantissa, exponent = normalise(mantissa[..., ::2] * mantissa[..., 1::2], pairs)
-    return Scaled(mantissa[..., 0], exponent[..., 0])
+def lift(a: Scaled) -> Scaled:
+    """The same numbers with mantissas near the root of the largest power of two.
+
+    A product with what is far below the range of floating point, such as the slope of a saturated
+    unit, may then shrink them that much further. Mantissas are those of `normalise`.
+    """
+
+    def leaf(mantissa: Array) -> Array:
+        return mantissa * jnp.asarray(2.0 ** _lift(mantissa.dtype), mantissa.dtype)
+
+    up = _lift(jax.tree.leaves(a.mantissa)[0].dtype)
+    return Scaled(jax.tree.map(leaf, a.mantissa), a.exponent - up)
 
 
 def log10(a: Scaled) -> Array:
@@ -152,14 +153,43 @@ def log10(a: Scaled) -> Array:
     its high and low 12 bits and log10(2) into 12 bits and the rest, so that the large products are
     exact and only the last addition rounds: the error is half a unit in the last place.
     """
-    mantissa, exponent = a
+    return _log10(a.mantissa, a.exponent >> 12, a.exponent & 4095)
+
+
+def log10_product(a: Scaled) -> Array:
+    """`log10` of the product over the last axis of `a [..., n]`, an exponent for each entry.
+
+    High and low bits of the exponents are summed by themselves: their sum may exceed int32.
+    """
+    mantissa, carry = a.mantissa, jnp.zeros_like(a.exponent)
+    while mantissa.shape[-1] > 1:  # in pairs: the mantissas lie in [1/2, 1) and cannot underflow
+        if mantissa.shape[-1] % 2:
+            width = [(0, 0)] * (mantissa.ndim - 1) + [(0, 1)]
+            mantissa = jnp.pad(mantissa, width, constant_values=1)
+            carry = jnp.pad(carry, width)
+        pairs = carry[..., ::2] + carry[..., 1::2]
+        zero = (mantissa[..., ::2] == 0) | (mantissa[..., 1::2] == 0)
+        mantissa, moved = normalise(mantissa[..., ::2] * mantissa[..., 1::2], pairs)
+        carry = jnp.where(zero, 0, moved)
+    high = jnp.sum(a.exponent >> 12, axis=-1, dtype=jnp.int32)
+    low = jnp.sum(a.exponent & 4095, axis=-1, dtype=jnp.int32)
+    return _log10(mantissa[..., 0], high, low + carry[..., 0])
+
+
+def _log10(mantissa: Array, high: Array, low: Array) -> Array:
+    """`log10 |mantissa * 2**(4096 high + low)|`."""
     dtype = mantissa.dtype
-    low = ((exponent + 2048) & 4095) - 2048
-    high = (exponent - low).astype(dtype)
-    rest = exponent.astype(dtype) * jnp.asarray(_LOW, dtype) + jnp.log10(jnp.abs(mantissa))
+    centred = ((low + 2048) & 4095) - 2048
+    high = (high + ((low - centred) >> 12)).astype(dtype) * 4096
+    low = centred.astype(dtype)
+    rest = (high + low) * jnp.asarray(_LOW, dtype) + jnp.log10(jnp.abs(mantissa))
     top = jnp.asarray(_HIGH, dtype)
-    value = high * top + (low.astype(dtype) * top + rest)
+    value = high * top + (low * top + rest)
     return jnp.where(mantissa == 0, -jnp.inf, value).astype(dtype)
+
+
+def _lift(dtype: Any) -> int:
+    return int(jnp.finfo(dtype).maxexp) // 2
 
 
 def _bits(dtype: Any) -> Any:

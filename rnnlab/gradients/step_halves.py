@@ -9,6 +9,7 @@ state, as `y = h'` does, and `∂L/∂s_T` exists for a loss at the last step.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
 
 from rnnlab.arrays import Array, Inputs, Output, Params, State
 from rnnlab.errors import UsageError
+from rnnlab.gradients.slopes import Saturating
 from rnnlab.layer import Cell, Layer, streams
 from rnnlab.strategies.control import select
 from rnnlab.tracing import TracedStep, project_all, trace
@@ -33,18 +35,25 @@ class StepHalves(NamedTuple):
       emit: `(inputs, s, s') -> y`.
       emit_reads: whether `y` depends on `inputs` or `s` in another way than through `s'`.
       reads: for each leaf of `s'`, the indices of the leaves of `s` it depends on.
+      follows: for each leaf of `s'`, whether it is a function of the inputs and other leaves of
+        `s'`, as `h' = tanh(c')` is.
+      curved: whether `∂s'/∂s` depends on `s`, as it does but in linear networks.
     """
 
     advance: Callable[[Any, State], State]
     emit: Callable[[Any, State, State], Array]
     emit_reads: bool
     reads: tuple[frozenset[int], ...]
+    follows: tuple[bool, ...]
+    curved: bool
 
 
 def check_measurable(
     cell: Layer, params: Params, xs: Inputs, state: State | None
 ) -> tuple[Cell, State]:
     """The layer as one that has a step, and the state before the first one.
+
+    Saturated units of the step keep their slopes (see `slopes`).
 
     Raises:
       UsageError: what cannot be measured.
@@ -65,7 +74,7 @@ def check_measurable(
         check_state(cell, state, batch_shape, xs.dtype)
     for name, tree in (("params", params), ("xs", xs), ("state", state)):
         check_finite(name, tree)
-    return cell, state
+    return Saturating(cell), state
 
 
 def check_finite(name: str, tree: Any) -> None:
@@ -140,7 +149,35 @@ def halve_step(
             frozenset(i for i, var in enumerate(before) if var in _walk_back(jaxpr, out))
             for out in after
         ),
+        follows=tuple(_follows(jaxpr, i, before, after) for i in range(count)),
+        curved=_is_curved(lambda s: step(inputs, s)[0], state),
     )
+
+
+def is_finite(state: State) -> Array:
+    """Whether each sequence of a state `[*batch, H]` holds neither NaN nor inf, `[*batch]`.
+
+    What the slopes are behind these means nothing: that of a ReLU is zero there.
+    """
+    return reduce(
+        jnp.logical_and, [jnp.all(jnp.isfinite(a), axis=-1) for a in jax.tree.leaves(state)]
+    )
+
+
+def _is_curved(function: Callable[[State], State], state: State) -> bool:
+    derivative = jax.make_jaxpr(lambda s, ds: jax.jvp(function, (s,), (ds,))[1])(state, state)
+    arguments = derivative.jaxpr.invars[: len(jax.tree.leaves(state))]
+    seen = [_walk_back(derivative.jaxpr, out) for out in derivative.jaxpr.outvars]
+    return not frozenset().union(*seen).isdisjoint(arguments)
+
+
+def _follows(jaxpr: Jaxpr, index: int, before: Sequence[Any], after: Sequence[Any]) -> bool:
+    """Whether a leaf of `s'` depends on `s` through other leaves of `s'` alone."""
+    out = after[index]
+    if any(out is other for other in after[:index]):
+        return True
+    others = [var for var in after if isinstance(var, Var) and var is not out]
+    return _walk_back(jaxpr, out, others).isdisjoint(before)
 
 
 def _cut_at_state(

@@ -15,13 +15,11 @@ with equality for normal matrices only. Eigenvalues of general matrices exist in
 and the GPU, not on the TPU.
 """
 
-from collections.abc import Callable
-
-from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer
 from rnnlab.initializers.chrono import draw_chrono_bias
 from rnnlab.initializers.distributions import Gaussian, Uniform, uniform_like
 from rnnlab.initializers.gate_blocks import GateBlocks, gate_blocks
+from rnnlab.initializers.names import INITIALIZERS, as_initializer, by_name
 from rnnlab.initializers.orthogonal import Identity, Orthogonal
 from rnnlab.initializers.sparse import Sparse
 from rnnlab.initializers.spectrum import (
@@ -30,14 +28,6 @@ from rnnlab.initializers.spectrum import (
     singular_values,
     spectral_radius,
 )
-
-INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
-    "orthogonal": Orthogonal,
-    "identity": Identity,
-    "gaussian": Gaussian,
-    "uniform": Uniform,
-}
-"""Initialisers that a flag can name, each made from its gain."""
 
 __all__ = [
     "INITIALIZERS",
@@ -49,6 +39,7 @@ __all__ = [
     "Rescaled",
     "Sparse",
     "Uniform",
+    "as_initializer",
     "by_name",
     "draw_chrono_bias",
     "gate_blocks",
@@ -57,14 +48,3 @@ __all__ = [
     "spectral_radius",
     "uniform_like",
 ]
-
-
-def by_name(name: str, gain: float = 1.0) -> Initializer:
-    """Returns the initialiser called `name` in `INITIALIZERS`, with this gain.
-
-    Raises:
-        UsageError: an unknown name, or a gain that is negative or not finite.
-    """
-    if name not in INITIALIZERS:
-        raise UsageError(f"init={name!r}: unknown initialiser; known: {', '.join(INITIALIZERS)}")
-    return INITIALIZERS[name](gain)

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 
 from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
+from rnnlab.sizes import require_memory
 
 
 class Initializer(Protocol):
@@ -41,9 +42,10 @@ class WithGain:
 
 
 def require_matrix(shape: Sequence[int]) -> tuple[int, int]:
-    """Returns (fan_in, fan_out), or raises."""
+    """Returns (fan_in, fan_out), or raises; also RunError where no memory would hold it."""
     if len(shape) != 2 or min(shape) < 1:
         raise UsageError(f"shape={tuple(shape)}: must be (fan_in, fan_out), both positive")
+    require_memory(shape)
     return shape[0], shape[1]
 
 

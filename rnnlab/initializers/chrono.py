@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import draw_dtype
+from rnnlab.sizes import check_positive
 
 
 def draw_chrono_bias(
@@ -35,8 +36,7 @@ def draw_chrono_bias(
     Raises:
         UsageError: `hidden` not positive; `t_max` not a finite number above 2.
     """
-    if hidden < 1:
-        raise UsageError(f"hidden={hidden}: must be a positive integer")
+    hidden = check_positive("hidden", hidden)
     if not (math.isfinite(t_max) and t_max > 2):
         raise UsageError(f"t_max={t_max}: must be a finite number of steps above 2")
     wide = draw_dtype(dtype)

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from rnnlab.arrays import Array, Float, Key
 from rnnlab.initializers.base import Initializer, require_gate_blocks
+from rnnlab.initializers.names import as_initializer
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,19 @@ class GateBlocks:
         UsageError: fan_out is not a multiple of fan_in.
     """
 
-    base: Initializer
+    base: Initializer | str
+
+    def __post_init__(self) -> None:
+        """Looks up a name."""
+        object.__setattr__(self, "base", as_initializer("base", self.base))
 
     def __call__(
         self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "H k*H"]:
         """Returns w `[H, kH]`, drawn with one key per block."""
         hidden, k = require_gate_blocks(shape)
-        draws = [self.base(block, (hidden, hidden), dtype) for block in jax.random.split(key, k)]
+        base = as_initializer("base", self.base)
+        draws = [base(block, (hidden, hidden), dtype) for block in jax.random.split(key, k)]
         return jnp.concatenate(draws, axis=1)
 
 

@@ -10,6 +10,8 @@ from jax.typing import DTypeLike
 from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer, require_matrix
+from rnnlab.initializers.names import as_initializer
+from rnnlab.sizes import check_positive
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,14 @@ class Sparse:
         UsageError: `connections` not positive, or more than there are inputs.
     """
 
-    base: Initializer
+    base: Initializer | str
     connections: int = 15
 
     def __post_init__(self) -> None:
-        """Checks the number of connections."""
-        if self.connections < 1:
-            raise UsageError(f"connections={self.connections}: must be a positive integer")
+        """Looks up a name, and checks the number of connections."""
+        object.__setattr__(self, "base", as_initializer("base", self.base))
+        connections = check_positive("connections", self.connections)
+        object.__setattr__(self, "connections", connections)
 
     def __call__(
         self, key: Key, shape: Sequence[int], dtype: DTypeLike = jnp.float32
@@ -41,5 +44,5 @@ class Sparse:
         key_base, key_mask = jax.random.split(key)
         places = jax.random.uniform(key_mask, (fan_in, fan_out), jnp.float32)
         ranks = jnp.argsort(jnp.argsort(places, axis=0), axis=0)
-        w = self.base(key_base, shape, dtype)
+        w = as_initializer("base", self.base)(key_base, shape, dtype)
         return jnp.where(ranks < self.connections, w, jnp.zeros_like(w))

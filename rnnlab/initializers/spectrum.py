@@ -13,6 +13,7 @@ from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer, draw_dtype, require_gate_blocks
 from rnnlab.initializers.gate_blocks import gate_blocks
+from rnnlab.initializers.names import as_initializer
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Rescaled:
     and only as H grows. The result is rounded to `dtype` last.
 
     Attributes:
-        base: any initialiser; its own gain cancels.
+        base: any initialiser, or its name; its own gain cancels.
         radius: the spectral radius of every block, or a tuple with one for each block.
 
     Raises:
@@ -33,11 +34,12 @@ class Rescaled:
             case cannot raise and returns NaN or inf.
     """
 
-    base: Initializer
+    base: Initializer | str
     radius: float | tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Checks the radii."""
+        """Looks up a name, and checks the radii."""
+        object.__setattr__(self, "base", as_initializer("base", self.base))
         _require_radius(self.radius)
 
     def __call__(
@@ -45,7 +47,7 @@ class Rescaled:
     ) -> Float[Array, "H k*H"]:
         """Returns w `[H, kH]`."""
         require_gate_blocks(shape)
-        draw = self.base(key, shape, draw_dtype(dtype))
+        draw = as_initializer("base", self.base)(key, shape, draw_dtype(dtype))
         return rescale_to_radius(draw, self.radius).astype(dtype)
 
 

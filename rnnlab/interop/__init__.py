@@ -3,8 +3,9 @@
 `from_X(cell, weights)` returns the parameters of an rnnlab cell, `to_X(cell, params)` the weights
 of the module of X that equals it. Both take and return plain arrays where X has such a form (a
 state dict for PyTorch, dicts for Flax and Haiku, a list for Keras, one vector for cuDNN), so that X
-need not be installed. JAX arrays stay JAX arrays and may be traced, everything else becomes NumPy;
-the dtype is kept. What the other library cannot express is refused with a UsageError.
+need not be installed. JAX arrays stay JAX arrays and may be traced, everything else becomes NumPy,
+copied, so that neither side changes the weights of the other; the dtype is kept. What the other
+library cannot express is refused with a UsageError.
 
 `LinenCell` and `NNXCell` run a cell of Flax in our engine. The other way round, as layers of Flax,
 cells of rnnlab are in `rnnlab.interop.linen_layer` and `rnnlab.interop.nnx_layer`.

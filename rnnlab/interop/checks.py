@@ -2,7 +2,7 @@
 
 Weights are what a library returns: arrays, or tensors that know their NumPy form. JAX arrays stay
 JAX arrays, also while they are traced, so that a conversion can be differentiated; everything else
-becomes NumPy. The dtype is kept.
+becomes NumPy. The dtype is kept. Arrays that could be shared are copied.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from rnnlab.arrays import Params
 from rnnlab.cells import GRU, Elman
@@ -75,16 +76,19 @@ def as_arrays(owner: str, weights: Mapping[str, Any]) -> Weights:
 
 
 def _as_array(name: str, value: Any) -> Any:
-    if isinstance(value, jax.Array):
+    """A copy: what the owner of the weights does to them later, or we, stays on its own side."""
+    if isinstance(value, Tracer):
         return value
+    if isinstance(value, jax.Array):  # it may share memory too, or be donated
+        return jnp.array(value)
     if hasattr(value, "detach"):  # a tensor of PyTorch, which need not be installed
         try:
-            return value.detach().cpu().numpy()
+            return value.detach().cpu().numpy().copy()
         except TypeError as error:
             raise UsageError(
                 f"{name} is {value.dtype}: NumPy has no such type, convert with .float()"
             ) from error
-    return np.asarray(value)
+    return np.array(value)
 
 
 def check_names(

@@ -17,11 +17,11 @@ from jax.typing import ArrayLike
 
 from rnnlab.arrays import Array, Float, Params
 from rnnlab.cells import LSTM
-from rnnlab.cells.base import check_positive
 from rnnlab.interop.checks import as_arrays, check_shape, namespace
 from rnnlab.interop.gates import join_biases
 from rnnlab.interop.layers import Pile, arrange, params_in_order, pile_of
 from rnnlab.layer import Layer
+from rnnlab.sizes import check_positive
 from rnnlab.strategies.cudnn import weights_in_order
 
 PEER = "cuDNN"

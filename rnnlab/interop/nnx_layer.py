@@ -32,7 +32,7 @@ class _Weights(nnx.Module):
             if rngs is None:
                 raise UsageError("rngs=None: give params, or the rngs that draw them")
             params = cell.init(rngs.params(), features_in, param_dtype)
-        self.weights = nnx.data(jax.tree.map(lambda a: nnx.Param(jnp.asarray(a)), params))
+        self.weights = nnx.data(jax.tree.map(lambda a: nnx.Param(jnp.array(a)), params))
 
     @property
     def params(self) -> Params:

@@ -20,11 +20,27 @@ from collections.abc import Callable, Collection
 from rnnlab.errors import UsageError
 from rnnlab.run.registry import unknown
 
+#: The largest count and the largest seed, which JAX and grain keep in 32 bits.
+MOST, LARGEST_SEED = 2**31 - 1, 2**32 - 1
+
 
 def at_least(config: object, **least: float) -> None:
-    """Checks that each number of the fields named in `least` has at least the value given there."""
+    """Checks that each number of the fields named in `least` has at least the value given there.
+
+    Integers are counts, and have 32 bits.
+    """
     for name, bound in least.items():
-        _require(config, name, all(value >= bound for value in _values(config, name)), bound)
+        values = _values(config, name)
+        _require(config, name, all(value >= bound for value in values), bound)
+        counts = [value for value in values if isinstance(value, int)]
+        _require(config, name, all(value <= MOST for value in counts), f"at most {MOST}")
+
+
+def seed(config: object, *names: str) -> None:
+    """Checks that each number is a seed: an integer of 32 bits, not negative."""
+    for name in names:
+        good = all(0 <= value <= LARGEST_SEED for value in _values(config, name))
+        _require(config, name, good, f"within 0 .. {LARGEST_SEED}")
 
 
 def positive(config: object, *names: str) -> None:

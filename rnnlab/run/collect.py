@@ -120,7 +120,7 @@ def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _expanded(path: str | os.PathLike[str]) -> list[pathlib.Path]:
     """The paths that a pattern matches; a path that exists is no pattern."""
-    path = pathlib.Path(path).expanduser()
+    path = pathlib.Path(os.path.expanduser(path))
     if path.exists() or not glob.has_magic(str(path)):
         return [path]
     return [pathlib.Path(found) for found in sorted(glob.glob(str(path), recursive=True))]

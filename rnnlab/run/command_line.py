@@ -1,11 +1,13 @@
 """The command line of `run.py`: its flags, and `--config.FIELD=VALUE` for a dataclass."""
 
 import dataclasses
+import difflib
+import os
 import pathlib
 import re
 import shlex
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -17,7 +19,7 @@ from rnnlab.run.config_file import ConfigFile
 from rnnlab.run.fields import draft, finished, flatten
 from rnnlab.run.modes import MODES, QUESTIONS, Generate, Predict
 from rnnlab.run.pictures import check_format
-from rnnlab.run.registry import Experiment, Settings, unknown
+from rnnlab.run.registry import Experiment, Settings, experiments, unknown
 
 DEFAULT_EXPERIMENT = "gradient_norms"
 _FLAGS = (
@@ -48,13 +50,17 @@ _FLAGS = (
 class CommandLine:
     """The flags of one command line; those of the configuration are read when its class is known.
 
+    Args:
+        argv: the command line, the name of the program first.
+        folder: of the experiments, for suggestions.
+
     Attributes:
         experiment: name of the experiment.
         experiment_given: whether the command line, its file or its work directory names it.
         experiments: the folder of experiments to choose from, or None for those of rnnlab.
         file: a file with fields of the configuration, or None.
         preset: name of the preset to start from, or None for the defaults.
-        workdir: path of the work directory, or None for the default one.
+        workdir: path of the work directory, `~` expanded, or None for the default one.
         accept_changes: whether to go on where what the run depends on has changed.
         pictures: formats in which pictures are written besides PNG.
         loggers: names of what takes the metrics of training.
@@ -65,11 +71,14 @@ class CommandLine:
         help: whether to explain instead of running.
 
     Raises:
-        UsageError: for a flag without its value, or one of another mode.
+        UsageError: for a flag without its value, one of another mode, a word that belongs to no
+            flag, or an argument that is not UTF-8.
     """
 
-    def __init__(self, argv: Sequence[str]):
-        self._argv = list(argv)
+    def __init__(self, argv: Sequence[str], folder: pathlib.Path | None = None):
+        self._argv, self._folder = list(argv), folder
+        self._booleans: frozenset[str] = frozenset()
+        _require_text(argv)
         self._flags = flags.FlagValues()
         self._flags.set_gnu_getopt()
         flags.DEFINE_string("experiment", DEFAULT_EXPERIMENT, "", flag_values=self._flags)
@@ -88,6 +97,9 @@ class CommandLine:
         flags.DEFINE_string("coordinator", None, "", flag_values=self._flags)
         flags.DEFINE_integer("host", None, "", flag_values=self._flags)
         flags.DEFINE_integer("hosts", None, "", flag_values=self._flags)
+        for place, name in self._flags_and_words():
+            if name is None:
+                raise self._unexpected(self._argv[place])
         self._parse(known_only=True)
         self.experiments: str | None = self._flags.experiments
         self.file = self._file()
@@ -97,7 +109,7 @@ class CommandLine:
             self._check_file(self.file)
             self.experiment, self.experiment_given = self.file.experiment, True
         self.preset: str | None = self._flags.preset
-        self.workdir: str | None = self._flags.workdir
+        self.workdir: str | None = _expanded("--workdir", self._flags.workdir)
         self._take_up()
         self.loggers: tuple[str, ...] = tuple(self._flags.loggers)
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
@@ -111,22 +123,23 @@ class CommandLine:
     @property
     def config_given(self) -> bool:
         """Whether the command line sets a preset or a field of the configuration, or has a file."""
-        names = (_flag_name(argument) or "" for argument in self._argv[1:])
+        names = (name or "" for _, name in self._flags_and_words())
         from_elsewhere = self.preset is not None or self.file is not None
         return from_elsewhere or any(map(_FIELD.fullmatch, names))
 
     def fields_given(self, settings: Settings) -> set[str]:
         """The full names of the fields that the command line itself sets."""
-        matches = (_FIELD.fullmatch(_flag_name(argument) or "") for argument in self._argv[1:])
-        names = list(flatten(settings.config_class()))
+        values = flatten(settings.config_class())
+        self._booleans = _booleans(values)
+        matches = (_FIELD.fullmatch(name or "") for _, name in self._flags_and_words())
         return {
-            full_name(f"--{match[0]}", match["field"], settings, names)
+            full_name(f"--{match[0]}", match["field"], settings, list(values))
             for match in matches
             if match
         }
 
     def _file(self) -> ConfigFile | None:
-        path: str | None = self._flags["config-file"].value
+        path = _expanded("--config-file", self._flags["config-file"].value)
         return None if path is None else config_file.read(path)
 
     def _take_up(self) -> None:
@@ -151,6 +164,39 @@ class CommandLine:
                 f"{file.flag}: is of the experiment {file.experiment}, not "
                 f"{self._flags.experiment}; leave --experiment out, or take another file"
             )
+
+    def _flags_and_words(self) -> Iterator[tuple[int, str | None]]:
+        """Places of flags, with their names, and of words that are no value, with None."""
+        value = only_words = False
+        for place, argument in enumerate(self._argv[1:], start=1):
+            if value:
+                value = False
+            elif only_words:
+                yield place, None
+            elif argument == "--":
+                only_words = True
+            else:
+                name = _flag_name(argument)
+                yield place, name
+                value = name is not None and "=" not in argument and self._takes_value(name)
+
+    def _takes_value(self, name: str) -> bool:
+        """Whether the argument after a flag is its value; it may begin with a dash."""
+        if name in self._flags:
+            return not self._flags[name].boolean
+        if name.startswith("no") and name[2:] in self._flags and self._flags[name[2:]].boolean:
+            return False
+        match = _FIELD.fullmatch(name)
+        return not match or not (match["no"] or match["field"] in self._booleans)
+
+    def _unexpected(self, word: str) -> UsageError:
+        """The error for a word that belongs to no flag, with the one it was perhaps meant for."""
+        names = experiments(self._folder) if self._folder else ()
+        meant = {name: f"--experiment={name}" for name in names}
+        meant |= {mode: f"--mode={mode}" for mode in MODES} | {"tiny": "--preset=tiny"}
+        near = difflib.get_close_matches(word, meant, n=1)
+        hint = f"did you mean {meant[near[0]]}?" if near else "flags are written --NAME=VALUE"
+        return UsageError(f"{word}: unexpected argument; {hint}")
 
     def _question(self) -> Generate | Predict | None:
         """What the mode asks, by its own flags; those of other modes are refused."""
@@ -180,16 +226,26 @@ class CommandLine:
         Raises:
             UsageError: if a flag does not exist.
         """
-        for argument in self._argv[1:]:
-            name = _flag_name(argument)
-            if name is None or (experiment and _FIELD.fullmatch(name)):
+        self._booleans = self._boolean_fields(experiment)
+        for place, name in self._flags_and_words():
+            if name is None:
+                raise self._unexpected(self._argv[place])
+            if experiment and _FIELD.fullmatch(name):
                 continue
+            argument = self._argv[place]
             if name not in self._flags and name.removeprefix("no") not in self._flags:
                 settings = flatten(experiment.settings().config_class()) if experiment else ()
                 known = (*_FLAGS, *(f"--config.{field}" for field in settings))
                 raise unknown(argument.partition("=")[0], "flag", f"--{name}", known)
         if experiment is None:
             self._refuse_rest()
+
+    def _boolean_fields(self, experiment: Experiment | None) -> frozenset[str]:
+        """Names of the fields that need no value; they are asked for only where one has none."""
+        names = [name for place, name in self._flags_and_words() if "=" not in self._argv[place]]
+        if experiment is None or not any(name and _FIELD.fullmatch(name) for name in names):
+            return frozenset()
+        return _booleans(flatten(experiment.settings().config_class()))
 
     def config(self, settings: Settings) -> Any:
         """The preset, or the defaults, with the values of the file and of the command line.
@@ -204,12 +260,13 @@ class CommandLine:
                 the dataclass refuses it.
         """
         base = settings.base(self.preset)
-        names, written = list(flatten(base)), draft(base)
+        values, written = flatten(base), draft(base)
         if self.file is not None:
             self.file.write_to(
-                written, base, lambda where, name: full_name(where, name, settings, names)
+                written, base, lambda where, name: full_name(where, name, settings, list(values))
             )
-        self._argv = _with_full_names(self._argv, settings, names)
+        self._booleans = _booleans(values)
+        self._argv = self._with_full_names(settings, list(values))
         _register_parsers()
         config_flags.DEFINE_config_dataclass(
             "config", written, flag_values=self._flags, sys_argv=self._argv
@@ -217,11 +274,22 @@ class CommandLine:
         self._refuse_rest()
         return finished(base, self._flags.config)
 
+    def _with_full_names(self, settings: Settings, names: Sequence[str]) -> list[str]:
+        """The command line with the full names of nested fields in place of the short ones."""
+        written = list(self._argv)
+        for place, flag in self._flags_and_words():
+            match = _FIELD.fullmatch(flag or "")
+            if match:
+                no, (_, equals, value) = match["no"] or "", written[place].partition("=")
+                name = full_name(f"--{match[0]}", match["field"], settings, names)
+                written[place] = f"--{no}config.{name}{equals}{value}"
+        return written
+
     def _refuse_rest(self) -> None:
         """Parses again, now that all flags are known, and refuses unknown ones."""
         rest = self._parse(known_only=False)
         if rest:
-            raise UsageError(f"{rest[0]}: unexpected argument; flags are written --NAME=VALUE")
+            raise self._unexpected(rest[0])
 
     def _parse(self, *, known_only: bool) -> list[str]:
         """Parses and returns what is not a flag."""
@@ -242,17 +310,26 @@ def _flag_name(argument: str) -> str | None:
     return argument.lstrip("-").partition("=")[0]
 
 
-def _with_full_names(argv: Sequence[str], settings: Settings, names: Sequence[str]) -> list[str]:
-    """The command line with the full names of nested fields in place of the short ones."""
-    written = []
+def _booleans(values: dict[str, Any]) -> frozenset[str]:
+    """Full and short names of the fields that are true or false."""
+    full = [name for name, value in values.items() if isinstance(value, bool)]
+    return frozenset([*full, *(name.rpartition(".")[2] for name in full)])
+
+
+def _require_text(argv: Iterable[str]) -> None:
+    """Refuses bytes that are not UTF-8, which no record of a run could hold."""
     for argument in argv:
-        match = _FIELD.fullmatch(_flag_name(argument) or "")
-        if match:
-            no, (_, equals, value) = match["no"] or "", argument.partition("=")
-            name = full_name(f"--{match[0]}", match["field"], settings, names)
-            argument = f"--{no}config.{name}{equals}{value}"
-        written.append(argument)
-    return written
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{argument!a}: is not UTF-8; write it in UTF-8") from error
+
+
+def _expanded(flag: str, path: str | None) -> str | None:
+    """A path with `~` expanded; None where it is not given."""
+    if path == "":
+        raise UsageError(f"{flag}=: is empty; give a path, or leave the flag out")
+    return None if path is None else os.path.expanduser(path)
 
 
 def full_name(where: str, name: str, settings: Settings, names: Sequence[str]) -> str:
@@ -310,7 +387,7 @@ def _hosts(coordinator: str | None, host: int | None, count: int | None) -> Host
         return Hosts(None, host, count)
     if not re.fullmatch(r".+:\d+", coordinator):
         raise UsageError(f"--coordinator={coordinator}: must be ADDRESS:PORT, or auto")
-    if host is None or count is None or not 0 <= host < count:
+    if host is None or count is None or not 0 <= host < count < 2**31:
         raise UsageError(
             f"--host={host}, --hosts={count}: with --coordinator give how many hosts there are and "
             "which one this is, 0 being the first"
@@ -351,11 +428,14 @@ def _scalar(scalar_type: type, text: str) -> Any:
     try:
         if scalar_type is bool:
             return flags.BooleanParser().parse(text)
-        return scalar_type(text)
+        value = scalar_type(text)
     except ValueError as error:
         found = "" if text else " (found nothing)"
         several = f"; for a run with each of these write --each.FIELD={text}" if "," in text else ""
         raise ValueError(f"must be {_SCALARS[scalar_type]}{found}{several}") from error
+    if scalar_type is int and abs(value) >= 2**63:
+        raise ValueError("must be an integer of at most 64 bits")
+    return value
 
 
 def _register_parsers() -> None:

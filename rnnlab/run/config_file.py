@@ -10,6 +10,7 @@ its full name, nested or dotted, or the short name that flags take.
 
 import dataclasses
 import json
+import os
 import pathlib
 import typing
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def read(path: str) -> ConfigFile:
     Raises:
         UsageError: if there is none, or it is no JSON object.
     """
-    place = pathlib.Path(path).expanduser()
+    place = pathlib.Path(os.path.expanduser(path))
     if place.is_dir():
         place /= FILE
     try:

@@ -1,4 +1,4 @@
-"""What a run ran on, for its record: versions, commit of the source, device."""
+"""What a run ran on, for its record: versions, commit of the source, device, precision."""
 
 import importlib.metadata
 import os
@@ -61,6 +61,13 @@ def _git(file: pathlib.Path, *arguments: str) -> str | None:
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def products() -> str:
+    """The precision of products of float32, one of `rnnlab.precision.PRECISIONS`."""
+    from rnnlab import precision  # which imports jax, after its settings have been made
+
+    return precision.in_use()
 
 
 def device() -> dict[str, Any]:

@@ -135,7 +135,7 @@ def _docs(config_class: type) -> dict[str, str]:
         source = textwrap.dedent(inspect.getsource(config_class))
     except OSError:  # a class without a source file
         return {}
-    lines = source.splitlines()
+    lines = source.split("\n")  # as `ast` counts them: `splitlines` ends lines at more
     (tree,) = ast.parse(source).body
     assert isinstance(tree, ast.ClassDef)
     return {

@@ -19,7 +19,18 @@ import time
 from collections.abc import Iterator, Sequence
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import command_line, help, identity, loggers, many, modes, pictures, registry
+from rnnlab.run import (
+    command_line,
+    help,
+    identity,
+    loggers,
+    many,
+    memory,
+    modes,
+    pictures,
+    registry,
+    streams,
+)
 from rnnlab.run import workdir as workdirs
 
 #: Seconds that a host which has failed waits for the others to end.
@@ -38,16 +49,17 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
 
     The folder is that of `--experiments`, where the command line has it.
     """
+    streams.prepare()
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        return _dispatch(argv, folder)
+        code = _dispatch(argv, folder)
+        sys.stdout.flush()  # here, where an error can be told
+        return code
     except UsageError as error:
         return _say(f"error: {error}", 2)
     except RunError as error:
         return _say(f"error: {error}", 1)
     except BrokenPipeError:
-        # Python flushes what is left at exit, which should not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _say("error: nobody reads the standard output any more", 1)
     except OSError as error:
         return _say(f"error: {error}. Fix this and rerun the same command to resume.", 1)
@@ -57,6 +69,13 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
             f"interrupted; rerun the same command to resume: {again}",
             143 if isinstance(interrupt, _Terminated) else 130,
         )
+    except Exception as error:
+        reason = memory.shortage(error)
+        if reason is None:
+            raise
+        return _say(f"error: {reason}", 1)
+    finally:
+        streams.settle()
 
 
 class _Terminated(KeyboardInterrupt):
@@ -69,7 +88,7 @@ def _terminate(signum: int, frame: object) -> None:
 
 def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
     lists = many.find(argv)
-    line = command_line.CommandLine(lists.argv)
+    line = command_line.CommandLine(lists.argv, folder)
     if lists.values and (line.question is not None or line.list):
         raise UsageError("--each: only with --mode=run")
     if line.experiments is not None:
@@ -89,10 +108,16 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         loggers.check(line.loggers)
         if line.help:
             print(help.of_experiment(experiment, experiment.settings()))
-        elif lists.values:
-            return _run_lists(experiment, line, lists)
-        elif _run(experiment, line, argv) == "diverged":
-            return 3
+        else:
+            with streams.guarded() as out, streams.quiet_libraries():
+                code = (
+                    _run_lists(experiment, line, lists)
+                    if lists.values
+                    else many.CODES[_run(experiment, line, argv)]
+                )
+            if code == 0:
+                streams.require_written(out)
+            return code
     return 0
 
 
@@ -154,9 +179,12 @@ def _run_here(
     experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
 ) -> workdirs.Status:
     """What this host, or the only one, does in a run."""
+    from rnnlab import precision  # which imports jax
+
     settings = experiment.settings()
     config = line.config(settings)
     module = experiment.load()
+    precision.use(getattr(config, "precision", "float32"))
 
     path = _place(experiment, line, config, settings)
     start = time.monotonic()
@@ -230,10 +258,16 @@ def _recorded(path: pathlib.Path, line: command_line.CommandLine) -> identity.Id
 def _set_up_jax() -> None:
     """Lets experiments choose float64, forbids silent promotion, makes every core a device.
 
+    Products of float32 are computed in float32. A GPU's memory is taken as it is needed and not at
+    the start, so that several runs can share it.
+
     XLA runs the elementwise work of a loop on one thread, so that a sweep which spreads its points
     over one device for each core is faster than on a single device with all cores.
     """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax
+
+    from rnnlab import precision
 
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # where JAX is in use already, it keeps its devices
@@ -241,6 +275,7 @@ def _set_up_jax() -> None:
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
+    precision.use("float32")
 
 
 def _join(hosts: command_line.Hosts) -> None:
@@ -317,5 +352,6 @@ def _cores() -> int:
 
 def _say(message: str, code: int) -> int:
     """Prints one line to standard error, whatever the message holds, and returns the code."""
-    print(" ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # where nobody reads it, the code has to do
+        print(" ".join(message.split()), file=sys.stderr, flush=True)
     return code

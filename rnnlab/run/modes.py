@@ -4,9 +4,12 @@ The work directory is only read. `rnnlab.load` returns the model; one that canno
 refuses with a UsageError.
 """
 
+import contextlib
 import dataclasses
+import io
 import itertools
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
@@ -57,8 +60,11 @@ class Generate:
     def __post_init__(self) -> None:
         """Checks every field."""
         for name, least in {"count": 1, "temperature": 0, "top_k": 0, "draw": 0}.items():
-            if not least <= getattr(self, name) < float("inf"):
-                raise UsageError(f"--{name}={getattr(self, name)}: must be at least {least}")
+            value = getattr(self, name)
+            if not least <= value < float("inf"):
+                raise UsageError(f"--{name}={value}: must be at least {least}")
+            if isinstance(value, int) and value >= 2**31:
+                raise UsageError(f"--{name}={value}: must be below 2^31")
 
     def ask(self, model: object) -> None:
         """Prints the prompt and what the model continues it with.
@@ -89,15 +95,23 @@ class Predict:
         """
         if not isinstance(model, Predictor):
             raise UsageError(f"--mode=predict: a {type(model).__name__} answers no lines")
-        if self.input == "-":  # each line is answered before the next one is waited for
-            self._answer(model, sys.stdin, 1)
-            return
+        # Of standard input each line is answered before the next one is waited for.
+        batch = 1 if self.input == "-" else BATCH
+        with self._lines() as lines:
+            try:
+                self._answer(model, lines, batch)
+            except UnicodeDecodeError as error:
+                raise UsageError(f"--input={self.input}: is not a text in UTF-8") from error
+
+    def _lines(self) -> contextlib.AbstractContextManager[Iterable[str]]:
+        if self.input == "-":
+            if isinstance(sys.stdin, io.TextIOWrapper):
+                sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+            return contextlib.nullcontext(sys.stdin)
         try:
-            with open(self.input, encoding="utf-8") as file:
-                self._answer(model, file, BATCH)
-        except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not a text in UTF-8"
-            raise UsageError(f"--input={self.input}: {reason}") from error
+            return open(os.path.expanduser(self.input), encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise UsageError(f"--input={self.input}: {error.strerror}") from error
 
     def _answer(self, model: Predictor, lines: Iterable[str], batch: int) -> None:
         for part in _batches((line.rstrip("\r\n") for line in lines), batch):
@@ -118,7 +132,7 @@ def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:
     """
     import rnnlab
 
-    return rnnlab.load(workdir, **({"accept_changes": True} if accept_changes else {}))
+    return rnnlab.load(workdir, accept_changes=True) if accept_changes else rnnlab.load(workdir)
 
 
 def _batches(lines: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -1,9 +1,10 @@
 """How far a run is: a bar in a terminal, a plain line every few seconds anywhere else."""
 
+import contextlib
 import os
 import sys
 import time
-from typing import Self
+from typing import Self, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -43,7 +44,7 @@ class Progress:
         if Progress._outermost is not None:
             return self
         Progress._outermost = self
-        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        if _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb":
             self._bar = bar = _bar()
             self._task = bar.add_task(
                 self._title, total=self._total, completed=self._done, numbers=""
@@ -86,7 +87,10 @@ class Progress:
         if self._first < self._done < self._total:
             left = elapsed * (self._total - self._done) / (self._done - self._first)
             line += f", about {_clock(left)} left"
-        print(line + (f": {self._numbers}" if self._numbers else ""), file=sys.stderr, flush=True)
+        line += f": {self._numbers}" if self._numbers else ""
+        if sys.stderr is not None:  # a process without one; `print` would take standard output
+            with contextlib.suppress(OSError):  # nobody reads it
+                print(line, file=sys.stderr, flush=True)
 
 
 def _bar() -> RichProgress:
@@ -99,8 +103,12 @@ def _bar() -> RichProgress:
         TextColumn("{task.fields[numbers]}", markup=False),
         console=Console(stderr=True),
         # Text that an experiment prints goes above the bar, but into a file or a pipe unchanged.
-        redirect_stdout=sys.stdout.isatty(),
+        redirect_stdout=_is_terminal(sys.stdout),
     )
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _clock(seconds: float) -> str:

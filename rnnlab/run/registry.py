@@ -11,6 +11,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import os
 import pathlib
 import sys
 from collections.abc import Iterable
@@ -127,7 +128,7 @@ def own_folder(path: str) -> pathlib.Path:
         UsageError: there is no such folder, or no experiment in it.
     """
     # Python keeps what it has found at a relative path when the working directory changes.
-    folder = pathlib.Path(path).expanduser().resolve()
+    folder = pathlib.Path(os.path.expanduser(path)).resolve()
     if not folder.is_dir():
         raise UsageError(f"--experiments={path}: no such folder")
     if not experiments(folder):

@@ -93,6 +93,7 @@ class Report:
         rows = [
             *status["versions"].items(),
             ("device", f"{device['count']} × {device['kind']} ({device['platform']})"),
+            ("products of float32", status["precision"]),
             ("command", shlex.join(["python", *status["argv"]]) if status["argv"] else ""),
             ("started", status["started"]),
         ]

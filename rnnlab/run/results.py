@@ -91,7 +91,9 @@ def measured(
     """
     path, folder = workdir.path(FILE), workdir.path(PARTIAL)
     if path.exists():
-        return load_dataset(path)
+        data = load_dataset(path)
+        shutil.rmtree(folder, ignore_errors=True)  # where a kill came between the two
+        return data
     folder.mkdir(exist_ok=True)
     done = {name: file for name in jobs if (file := folder / f"{name}.nc").exists()}
     partial_results = {}

@@ -74,6 +74,8 @@ def print_table(data: Table, *, title: str = "", columns: Sequence[str] | None =
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    if sys.stdout is None:  # a process without one
+        return
     frame = as_frame(data, columns)
     table = RichTable(title=Text(title) if title else None, title_justify="left")
     for name, right in zip(frame.columns, numeric_columns(frame), strict=True):

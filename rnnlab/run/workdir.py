@@ -10,6 +10,7 @@ files, which is thrown away in the end. `status.json` says how the last run ende
     sources    checksums of what a result depends on besides the configuration, as the run began:
                source code (`rnnlab.run.sources`) and texts
     accepted   changes of these with which the run was continued nevertheless
+    precision  of products of float32
     starts     how many times a process has worked in it; above 1, the run was continued
     seconds    wall time of the last start
 """
@@ -317,6 +318,7 @@ def _record_start(
         "versions": environment.versions(),
         "device": environment.device(),
         "sources": there | here,
+        "precision": environment.products(),
         "starts": old.get("starts", 0) + 1,
         "started": _now(),
     }

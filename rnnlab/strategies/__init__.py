@@ -60,17 +60,21 @@ __all__ = [
 ]
 
 
-def by_name(strategy: str | Strategy | Runner) -> Strategy:
+def by_name(strategy: str | Strategy | Runner, argument: str = "strategy") -> Strategy:
     """The strategy called by that name; a strategy or a function like one as it is.
+
+    Args:
+      strategy: any of them.
+      argument: what errors call it.
 
     Raises:
       UsageError: an unknown name.
     """
     if callable(strategy):
-        return as_strategy(strategy)
+        return as_strategy(strategy, argument)
     if not isinstance(strategy, str) or strategy not in STRATEGIES:
         raise UsageError(
-            f"strategy={strategy!r}: unknown, choose one of {', '.join(STRATEGIES)}, or pass "
+            f"{argument}={strategy!r}: unknown, choose one of {', '.join(STRATEGIES)}, or pass "
             "Truncated(steps), Rematerialised(time_block) or Split(inner, devices)"
         )
     return STRATEGIES[strategy]

@@ -94,6 +94,9 @@ class BaseStrategy:
         )
         return (first[0], second[0]), (first[1], second[1])
 
+    def check_places(self, params: Params, xs: Inputs, state: State | None) -> None:
+        """Raises UsageError for arrays that lie on devices where it does not run."""
+
     def refuses(self, cell: Cell) -> str | None:
         """None: it runs every cell, on every device."""
         del cell
@@ -117,8 +120,12 @@ class OwnStrategy(BaseStrategy):
         return self.run(cell, params, xs, state, control)
 
 
-def as_strategy(strategy: Strategy | Runner) -> Strategy:
+def as_strategy(strategy: Strategy | Runner, argument: str = "strategy") -> Strategy:
     """A strategy as it is, a function as a strategy.
+
+    Args:
+      strategy: either.
+      argument: what errors call it.
 
     Raises:
       UsageError: anything else.
@@ -127,7 +134,16 @@ def as_strategy(strategy: Strategy | Runner) -> Strategy:
         return strategy
     if callable(strategy) and not isinstance(strategy, type):
         return OwnStrategy(strategy)
-    raise UsageError(f"strategy={strategy!r}: must be a strategy, or a function like one")
+    raise UsageError(f"{argument}={strategy!r}: must be a strategy, or a function like one")
+
+
+def inner_strategy(strategy: str | Strategy | Runner) -> Strategy:
+    """The strategy that another one applies: a name, a strategy or a function like one."""
+    if not isinstance(strategy, str):
+        return as_strategy(strategy, "inner")
+    from rnnlab.strategies import by_name  # which has all strategies in its list
+
+    return by_name(strategy, "inner")
 
 
 def default_device() -> Any:

@@ -13,10 +13,10 @@ from typing import Any
 import jax
 
 from rnnlab.arrays import Inputs, Outputs, Params, State
-from rnnlab.cells.base import check_positive
 from rnnlab.layer import Cell
+from rnnlab.sizes import check_positive
 from rnnlab.strategies.autodiff import autodiff
-from rnnlab.strategies.base import BaseStrategy, Strategy
+from rnnlab.strategies.base import BaseStrategy, Runner, Strategy, inner_strategy
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.time_blocks import scan_time_blocks
 
@@ -27,19 +27,21 @@ class Rematerialised(BaseStrategy):
 
     Attributes:
       time_block: steps in a block; None takes about `√T`, which needs the least memory.
-      inner: the strategy within a time block.
+      inner: the strategy within a time block, by its name or itself.
     """
 
     time_block: int | None = None
-    inner: Strategy = autodiff
+    inner: str | Strategy | Runner = autodiff
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inner", inner_strategy(self.inner))
         if self.time_block is not None:
-            check_positive("time_block", self.time_block)
+            time_block = check_positive("time_block", self.time_block)
+            object.__setattr__(self, "time_block", time_block)
 
     def refuses(self, cell: Cell) -> str | None:
         """What `inner` refuses."""
-        return self.inner.refuses(cell)
+        return inner_strategy(self.inner).refuses(cell)
 
     def __call__(
         self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
@@ -48,10 +50,12 @@ class Rematerialised(BaseStrategy):
         steps = jax.tree.leaves(xs)[0].shape[0]
         size = self.time_block or time_block_near_root(steps)
 
+        inner = inner_strategy(self.inner)
+
         @jax.checkpoint
         def run(state: State, inputs: tuple[Any, Control]) -> tuple[State, Outputs]:
             xs, control = inputs
-            return self.inner(cell, params, xs, state, control)
+            return inner(cell, params, xs, state, control)
 
         return scan_time_blocks(lambda s, block, first: run(s, block), state, (xs, control), size)
 

@@ -20,7 +20,7 @@ from jax.sharding import Mesh, PartitionSpec
 from rnnlab.arrays import Inputs, Outputs, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.layer import Cell, NoisyCell
-from rnnlab.strategies.base import BaseStrategy, Strategy
+from rnnlab.strategies.base import BaseStrategy, Runner, Strategy, inner_strategy
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted import hoisted
 
@@ -43,14 +43,15 @@ class Split(BaseStrategy):
     already: UsageError, use `inner` there.
 
     Attributes:
-      inner: the strategy that runs the rows of one device.
+      inner: the strategy that runs the rows of one device, by its name or itself.
       devices: what to split over; None takes the local devices of the default backend.
     """
 
-    inner: Strategy = hoisted
+    inner: str | Strategy | Runner = hoisted
     devices: Sequence[Any] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inner", inner_strategy(self.inner))
         if self.devices is None:
             return
         object.__setattr__(self, "devices", tuple(self.devices))
@@ -62,7 +63,13 @@ class Split(BaseStrategy):
 
     def refuses(self, cell: Cell) -> str | None:
         """What `inner` refuses."""
-        return self.inner.refuses(cell)
+        return inner_strategy(self.inner).refuses(cell)
+
+    def check_places(self, params: Params, xs: Inputs, state: State | None) -> None:
+        """Raises UsageError for arrays that were put on other devices than those it splits over."""
+        devices = self._share(math.prod(xs.shape[1:-1]))
+        if len(devices) > 1:
+            _check_places({"params": params, "xs": xs, "state": state}, devices)
 
     def __call__(
         self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
@@ -71,15 +78,16 @@ class Split(BaseStrategy):
         batch_shape = jax.tree.leaves(state)[0].shape[:-1]
         rows = math.prod(batch_shape)
         devices = self._share(rows)
+        inner = inner_strategy(self.inner)
         if len(devices) == 1:
-            return self.inner(cell, params, xs, state, control)
+            return inner(cell, params, xs, state, control)
         _check_mesh()
         _check_places({"params": params, "xs": xs, "state": state}, devices)
 
         def run(
             params: Params, xs: Inputs, state: State, control: Control
         ) -> tuple[State, Outputs]:
-            return self.inner(cell, params, xs, state, control)
+            return inner(cell, params, xs, state, control)
 
         per_row = cell.per_row if isinstance(cell, NoisyCell) else ()
         by_row = {name: ROWS if name in per_row else WHOLE for name in params} if per_row else WHOLE

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from rnnlab.arrays import Inputs, Outputs, Params, State
-from rnnlab.cells.base import check_positive
 from rnnlab.layer import Cell
+from rnnlab.sizes import check_positive
 from rnnlab.strategies.autodiff import autodiff
-from rnnlab.strategies.base import BaseStrategy, Strategy
+from rnnlab.strategies.base import BaseStrategy, Runner, Strategy, inner_strategy
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.time_blocks import scan_time_blocks
 
@@ -30,27 +30,29 @@ class Truncated(BaseStrategy):
 
     Attributes:
       steps: length `k` of a time block.
-      inner: the strategy within a time block.
+      inner: the strategy within a time block, by its name or itself.
     """
 
     steps: int
-    inner: Strategy = autodiff
+    inner: str | Strategy | Runner = autodiff
 
     def __post_init__(self) -> None:
-        check_positive("steps", self.steps)
+        object.__setattr__(self, "steps", check_positive("steps", self.steps))
+        object.__setattr__(self, "inner", inner_strategy(self.inner))
 
     def refuses(self, cell: Cell) -> str | None:
         """What `inner` refuses."""
-        return self.inner.refuses(cell)
+        return inner_strategy(self.inner).refuses(cell)
 
     def __call__(
         self, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
     ) -> tuple[State, Outputs]:
         """Scans over the time blocks, with no gradient through the state that enters one."""
+        inner = inner_strategy(self.inner)
 
         def run(state: State, inputs: tuple[Any, Control], first: Any) -> tuple[State, Outputs]:
             xs, control = inputs
             state = jax.tree.map(lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state)
-            return self.inner(cell, params, xs, state, control)
+            return inner(cell, params, xs, state, control)
 
         return scan_time_blocks(run, state, (xs, control), self.steps)

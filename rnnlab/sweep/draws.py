@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab import initializers
+from rnnlab import initializers, precision
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.text import Vocabulary, load_text, one_hot_windows
 from rnnlab.errors import UsageError
@@ -171,7 +171,7 @@ def _input_std(wx: Array, xs: Array) -> Array:
 
     Each unit has a mean of its own: what varies between units only is a bias, not an input.
     """
-    with jax.default_matmul_precision("highest"):
+    with precision.products():
         flat = xs.reshape(-1, xs.shape[-1])
         second = flat.T @ flat / len(flat)
         mean = jnp.mean(flat, axis=0) @ wx

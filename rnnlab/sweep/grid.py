@@ -17,6 +17,7 @@ from rnnlab.cells import StandardCell
 from rnnlab.errors import UsageError
 from rnnlab.initializers import Initializer
 from rnnlab.layer import Cell, output_size
+from rnnlab.sizes import check_positive
 from rnnlab.sweep.labels import description, label
 
 #: How `scales` are meant.
@@ -106,11 +107,11 @@ class Grid:
             _check_number("input_scales", value, positive=False)
         for name in ("hidden", "lengths"):
             for value in getattr(self, name):
-                _check_count(name, value)
+                check_positive(name, value)
         for name in ("seeds", "batch"):
-            _check_count(name, getattr(self, name))
+            object.__setattr__(self, name, check_positive(name, getattr(self, name)))
         if self.features is not None:
-            _check_count("features", self.features)
+            object.__setattr__(self, "features", check_positive("features", self.features))
         if self.dtype not in ("float32", "float64"):
             raise UsageError(f"dtype={self.dtype!r}: must be float32 or float64")
         given = self.hyperparameters
@@ -267,6 +268,8 @@ def _labels(values: Sequence[Any]) -> tuple[Any, ...]:
 def _axis(name: str, values: Any) -> tuple[Any, ...]:
     """The values of an axis as a tuple of plain Python values; an array may hold them."""
     plain = values.tolist() if isinstance(values, np.ndarray | jax.Array) else values
+    if isinstance(plain, tuple | list):  # NumPy's scalars may be in a list
+        plain = [value.item() if isinstance(value, np.generic) else value for value in plain]
     if not isinstance(plain, tuple | list) or not plain:
         raise UsageError(f"{name}={values!r}: must be a tuple with at least one entry")
     for value in plain:
@@ -411,8 +414,3 @@ def _check_number(name: str, value: Any, *, positive: bool) -> None:
     if not good or value < 0 or (positive and value == 0):
         kind = "positive" if positive else "non-negative"
         raise UsageError(f"{name}={value!r}: must be a {kind}, finite number")
-
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name}={value!r}: must be a positive integer")

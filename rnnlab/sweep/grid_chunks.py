@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rnnlab import precision
 from rnnlab.arrays import Array, Float, Params
 from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.layer import Cell, output_size
@@ -122,7 +123,9 @@ def _even_parts(values: list[Any], most: int) -> Iterator[list[Any]]:
 
 
 def bytes_per_point(grid: Grid, program: Program, features: int) -> int:
-    """Memory that XLA takes for a point while it is measured, to within a half.
+    """Memory that XLA takes for a point while it is measured: on the CPU to within a half.
+
+    On a GPU it takes down to half of that, as it reuses more buffers.
 
     That is the inputs and the states of all steps; and, as they were and as they become, for each
     length the adjoint, the gradient of the recurrent weights and a time block of the adjoints of
@@ -163,10 +166,10 @@ class Points(NamedTuple):
     """
 
     params: Params
-    factors: Float[Array | np.ndarray, "P k"]
-    xs: Float[Array | np.ndarray, "P T B D"]
-    input_scale: Float[Array | np.ndarray, "P"]
-    readout: Float[Array | np.ndarray, "P B H"]
+    factors: Float[Array, "P k"]
+    xs: Float[Array, "P T B D"]
+    input_scale: Float[Array, "P"]
+    readout: Float[Array, "P B H"]
 
 
 def measure(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts) -> Values:
@@ -217,16 +220,14 @@ def _calls(
     for first in range(0, len(place), width):
         these = np.resize(np.arange(first, min(first + width, len(place))), width)
         seed = place[these]
-        yield jax.device_put(
-            Points(
-                params=jax.tree.map(lambda a, seed=seed: a[seed], draws.params),
-                factors=factor[these].astype(dtype),
-                xs=draws.xs[seed],
-                input_scale=input_scale[these].astype(dtype),
-                readout=draws.readout[seed],
-            ),
-            NamedSharding(mesh, PartitionSpec(AXIS)),
+        arrays = (
+            jax.tree.map(lambda a, seed=seed: a[seed], draws.params),
+            factor[these].astype(dtype),
+            draws.xs[seed],
+            input_scale[these].astype(dtype),
+            draws.readout[seed],
         )
+        yield Points(*jax.device_put(arrays, NamedSharding(mesh, PartitionSpec(AXIS))))
 
 
 def _without_overflow(norms: Values) -> Values:
@@ -292,7 +293,7 @@ def _measure(cell: Cell, lengths: tuple[int, ...], mesh: Mesh, points: Points) -
         return gradient_norms(cell, params, point.xs * point.input_scale, point.readout, lengths)
 
     def own(points: Points) -> dict[str, Array]:
-        with jax.default_matmul_precision("highest"):
+        with precision.products():
             return jax.vmap(one)(points)
 
     return jax.shard_map(

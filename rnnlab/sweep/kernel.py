@@ -34,6 +34,7 @@ from rnnlab.gradients.scaled import (
     normalise,
     shift,
 )
+from rnnlab.gradients.slopes import Saturating
 from rnnlab.layer import Cell
 from rnnlab.sweep.in_place import read, read_one, write_one
 from rnnlab.tracing import TracedStep, project_all, trace
@@ -71,7 +72,7 @@ def gradient_norms(
     xs = xs[: lengths[-1]]
     xs = jnp.pad(xs, ((0, time_blocks * TIME_BLOCK - lengths[-1]), (0, 0), (0, 0)))
     start = cell.initial_state(xs.shape[1:2], xs.dtype)
-    step = trace(cell, params, xs, start)
+    step = trace(Saturating(cell), params, xs, start)
     befores = _forward(step, params, xs, start, lengths[-1])
 
     weights = _Transposed.of(params, recurrent_leaves(cell))

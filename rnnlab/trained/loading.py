@@ -49,7 +49,7 @@ def load(
     """
     if checkpoint not in ("best", "last"):
         raise UsageError(f"checkpoint={checkpoint!r}: must be 'best' or 'last'")
-    root = pathlib.Path(workdir).expanduser()
+    root = pathlib.Path(os.path.expanduser(workdir))
     config = _read_config(root)
     description = read_description(root / MODEL)
     folder = root / CHECKPOINTS

@@ -16,6 +16,11 @@ from rnnlab.arrays import Array, Float, Int, Key, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.training.language import LanguageModel
 
+#: Up to it, logits divided by the temperature may leave the floating type.
+COLD = 1e-6
+#: Above it all symbols are as likely as at it, and its reciprocal is a number of float32.
+HOT = 1e30
+
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
@@ -44,7 +49,16 @@ class Choice:
         if 0 < self.top_k < logits.shape[-1]:
             least = jax.lax.top_k(logits, self.top_k)[0][..., -1:]
             logits = jnp.where(logits < least, -jnp.inf, logits)
-        return jax.random.categorical(key, logits / self.temperature).astype(jnp.int32)
+        return jax.random.categorical(key, self._sharpened(logits)).astype(jnp.int32)
+
+    def _sharpened(self, logits: Float[Array, "B V"]) -> Float[Array, "B V"]:
+        """The logits divided by the temperature, up to a constant."""
+        limits = jnp.finfo(logits.dtype)
+        least = float(limits.tiny)
+        temperature = min(max(self.temperature, least), HOT)
+        if temperature <= max(COLD, least):  # the largest becomes 0, the others perhaps -inf
+            logits = logits - jnp.max(logits, axis=-1, keepdims=True)
+        return logits / temperature
 
 
 def sample(

@@ -36,8 +36,10 @@ class Plan:
     def __post_init__(self) -> None:
         """Checks that all counts are positive."""
         for name in ("steps", "dispatch", "evaluate_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}={getattr(self, name)}: must be a positive integer")
+            if not 1 <= getattr(self, name) < 2**31:
+                raise UsageError(
+                    f"{name}={getattr(self, name)}: must be a positive integer below 2^31"
+                )
 
     def next_stop(self, step: int) -> int:
         """The last training step of the dispatch that begins after `step` of them."""

@@ -12,7 +12,7 @@ import pytest
 import rnnlab.cells as cells
 from rnnlab.cells.base import gate_slice
 from rnnlab.errors import UsageError
-from rnnlab.initializers import Gaussian
+from rnnlab.initializers import Gaussian, Identity, Orthogonal
 from rnnlab.unroll import unroll
 from tests.cells import reference
 
@@ -365,3 +365,33 @@ def test_unknown_name_lists_the_known_ones(name, hint):
     assert message.startswith(f"cell={name!r}: unknown, ")
     assert (f"did you mean {hint}?" in message) == (hint is not None)
     assert all(known in message for known in cells.CELLS)
+
+
+def test_names_and_functions_stand_for_initialisers():
+    assert cells.LSTM(H, wh_init="orthogonal", wx_init="gaussian") == cells.LSTM(H)
+    assert cells.PeepholeLSTM(H, p_init="identity").p_init == Identity()
+    assert cells.by_name("tanh", H, wh_init="identity").wh_init == Identity()
+    for cell in (
+        cells.MUT1(H, wx_init="orthogonal"),
+        cells.by_name("lstm_nig", H, p_init="uniform"),
+    ):
+        assert dataclasses.replace(cell, wh_init=Orthogonal()) == cell
+        cell.init(jax.random.key(0), D)
+    own = cells.Elman(H, wh_init=jax.nn.initializers.ones).init(jax.random.key(0), D)
+    assert (own["wh"] == 1).all()
+    for wrong in ("orthogonl", 3, Orthogonal):
+        with pytest.raises(UsageError, match=r"^wh_init=.*: must be one of orthogonal, identity, "):
+            cells.GRU(H, wh_init=wrong)
+
+
+def test_numbers_of_numpy_are_numbers():
+    for kind in (np.int64, np.int32, np.uint8):
+        lstm = cells.LSTM(kind(H), forget_bias=np.float32(2), chrono=kind(9))
+        assert lstm == cells.LSTM(H, forget_bias=2.0, chrono=9)
+        assert type(lstm.hidden) is int and type(lstm.chrono) is int
+        assert cells.by_name("gru", kind(H)) == cells.GRU(H)
+    params = cells.LSTM(np.int64(H)).init(jax.random.key(0), np.int64(D))
+    assert params["wx"].shape == (D, 4 * H) and params["wx"].dtype == jnp.float32
+    for wrong in (np.float64(4), np.bool_(True), 2**31, "4"):
+        with pytest.raises(UsageError, match=r"^hidden=.*: must be"):
+            cells.LSTM(wrong)

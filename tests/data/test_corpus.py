@@ -1,6 +1,8 @@
 """Corpora of characters and words: splits, vocabularies, their record in a work directory."""
 
 import dataclasses
+import os
+import threading
 
 import pytest
 
@@ -115,3 +117,24 @@ def test_too_little_text(path):
         read_characters(Source(corpus=str(path)))
     with pytest.raises(UsageError, match=r"^corpus=.*: has 3 words, ends of lines among them"):
         read_words(Source(corpus=str(path)), 10)
+
+
+@pytest.mark.parametrize("read", [read_characters, lambda source: read_words(source, 99)])
+def test_a_corpus_may_come_from_a_pipe_and_be_read_again(path, read):
+    want = read(Source(corpus=str(path)))
+    end, start = os.pipe()
+    writer = threading.Thread(target=lambda: (os.write(start, path.read_bytes()), os.close(start)))
+    writer.start()
+    for _ in range(2):
+        assert read(Source(corpus=f"/dev/fd/{end}")) == want
+    writer.join()
+    os.close(end)
+
+
+def test_a_path_begins_at_home_and_a_device_is_no_text(path, monkeypatch):
+    monkeypatch.setenv("HOME", str(path.parent))
+    assert read_characters(Source(corpus="~/text.txt")) == read_characters(Source(corpus=str(path)))
+    with pytest.raises(UsageError, match=r"^corpus=~nobody/text\.txt: .*no such file"):
+        read_characters(Source(corpus="~nobody/text.txt"))
+    with pytest.raises(UsageError, match=r"^corpus=/dev/zero: is a device"):
+        read_characters(Source(corpus="/dev/zero"))

@@ -159,7 +159,7 @@ def test_each_builder_registers_its_own_files_and_has_a_citation(tmp_path):
         assert info.homepage.startswith("http")
 
 
-@pytest.mark.skipif(not (SHARED / "ptb").exists(), reason="no Penn Treebank here")
+@pytest.mark.skipif(not any((SHARED / "ptb").glob("*.gz")), reason="no Penn Treebank here")
 def test_the_real_penn_treebank(tmp_path, offline):
     from rnnlab.data import WordVocabulary, split_words
 
@@ -175,7 +175,7 @@ def test_the_real_penn_treebank(tmp_path, offline):
     assert offline == []
 
 
-@pytest.mark.skipif(not (SHARED / "mnist").exists(), reason="no MNIST here")
+@pytest.mark.skipif(not any((SHARED / "mnist").glob("*.gz")), reason="no MNIST here")
 def test_the_real_mnist(tmp_path, offline):
     images, labels = mnist.load_images(tmp_path, SHARED / "mnist", "test")
     assert images.shape == (10_000, 28, 28)

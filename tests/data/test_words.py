@@ -14,6 +14,8 @@ from rnnlab.errors import UsageError
         ("a\n\nb", "a <eos> <eos> b <eos>"),
         ("", ""),
         ("  \n", "<eos>"),
+        ("a\r\nb\rc\n\r\n", "a <eos> b <eos> c <eos> <eos>"),
+        ("a\u2028b\x0cc\x85d\x1ce\x0bf\n", "a b c d e f <eos>"),
     ],
 )
 def test_lines_end_with_a_word_of_their_own(text, words):

@@ -147,6 +147,7 @@ def at_evaluations(before=lambda step: None, after=lambda step: None):
     return mock.patch.object(measure, "evaluator", watched)
 
 
+@pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     folder = tmp_path / "w"
@@ -326,6 +327,24 @@ def test_the_cell_that_follows_is_found_and_checked_elsewhere():
     expected = np.corrcoef(layers[quotes.layer - 1][half:, quotes.unit], quotes.targets)[0, 1]
     assert quotes.checked == pytest.approx(expected) and abs(quotes.checked) < 0.2
     assert "inside brackets" not in found
+    # Of five cells of noise one always comes closest; that is no finding.
+    assert line.follows and not quotes.follows
+    assert quotes.interval[0] < 0 < quotes.interval[1] or abs(quotes.checked) < cells.LEAST
+
+
+@pytest.mark.parametrize(
+    ("found", "interval", "follows"),
+    [
+        (0.5, (0.31, 0.7), True),
+        (-0.5, (-0.7, -0.31), True),
+        (0.5, (0.29, 0.7), False),
+        (0.5, (-0.7, -0.31), False),  # of the other sign where it was chosen
+    ],
+)
+def test_what_counts_as_following(found, interval, follows):
+    none = np.zeros(0)
+    one = cells.Follower("inside quotes", 1, 0, found, 0.5, interval, none, none)
+    assert one.follows == follows
 
 
 def test_memories_are_the_cells_states():

@@ -160,6 +160,21 @@ def test_theories_are_drawn_only_where_they_apply(finished):
     np.testing.assert_allclose(linear.theories(radius)[comparison.MEAN_FIELD], np.log10(radius))
 
 
+def test_mean_field_is_drawn_where_it_holds(finished):
+    data = finished[1].sel(cell=["tanh"])
+    for changed, applies in (
+        ({}, True),
+        ({"init": ["gaussian"]}, True),
+        ({"init": ["identity"]}, False),
+        ({"init": ["sparse"]}, False),  # one that the theory does not know
+        ({"inputs": ["corpus.txt"]}, False),
+    ):
+        (tanh,) = comparison.each_cell(data.assign_coords(changed))
+        assert tanh.mean_field_applies == applies
+        assert (comparison.MEAN_FIELD in tanh.theories(tanh.radius)) == applies
+        assert ("no mean field" in pictures.remark(tanh)) == (not applies)
+
+
 def test_bound_holds_for_gaussian_matrices(tmp_path):
     data = measured(
         tmp_path / "w", cells=("sigmoid",), lengths=(20,), init="gaussian", scale="gain"

@@ -1,12 +1,17 @@
 """Exponents against NumPy and theory, the files of a run, and what a second run does."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 
 from experiments import lyapunov
 from experiments.lyapunov import measure
 from experiments.lyapunov.exponents import draw_networks
-from rnnlab import cells, initializers
+from experiments.lyapunov.pictures import plot_spectra
+from experiments.lyapunov.tables import spectrum_of, spectrum_rows
+from rnnlab import cells, initializers, plots
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
@@ -100,6 +105,7 @@ def test_everything_is_labelled_and_reported(folder):
         *("exponents.png", "spectra.png"),
     }
     data = results.load_dataset(folder / "results.nc")
+    assert json.loads((folder / "status.json").read_text())["precision"] == "float32"
     assert all("units" in data[name].attrs for name in data.data_vars)
     assert data.critical_gain.sel(input_std=0.0) == 1
     page = (folder / "report.html").read_text()
@@ -110,6 +116,41 @@ def test_everything_is_labelled_and_reported(folder):
 def test_the_tiny_preset_draws_the_whole_report(tmp_path):
     made = presets.run_tiny(lyapunov, tmp_path / "w")
     assert made >= {"report.html", "exponents.png", "spectra.png"}
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory):
+    """Cells of which directions are lost, or whose networks overflow."""
+    folder = tmp_path_factory.mktemp("lost") / "w"
+    config = dataclasses.replace(
+        CONFIG, gains=(0.5,), widths=(1,), spectrum_cells=("relu", "cec"), spectrum_gains=(1e100,)
+    )
+    run(folder, config)
+    return results.load_dataset(folder / "results.nc"), (folder / "report.html").read_text()
+
+
+def test_what_is_not_finite_is_counted_and_not_drawn(folder):
+    data = results.load_dataset(folder / "results.nc").load()
+    data.spectrum.loc[{"spectrum_gain": 0.8, "index": slice(3, None)}] = -np.inf
+    data.running.loc[{"spectrum_gain": 0.8}] = -np.inf
+    data.spectrum.loc[{"spectrum_gain": 1.5, "spectrum_seed": 0}] = np.nan
+    lost, overflowed = spectrum_rows(data)
+    assert (lost["lost"], lost["smallest"], lost["overflowed"]) == (2, -np.inf, 0)
+    assert overflowed["overflowed"] == 1 and np.isfinite(overflowed["median"])
+    with plots.style():
+        plot_spectra(CONFIG, data).canvas.draw()
+
+
+@pytest.mark.slow
+def test_lost_directions_and_overflows_are_counted(lost):
+    data, page = lost
+    rows = {(row["cell"], row["gain"]): row for row in spectrum_rows(data)}
+    cec, relu = rows["cec", 1e100], rows["relu", 1e100]
+    assert (cec["directions"], cec["lost"], cec["smallest"]) == (10, 5, -np.inf)
+    assert relu["overflowed"] == 2 and relu["largest"] == "-" and relu["median"] is None
+    spectrum = spectrum_of(data, "cec", 1e100)
+    assert spectrum.shape == (2, 10) and np.isneginf(spectrum[:, 5:]).all()
+    assert "-inf" in page and page.count("data:image/png") == 2
 
 
 def test_the_same_command_reads_the_result(folder, monkeypatch, capsys):

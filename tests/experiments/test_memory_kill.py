@@ -74,6 +74,7 @@ test_memory_kill.measure(Path({folder!r}))
 """
 
 
+@pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, tmp_path):
     finished, data = whole

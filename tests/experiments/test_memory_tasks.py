@@ -16,6 +16,7 @@ from rnnlab.errors import UsageError
 from rnnlab.run import registry, results
 from rnnlab.run.command_line import CommandLine
 from rnnlab.run.workdir import open_workdir
+from rnnlab.statistics import rank_correlation_interval
 from rnnlab.training import devices, loop, populations
 from tests import quick
 from tests.experiments.settings import assert_recorded, changed, trainings
@@ -212,5 +213,8 @@ def test_what_the_gradient_foretells(tiny):
     first, second = (np.argsort(np.argsort(values)) for values in (gradient, last))
     assert row["networks"] == 4
     assert float(row["correlation"]) == pytest.approx(np.corrcoef(first, second)[0, 1], abs=0.006)
+    assert row["95 % interval"] == "{:.2f} … {:.2f}".format(
+        *rank_correlation_interval(float(np.corrcoef(first, second)[0, 1]), 4)
+    )
     constant = data.assign(log10_gradient=data.log10_gradient * 0)
     assert report.foretold(constant)[0]["correlation"] == "-"

@@ -9,10 +9,11 @@ import pytest
 import xarray as xr
 
 from experiments import precision
-from experiments.precision.accuracy import errors, right_up_to
+from experiments.precision import report
+from experiments.precision.accuracy import errors, right_up_to, shifts
 from experiments.precision.networks import draw_network
 from experiments.precision.norms import log_domain, naive
-from experiments.precision.schema import CONTROL, WAYS
+from experiments.precision.schema import CONTROL, ROUNDINGS, WAYS
 from experiments.precision.tables import table_of_failures
 from rnnlab import initializers
 from rnnlab.errors import UsageError
@@ -124,6 +125,21 @@ def test_changing_the_last_bit_is_seen_and_small(finished):
     distance = abs(values - values.sel(rounding="float64")).max("chaos_seed").values
     assert 1e-9 < distance[0] < 1e-5
     assert 0 < distance[2] < 1e-13
+
+
+def test_a_shift_of_the_distribution_is_found_and_said(finished):
+    data = finished[1]
+    seeds = np.random.default_rng(0).normal(size=(40, 3, 1))
+    same = xr.Dataset(
+        {"chaos_log10_norm": (data.chaos_log10_norm.dims, seeds)},
+        {"rounding": list(ROUNDINGS), "chaos_length": [1200]},
+    )
+    assert all(p > report.LEVEL for p in shifts(same).values())
+    assert "no difference was found" in report.shift_found(CONFIG, same)
+    moved = same + xr.DataArray([1.5, 0, 0], {"rounding": list(ROUNDINGS)}, "rounding")
+    assert shifts(moved)["float32"] < 1e-4 < shifts(moved)[ROUNDINGS[2]]
+    assert "it does for float32." in report.shift_found(CONFIG, moved)
+    assert "Wilcoxon" in (finished[0] / "report.html").read_text()
 
 
 def test_right_up_to_is_before_the_first_wrong_length():

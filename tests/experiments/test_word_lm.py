@@ -214,6 +214,7 @@ class Killing(Evaluator):
         return values
 
 
+@pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, corpus, tmp_path):
     folder = tmp_path / "w"

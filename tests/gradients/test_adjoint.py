@@ -109,6 +109,20 @@ def test_dead_units_give_minus_infinity():
     np.testing.assert_array_equal(profile.log10_joint[:-1], -np.inf)
 
 
+def test_a_network_that_overflows_has_no_gradient():
+    cell = Elman(2, activation="relu")
+    params = cell.init(jax.random.key(0), 1, jnp.float32)
+    params |= {"wx": jnp.ones((1, 2), jnp.float32), "wh": jnp.array([[3, -3], [3, 4]], jnp.float32)}
+    xs = (
+        jnp.ones((200, 2, 1), jnp.float32).at[:, 0].set(-1)
+    )  # the first sequence is dead, and sound
+    profile = measured(adjoint_profile, cell, params, xs)
+    assert np.isneginf(profile.log10_joint[0, 0]) and np.isnan(profile.log10_joint[:50, 1]).all()
+    early = jnp.zeros((200, 2, 2), jnp.float32).at[19].set(1)  # a loss before the overflow
+    profile = measured(adjoint_profile, cell, params, xs, loss=early)
+    assert np.isfinite(profile.log10_joint[:21, 1]).all()
+
+
 def test_slow_layer_is_not_lost_behind_a_fast_one():
     """The lower layer's adjoint grows by 3 a step, the upper one's shrinks by 3: 2000 steps."""
     cell = Stack((linear(3.0), linear(1 / 3)))

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rnnlab.cells import CELLS as ALL_CELLS
 from rnnlab.cells import Elman
 from rnnlab.errors import UsageError
 from rnnlab.gradients import lyapunov_exponents, state_jacobian
@@ -73,6 +74,56 @@ def test_fewer_exponents_and_rarer_factorisation():
     few = measured(lyapunov_exponents, cell, params, xs, state, records=[30], count=2, every=4)
     assert few.exponents.shape == (2, 2)
     np.testing.assert_allclose(few.exponents, whole.exponents[:, :2], atol=1e-10)
+
+
+@pytest.mark.parametrize("radius, dtype", [(4.0, jnp.float32), (0.25, jnp.float64)])
+def test_columns_stay_within_range_between_two_factorisations(radius, dtype):
+    """In 700 steps 4^700 leaves the range of both types."""
+    cell = Elman(3, activation="identity")
+    params = cell.init(jax.random.key(0), 1, dtype)
+    params |= {"wh": jnp.asarray(radius, dtype) * params["wh"]}
+    xs = jnp.zeros((1500, 1), dtype)
+    got = measured(lyapunov_exponents, cell, params, xs, every=700, records=[1500])
+    np.testing.assert_allclose(got.exponents, np.log(radius), rtol=1e-5)
+    jacobian = measured(state_jacobian, cell, params, xs, lengths=[1500], every=700)
+    logs = 1500 * np.log10(radius)
+    np.testing.assert_allclose(jacobian.log10_singular_values, np.full((1, 3), logs), rtol=1e-5)
+    np.testing.assert_allclose(jacobian.log10_det, 3 * logs, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, bias, lost",
+    [
+        ("relu", -100.0, 4),  # dead
+        ("cec", 0.0, 4),  # h' = tanh(c'), so that ∂(h', c') has half the rank
+        pytest.param("lstm_nog", 0.0, 4, marks=pytest.mark.slow),
+        ("tanh", 18.5, 0),  # saturated, where 1 - y² is 0
+    ],
+)
+def test_lost_directions_come_last(name, bias, lost):
+    cell = ALL_CELLS[name](4)
+    params, xs, state = network(cell, steps=60)
+    params |= {"b": params["b"] + bias}
+    got = measured(lyapunov_exponents, cell, params, xs, state, discard=40)
+    for exponents in (got.exponents, got.running):
+        kept = exponents.shape[-1] - lost
+        assert np.all(np.isfinite(exponents[..., :kept]))
+        assert np.all(np.isneginf(exponents[..., kept:]))
+        with np.errstate(invalid="ignore"):  # -inf less -inf
+            assert not np.any(np.diff(exponents) > 0)
+
+
+def test_a_network_that_overflows_has_no_exponents():
+    """The slope of a ReLU behind a NaN is zero, which would be a dead network."""
+    cell = Elman(2, activation="relu")
+    params = cell.init(jax.random.key(0), 1, jnp.float32)
+    params |= {"wx": jnp.ones((1, 2), jnp.float32), "wh": jnp.array([[3, -3], [3, 4]], jnp.float32)}
+    xs = jnp.ones((200, 1), jnp.float32)
+    got = measured(lyapunov_exponents, cell, params, xs, records=[20, 200])
+    assert np.isfinite(got.running[0, 0]) and np.all(np.isnan(got.running[1]))
+    jacobian = measured(state_jacobian, cell, params, xs, lengths=[20, 200])
+    assert np.isfinite(jacobian.log10_sigma_max[0]) and np.isnan(jacobian.log10_sigma_max[1])
+    assert np.isnan(jacobian.log10_singular_values[1]).all() and np.isnan(jacobian.log10_det[1])
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,22 @@ def test_matmul_keeps_rows_of_different_magnitude_apart():
 def test_product_beyond_the_range(count):
     @jax.jit
     def log10_product(mantissa, exponent):
-        return scaled.log10(scaled.product(scaled.normalise(mantissa, exponent)))
+        return scaled.log10_product(scaled.normalise(mantissa, exponent))
 
     mantissa = jnp.full((2, count), 0.6).at[1, 0].set(0)
     got = log10_product(mantissa, jnp.full((2, count), -3000, jnp.int32))
     assert got[0] == pytest.approx(count * (math.log10(0.6) - 3000 * math.log10(2)), rel=1e-14)
     assert got[1] == -np.inf
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_product_of_exponents_whose_sum_exceeds_int32(dtype):
+    exponent = np.array([-(2**28), -(2**28) + 5, -7] * 5, np.int32)
+    mantissa = jnp.full(15, 0.75, dtype)
+    got = jax.jit(scaled.log10_product)(Scaled(mantissa, jnp.asarray(exponent)))
+    exact = 15 * math.log10(0.75) + int(exponent.astype(np.int64).sum()) * math.log10(2)
+    assert exponent.astype(np.int64).sum() < -(2**31) and got.dtype == dtype
+    assert float(got) == pytest.approx(exact, rel=float(np.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

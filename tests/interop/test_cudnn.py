@@ -52,17 +52,16 @@ def test_weights_of_cudnn_give_the_outputs_and_gradients_of_its_reference(both_w
     )
 
 
-@pytest.mark.skipif(jax.default_backend() != "gpu", reason="cuDNN runs on a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("both_ways", [False, True], ids=["forwards", "bidirectional"])
 def test_cudnn_computes_what_our_weights_compute(both_ways):
     layer = arrange(2, both_ways)
     params = jax.tree.map(jnp.asarray, draw_params(layer))
     xs, state = jnp.asarray(draw_inputs()), states(2, both_ways)
-    with jax.default_matmul_precision("highest"):
-        sizes = (D, H, 2, 0.0, both_ways, jax.lax.Precision.HIGHEST)
-        weights = to_cudnn(layer, params)
-        final = rnn.lstm(xs.swapaxes(0, 1), state, state, weights, LENGTHS, *sizes)
-        _, want = unroll(layer, params, xs)
+    sizes = (D, H, 2, 0.0, both_ways, jax.lax.Precision.HIGHEST)
+    weights = to_cudnn(layer, params)
+    final = rnn.lstm(xs.swapaxes(0, 1), state, state, weights, LENGTHS, *sizes)
+    _, want = unroll(layer, params, xs)
     assert_close(jax.tree.leaves(final)[0].swapaxes(0, 1), want, 1e-5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -93,3 +94,18 @@ def test_parameters_of_another_arrangement_are_refused(there):
         there(bidirectional(LSTM), params[0]["forward"])
     with pytest.raises(UsageError, match=r"params is tuple: LSTM\(6\)"):
         there(LSTM, params)
+
+
+@pytest.mark.parametrize("kind", [np.array, jnp.asarray])
+@pytest.mark.parametrize(("there", "back", "layer"), CASES)
+def test_neither_side_shares_its_weights(there, back, layer, kind):
+    params = jax.tree.map(kind, draw_params(layer))
+    weights = jax.tree.map(np.array, there(layer, params))
+    assert not _shared(there(layer, params), params)
+    assert not _shared(back(layer, weights), weights)
+
+
+def _shared(one: Any, other: Any) -> bool:
+    """Whether an array of one tree lies in the memory of one of the other."""
+    pairs = itertools.product(jax.tree.leaves(one), jax.tree.leaves(other))
+    return any(np.may_share_memory(np.asarray(a), np.asarray(b)) for a, b in pairs)

@@ -127,3 +127,19 @@ def test_conversion_can_be_traced():
     params = jax.tree.map(jnp.asarray, draw_params(gru))
     there_and_back = jax.jit(lambda params: from_torch(gru, to_torch(gru, params)))
     assert_equal(there_and_back(params), params)
+
+
+def test_training_the_module_changes_no_converted_weight():
+    torch = pytest.importorskip("torch")
+    module, cell = make(torch, "gru")
+    params = from_torch(cell, module)
+    before = jax.tree.map(np.array, params)
+    weights = to_torch(cell, params)
+    other = make(torch, "gru")[0]
+    with torch.no_grad():
+        for p in module.parameters():
+            p.add_(1)
+        for name, p in other.named_parameters():
+            p.data = torch.from_numpy(weights[name])  # shares the memory of the converted array
+            p.add_(1)
+    assert_equal(params, before)

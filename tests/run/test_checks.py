@@ -20,6 +20,7 @@ class Config:
 def test_good_values_pass():
     config = Config()
     checks.at_least(config, count=1, rates=0.5)
+    checks.seed(Config(count=2**32 - 1), "count")
     checks.positive(config, "count", "rates")
     checks.non_negative(Config(rates=(0.0,)), "rates")
     checks.finite(Config(rates=(-1.0,)), "rates")
@@ -47,6 +48,13 @@ def test_good_values_pass():
         (Config(rates=(math.inf,)), lambda c: checks.finite(c, "rates"), "rates=(inf,): must be"),
         (Config(rates=(2.0, 1.0)), lambda c: checks.increasing(c, "rates"), "rates=(2.0, 1.0): "),
         (Config(rates=()), lambda c: checks.increasing(c, "rates"), "rates=(): must be at least"),
+        (
+            Config(count=2**31),
+            lambda c: checks.at_least(c, count=1),
+            "count=2147483648: must be at most 2147483647",
+        ),
+        (Config(count=-1), lambda c: checks.seed(c, "count"), "count=-1: must be within 0 .. 42"),
+        (Config(count=2**32), lambda c: checks.seed(c, "count"), "count=4294967296: must be wit"),
         (Config(words=("a", "a")), lambda c: checks.distinct(c, "words"), "words=('a', 'a'): must"),
         (Config(words=()), lambda c: checks.not_empty(c, "words"), "words=(): must be at least"),
         (

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -42,6 +43,12 @@ def run(config, workdir):
         raise RunError("corpus: no network;\\nput the file into PATH")
     if config.what == "bug":
         raise ZeroDivisionError
+    if config.what == "memory":
+        import numpy as np
+
+        np.ones((config.hidden, 2**44))
+    if config.what == "device memory":
+        jax.jit(lambda: jnp.ones((config.hidden, 2**44)).sum(axis=0))()
     print("radii", config.radii)
     return "diverged" if config.what == "diverge" else None
 '''
@@ -241,6 +248,8 @@ def test_an_unknown_format_of_pictures_is_refused(folder, capsys):
         ("--config.thorough=true", "thorough", True),
         ("--noconfig.thorough", "thorough", False),
         ("--config.what=a=b, c", "what", "a=b, c"),
+        ("--config.what=-hello", "what", "-hello"),
+        ("--config.what=--list", "what", "--list"),
     ],
 )
 def test_values_become_what_their_field_is(folder, argument, field, value):
@@ -304,6 +313,31 @@ def test_values_may_stand_apart_and_the_last_one_counts(folder):
     assert (config.scale, config.hidden) == (-5.0, 8)
 
 
+def test_values_may_begin_with_a_dash(folder, capsys):
+    assert config_of(folder, "--config.what", "-hello", "--config.thorough").what == "-hello"
+    assert run(folder, "--config.thorough", "--config.what", "-hello", "--workdir", "-w") == 0
+    recorded = json.loads(pathlib.Path("-w/config.json").read_text())["config"]
+    assert (recorded["what"], recorded["thorough"]) == ("-hello", True)
+    capsys.readouterr()
+    assert run(folder, "--config.thorough", "--hiden=3") == 2
+    assert "--hiden: no such flag; did you mean --config.hidden?" in capsys.readouterr().err
+
+
+def test_a_path_may_begin_at_home(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent / "home"))
+    assert run(folder, "--workdir=~/w") == 0 and run(folder, "--workdir", "~/w") == 0
+    assert (folder.parent / "home/w/config.json").exists()
+    assert not pathlib.Path("~").exists()
+
+
+@pytest.mark.parametrize("what", ["memory", "device memory"])
+def test_too_little_memory_is_one_line(folder, capsys, what):
+    assert run(folder, f"--config.what={what}", "--config.hidden=64", "--workdir=w") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"error: out of memory: [\d,]+ GiB were asked for at once, and this mac", line)
+    assert json.loads(pathlib.Path("w/status.json").read_text())["state"] == "failed"
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -345,6 +379,17 @@ def test_values_may_stand_apart_and_the_last_one_counts(folder):
         (["--hidden=8"], "--hidden: no such flag; did you mean --config.hidden? known: --exper"),
         (["--wrkdir=x"], "--wrkdir: no such flag; did you mean --workdir?"),
         (["word"], "word: unexpected argument; flags are written --NAME=VALUE"),
+        (["toy"], "toy: unexpected argument; did you mean --experiment=toy?"),
+        (["toi", "--config.no=1"], "toi: unexpected argument; did you mean --experiment=toy?"),
+        (["--help", "toy"], "toy: unexpected argument; did you mean --experiment=toy?"),
+        (["tiny"], "tiny: unexpected argument; did you mean --preset=tiny?"),
+        (["--", "generat"], "generat: unexpected argument; did you mean --mode=generate?"),
+        (["--config.thorough", "true"], "true: unexpected argument; flags are written"),
+        (["--mode=generat"], "--mode=generat: no such mode; did you mean generate?"),
+        (["--workdir="], "--workdir=: is empty; give a path, or leave the flag out"),
+        (["--config.seed=9223372036854775808"], "--config.seed=9223372036854775808: must be an in"),
+        (["--config.hidden=" + "9" * 5000], "--config.hidden=999"),
+        (["--coordinator=a:1", "--hosts=9999999999", "--host=0"], "--host=0, --hosts=9999999999: "),
         (["--list=3"], "--list"),
     ],
 )

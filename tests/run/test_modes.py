@@ -95,13 +95,39 @@ def test_generating_leaves_the_record_untouched(folder, capsys, place):
 
 def test_a_folder_that_can_only_be_read(folder):
     root = pathlib.Path("w").resolve()
-    root.chmod(0o555)
+    before = contents(folder.parent)
+    places = [root, *root.rglob("*")]
+    for path in places:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    command = [sys.executable, "-c", ASK, "--workdir=w", "--mode=generate", "--count=2"]
     try:
-        if os.access(root, os.W_OK):
-            pytest.skip("this user may write everywhere")
-        assert run(folder, "--workdir=w", "--mode=generate", "--count=1") == 0
+        done = subprocess.run(
+            command,
+            env=os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+            capture_output=True,
+        )
     finally:
-        root.chmod(0o755)
+        for path in places:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"1.0 0 0 0\n" and done.stderr == b"False\n"
+    assert contents(folder.parent) == before
+
+
+#: Root obeys the permissions of files in a program that is started without CAP_DAC_OVERRIDE.
+ASK = """
+import ctypes, os, pathlib, sys
+if os.getuid() == 0 and "DROPPED" not in os.environ:
+    os.environ["DROPPED"] = "yes"
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+    os.execv(sys.executable, sys.orig_argv)
+import rnnlab
+from rnnlab.run import launch
+from tests.run.test_modes import Model
+rnnlab.load = Model
+print(os.access("w", os.W_OK), file=sys.stderr)
+sys.exit(launch.main(sys.argv, pathlib.Path("experiments")))
+"""
 
 
 def test_a_reader_that_stops_reading_is_one_line(folder, tmp_path):
@@ -141,6 +167,28 @@ def test_each_line_of_standard_input_is_answered_at_once(folder, capsys, monkeyp
     assert answers == [{"line": line, "of": 1} for line in ("a", "", "b")]
 
 
+@pytest.mark.parametrize("prompt", [["--prompt=-hello"], ["--prompt", "-hello"]])
+def test_a_prompt_may_begin_with_a_dash(folder, capsys, prompt):
+    assert run(folder, "--workdir=w", "--mode=generate", *prompt, "--count=1") == 0
+    assert capsys.readouterr().out.startswith("-hello")
+
+
+def test_the_lines_may_lie_at_home_or_come_in_any_bytes(folder, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    pathlib.Path("lines").write_bytes(b"a\r\nb\rc\xe2\x80\xa8d")
+    assert run(folder, "--workdir=~/w", "--mode=predict", "--input=~/lines") == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["line"] for answer in answers] == ["a", "b", "c\u2028d"]
+    for bad in (b"\xff", b"a\n" * 3000 + b"\xff"):
+        stdin = io.TextIOWrapper(io.BytesIO(bad), encoding="ascii")
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert run(folder, "--workdir=w", "--mode=predict") == 2
+        assert capsys.readouterr().err == "error: --input=-: is not a text in UTF-8\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("é".encode()), encoding="ascii"))
+    assert run(folder, "--workdir=w", "--mode=predict") == 0
+    assert json.loads(capsys.readouterr().out)["line"] == "é"
+
+
 def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
     monkeypatch.setattr(rnnlab, "load", lambda path: object())
     for mode, words in (("generate", "writes no text"), ("predict", "answers no lines")):
@@ -159,6 +207,8 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
         (["--mode=generate", "--input=x"], "--input: only with --mode=predict"),
         (["--mode=generate", "--count=0"], "--count=0: must be at least 1"),
         (["--mode=generate", "--count=x"], "--count=x: "),
+        (["--mode=generate", "--count=2147483648"], "--count=2147483648: must be below 2^31"),
+        (["--mode=generate", "--draw=99999999999"], "--draw=99999999999: must be below 2^31"),
         (["--mode=generate", "--temperature=nan"], "--temperature=nan: must be at least 0"),
         (["--mode=generate", "--workdir=w", "--promt=x"], "--promt: no such flag; did you mean"),
         (["--mode=generate", "--workdir=w", "word"], "word: unexpected argument"),

@@ -104,8 +104,10 @@ def test_a_stopped_run_continues_and_a_finished_one_is_read(tmp_path):
     assert jobs.calls == ["a", "b", "c", "c"]
     assert data["b"].to_numpy().tolist() == [98.0] * 3
     assert not (tmp_path / "w" / "partial").exists()
+    (tmp_path / "w" / "partial").mkdir()  # as a kill may leave it
+    (tmp_path / "w" / "partial" / "a.nc").write_text("x")
     xr.testing.assert_identical(measure(tmp_path, jobs), data)
-    assert len(jobs.calls) == 4
+    assert len(jobs.calls) == 4 and not (tmp_path / "w" / "partial").exists()
 
 
 def test_a_damaged_part_is_named(tmp_path):

@@ -133,7 +133,7 @@ def test_a_chosen_device_counts():
         assert "cudnn" not in supported(LSTM)
 
 
-@pytest.mark.skipif(not on_cuda(), reason="cuDNN runs on a GPU with CUDA, and there is none")
+@pytest.mark.gpu
 @pytest.mark.parametrize("flags", [{}, {"lengths": LENGTHS}], ids=["whole", "lengths"])
 @pytest.mark.parametrize("layer", [LSTM, BOTH_WAYS], ids=["layer", "both ways"])
 def test_cudnn_has_the_values_and_gradients_of_autodiff(layer, flags):

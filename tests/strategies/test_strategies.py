@@ -14,7 +14,7 @@ import pytest
 import rnnlab.cells as cells
 from rnnlab.combinators import Bidirectional, Stack, stack
 from rnnlab.errors import UsageError
-from rnnlab.strategies import Rematerialised, Truncated, auto, autodiff, hoisted, split
+from rnnlab.strategies import Rematerialised, Split, Truncated, auto, autodiff, hoisted, split
 from rnnlab.strategies.rematerialised import time_block_near_root
 from rnnlab.unroll import unroll
 from tests import quick
@@ -397,3 +397,21 @@ def test_time_blocks_lie_near_the_root(steps):
 def test_sizes_that_are_no_positive_integers_are_refused(strategy, size):
     with pytest.raises(UsageError, match="must be a positive integer"):
         strategy(size)
+
+
+def test_names_and_functions_stand_for_inner_strategies():
+    assert Truncated(5, "hoisted") == Truncated(5, hoisted)
+    assert Rematerialised(inner="hoisted") == Rematerialised(inner=hoisted)
+    assert Split("autodiff") == Split(autodiff)
+    assert Truncated(5, lambda *call: autodiff(*call)).refuses(cells.LSTM(H)) is None
+    with pytest.raises(UsageError, match=r"^inner='hoist': unknown, choose one of autodiff, ho"):
+        Truncated(5, "hoist")
+    with pytest.raises(UsageError, match=r"^inner=3: must be a strategy, or a function like one"):
+        Split(3)
+
+
+def test_sizes_of_numpy_are_integers():
+    assert Truncated(np.int64(5)) == Truncated(5) and type(Truncated(np.int32(5)).steps) is int
+    assert type(Rematerialised(np.int64(3)).time_block) is int
+    with pytest.raises(UsageError, match=r"^steps=2147483648: must be at most 2147483647"):
+        Truncated(2**31)

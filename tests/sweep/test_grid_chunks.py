@@ -70,4 +70,5 @@ def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
     program = grid_chunks._start_compiling(grid, grid_chunk, InputTexts()).result()
     allocated = program.memory_analysis().temp_size_in_bytes
     estimate = points * sizes(grid)[grid_chunk.program]
-    assert 1 / 1.5 < allocated / estimate < 1.5
+    least = 1 / 1.5 if jax.default_backend() == "cpu" else 1 / 3
+    assert least < allocated / estimate < 1.5

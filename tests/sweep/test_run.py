@@ -128,6 +128,7 @@ def test_a_state_that_overflows_leaves_nan_there_and_nothing_else():
     assert result.attrs["overflowed"] == int(result.log10_grad_state.isnull().sum())
 
 
+@pytest.mark.cpu
 def test_killed_it_continues_with_the_same_bits(in_chunks, tmp_path):
     slowly = """
 from rnnlab.sweep.folder import Folder
@@ -152,6 +153,7 @@ sweep.run(GRID, sys.argv[1], memory=LITTLE)
     assert all(file.stat().st_mtime_ns == when for file, when in before.items())
 
 
+@pytest.mark.cpu
 def test_eight_devices_give_the_numbers_of_one(expected, tmp_path):
     code = """
 assert jax.device_count() == 8
@@ -162,6 +164,7 @@ results.save_dataset(sweep.run(GRID), sys.argv[1])
     xr.testing.assert_identical(results.load_dataset(tmp_path / "eight.nc"), expected)
 
 
+@pytest.mark.cpu
 def test_two_hosts_share_the_work_and_the_result(in_chunks, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))

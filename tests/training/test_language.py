@@ -186,6 +186,10 @@ LOGITS = jnp.log(jnp.array([0.1, 0.2, 0.4, 0.25, 0.05], jnp.float32))
         (Choice(temperature=0), [0, 0, 1, 0, 0]),
         (Choice(top_k=1), [0, 0, 1, 0, 0]),
         (Choice(top_k=99), [0.1, 0.2, 0.4, 0.25, 0.05]),
+        (Choice(temperature=1e-40), [0, 0, 1, 0, 0]),
+        (Choice(temperature=5e-324, top_k=2), [0, 0, 1, 0, 0]),
+        (Choice(temperature=1e300), [0.2, 0.2, 0.2, 0.2, 0.2]),
+        (Choice(temperature=1e300, top_k=2), [0, 0, 0.5, 0.5, 0]),
     ],
 )
 def test_symbols_are_drawn_with_their_probabilities(choice, expected):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from experiments.benchmark.candidate import Candidate, JaxCandidate
 from experiments.benchmark.peers.base import Peer
 from experiments.benchmark.problem import Problem
-from rnnlab import interop
+from rnnlab import interop, precision
 from rnnlab.combinators import Bidirectional, Stack
 from rnnlab.errors import UsageError
 
@@ -38,10 +38,12 @@ class CuDNN(Peer):
         shape = problem.shape
         state = jnp.zeros((depth * (2 if both else 1), shape.batch, shape.hidden), jnp.float32)
         lengths = jnp.full((shape.batch,), shape.time, jnp.int32)
-        precision = jax.lax.Precision.HIGHEST  # float32 means float32 for all candidates
+        # float32 means the same for all candidates
+        full = precision.in_use() == "float32"
+        products = jax.lax.Precision.HIGHEST if full else jax.lax.Precision.DEFAULT
 
         def run(weights: Any, xs: Any) -> Any:
-            sizes = (shape.features, shape.hidden, depth, 0.0, both, precision)
+            sizes = (shape.features, shape.hidden, depth, 0.0, both, products)
             return jax.tree.leaves(rnn.lstm(xs, state, state, weights, lengths, *sizes))[0]
 
         return JaxCandidate(

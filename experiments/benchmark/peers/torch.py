@@ -17,7 +17,7 @@ from experiments.benchmark.candidate import Candidate
 from experiments.benchmark.peers.base import Peer
 from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS, Problem
 from experiments.benchmark.timing import Program, compile_jax
-from rnnlab import interop
+from rnnlab import interop, precision
 from rnnlab.cells import Elman, StandardCell
 from rnnlab.combinators import Bidirectional, Stack
 from rnnlab.errors import UsageError
@@ -114,12 +114,12 @@ class TorchCandidate:
 
 
 def _set_up() -> Any:
-    """PyTorch with as many threads as JAX has cores, and float32 products that are float32."""
+    """PyTorch with as many threads as JAX has cores, and float32 products like those of JAX."""
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = precision.in_use() != "float32"
+    torch.backends.cuda.matmul.allow_tf32 = precision.in_use() != "float32"
     return torch
 
 

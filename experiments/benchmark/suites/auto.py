@@ -13,13 +13,14 @@ from collections.abc import Iterator
 import jax
 
 from experiments.benchmark.candidate import OURS, ours
-from experiments.benchmark.comparison import float32_products, measure
+from experiments.benchmark.comparison import measure
 from experiments.benchmark.config import Auto, Config
 from experiments.benchmark.notation import Shape
 from experiments.benchmark.problem import FORWARD, GRADIENT, Problem
 from experiments.benchmark.ratios import PLAIN
 from experiments.benchmark.results import MEDIAN, Result, Rows, Table, TextFile
 from experiments.benchmark.timing import matrix_product_peak
+from rnnlab import precision
 from rnnlab.run.progress import Progress
 from rnnlab.strategies import automatic, supported
 from rnnlab.strategies.auto import TABLE, Entry, table
@@ -33,7 +34,7 @@ def run(config: Config) -> Iterator[Result]:
     todo = problems(config.auto)
     entries: list[Entry] = []
     measured: Rows = []
-    with float32_products(), Progress("auto", total=len(todo)) as progress:
+    with precision.products(), Progress("auto", total=len(todo)) as progress:
         peak = matrix_product_peak("float32")
         for problem in todo:
             names = [name for name in automatic() if name in supported(problem.layer)]

@@ -8,13 +8,14 @@ from typing import Any
 import jax
 
 from experiments.benchmark.candidate import OURS, ours
-from experiments.benchmark.comparison import float32_products, measure, strategies_for
+from experiments.benchmark.comparison import measure, strategies_for
 from experiments.benchmark.config import Config
 from experiments.benchmark.notation import parse_shape
 from experiments.benchmark.problem import FORWARD, GRADIENT_INPUTS, Problem
 from experiments.benchmark.ratios import with_speedup
 from experiments.benchmark.results import VERSUS_PLAIN, Comparison, Result, Rows, Table
 from experiments.benchmark.timing import matrix_product_peak
+from rnnlab import precision
 from rnnlab.cells import CELLS
 from rnnlab.run.progress import Progress
 
@@ -27,7 +28,7 @@ def run(config: Config) -> Iterator[Result]:
     names = config.cells.cells or tuple(CELLS)
     title = f"Cells at {shape}, float32"
     rows: Rows = []
-    with float32_products(), Progress("cells", total=len(names)) as progress:
+    with precision.products(), Progress("cells", total=len(names)) as progress:
         peak = matrix_product_peak("float32")
         for name in names:
             problem = Problem(name, shape, "float32")

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from experiments.benchmark.comparison import float32_products, gather, measure
+from experiments.benchmark.comparison import gather, measure
 from experiments.benchmark.config import PASSES as PASS_NAMES
 from experiments.benchmark.config import Config
 from experiments.benchmark.notation import Shape, parse_shape
@@ -16,6 +16,7 @@ from experiments.benchmark.problem import PASSES, Problem
 from experiments.benchmark.ratios import summary
 from experiments.benchmark.results import LAYERS, Comparison, Facts, Result, Rows, Table
 from experiments.benchmark.timing import matrix_product_peak
+from rnnlab import precision
 from rnnlab.run.progress import Progress
 
 #: Shapes that are measured everywhere, and those that need a GPU.
@@ -38,7 +39,7 @@ def run(config: Config) -> Iterator[Result]:
     passes = [PASS_BY_NAME[name] for name in settings.passes]
     rows: Rows = []
     skipped: dict[tuple[str, str], dict[str, Any]] = {}
-    with float32_products(), Progress("layers", total=len(problems)) as progress:
+    with precision.products(), Progress("layers", total=len(problems)) as progress:
         peaks = {dtype: matrix_product_peak(dtype) for dtype in settings.dtypes}
         yield Facts({f"peak of products in {d} (GFLOP/s)": round(p) for d, p in peaks.items()})
         for problem in problems:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from experiments.benchmark.comparison import float32_products, gather, measure
+from experiments.benchmark.comparison import gather, measure
 from experiments.benchmark.config import Config, Scaling
 from experiments.benchmark.notation import parse_shape
 from experiments.benchmark.peers import chosen
@@ -29,6 +29,7 @@ from experiments.benchmark.results import (
     short,
 )
 from experiments.benchmark.timing import matrix_product_peak
+from rnnlab import precision
 from rnnlab.run.progress import Progress
 
 DTYPE = "float32"
@@ -43,7 +44,7 @@ def run(config: Config) -> Iterator[Result]:
     peers = chosen([name for name in config.candidates.peers if name == PEER])
     rows: Rows = []
     plan = list(problems(settings))
-    with float32_products(), Progress("scaling", total=len(plan)) as progress:
+    with precision.products(), Progress("scaling", total=len(plan)) as progress:
         peak = matrix_product_peak(DTYPE)
         for axis, size, problem in plan:
             candidates, _ = gather(problem, config.candidates.strategies, peers)

@@ -19,6 +19,7 @@ from jax.typing import DTypeLike
 
 from rnnlab.arrays import Array, Float, Int, Key
 from rnnlab.errors import UsageError
+from rnnlab.sizes import MOST, as_integer, check_positive
 
 
 class Batch(NamedTuple):
@@ -72,8 +73,7 @@ class Task:
 
     def steps(self, length: int) -> int:
         """Steps of a sequence with the parameter `length`, as the literature counts T."""
-        self.check(length)
-        return length
+        return self.check(length)
 
     def baseline(self, length: int) -> float:
         """Loss of the best answer without learning: nats of a class, or a mean squared error."""
@@ -92,20 +92,20 @@ class Task:
         Raises:
             UsageError: a length for which the task is not defined, or a batch below 1.
         """
-        self.check(length)
-        if batch < 1:
-            raise UsageError(f"batch={batch}: must be a positive integer")
+        length, batch = self.check(length), check_positive("batch", batch)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise UsageError(f"dtype={jnp.dtype(dtype)}: must be a floating type, such as float32")
         return self._draw(key, batch, length, jnp.dtype(dtype))
 
-    def check(self, length: int) -> None:
-        """Raises UsageError for a length for which the task is not defined."""
-        if isinstance(length, bool) or not isinstance(length, int) or length < self.shortest:
+    def check(self, length: int) -> int:
+        """The length as a Python integer; UsageError where the task is not defined for it."""
+        steps = as_integer(length)
+        if steps is None or not self.shortest <= steps <= MOST:
             raise UsageError(
                 f"length={length!r}: {type(self).__name__} needs an integer of at least "
-                f"{self.shortest}"
+                f"{self.shortest}" + f" and at most {MOST}" * (steps is not None and steps > MOST)
             )
+        return steps
 
     def _draw(self, key: Key, batch: int, length: int, dtype: jnp.dtype) -> Batch:
         raise NotImplementedError

@@ -45,6 +45,7 @@ from rnnlab.gradients.theory.linear import (
     log10_singular_values_orthogonal,
 )
 from rnnlab.gradients.theory.mean_field import (
+    MEAN_FIELD_INITIALIZERS,
     critical_gain,
     mean_field_exponent,
     mean_field_variance,
@@ -52,6 +53,7 @@ from rnnlab.gradients.theory.mean_field import (
 
 __all__ = [
     "MAX_SLOPES",
+    "MEAN_FIELD_INITIALIZERS",
     "chrono_bias",
     "cliff_valley",
     "cliff_wall",

@@ -72,7 +72,7 @@ def log10_cliff_gradient(w: ArrayLike, x_0: float, target: float, steps: int) ->
     length = single_count("steps", steps, least=1)
     _start(x_0)
     level = _logistic(x_0)
-    slope = level * (1 - level)
+    slope = level * _logistic(-x_0)
     mu = real("w", w) * slope
     # Where |μ| > 1, the sum is μ^(T-1) times the same sum of 1/μ, which does not overflow.
     ratio = np.where(abs(mu) > 1, 1 / np.where(mu == 0, 1.0, mu), mu)

@@ -29,6 +29,10 @@ from numpy.typing import ArrayLike
 from rnnlab.gradients.theory.bounds import MAX_SLOPES
 from rnnlab.gradients.theory.checks import Floats, non_negative, one_of, positive
 
+MEAN_FIELD_INITIALIZERS = ("gaussian", "orthogonal", "uniform")
+"""Initialisers of `rnnlab.initializers.INITIALIZERS` whose square matrices this describes: entries
+that are independent and of zero mean, whatever their law, or Haar orthogonal."""
+
 INTERVALS = 256
 NEWTON_STEPS = 200
 BISECTIONS = 64

