@@ -1,6 +1,7 @@
 """Exponents against NumPy and theory, the files of a run, and what a second run does."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from experiments import lyapunov
 from experiments.lyapunov import measure
 from experiments.lyapunov.exponents import draw_networks
+from experiments.lyapunov.pictures import plot_spectra
 from experiments.lyapunov.tables import spectrum_of, spectrum_rows
-from rnnlab import cells, initializers
+from rnnlab import cells, initializers, plots
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
@@ -103,6 +105,7 @@ def test_everything_is_labelled_and_reported(folder):
         *("exponents.png", "spectra.png"),
     }
     data = results.load_dataset(folder / "results.nc")
+    assert json.loads((folder / "status.json").read_text())["precision"] == "float32"
     assert all("units" in data[name].attrs for name in data.data_vars)
     assert data.critical_gain.sel(input_std=0.0) == 1
     page = (folder / "report.html").read_text()
@@ -126,6 +129,19 @@ def lost(tmp_path_factory):
     return results.load_dataset(folder / "results.nc"), (folder / "report.html").read_text()
 
 
+def test_what_is_not_finite_is_counted_and_not_drawn(folder):
+    data = results.load_dataset(folder / "results.nc").load()
+    data.spectrum.loc[{"spectrum_gain": 0.8, "index": slice(3, None)}] = -np.inf
+    data.running.loc[{"spectrum_gain": 0.8}] = -np.inf
+    data.spectrum.loc[{"spectrum_gain": 1.5, "spectrum_seed": 0}] = np.nan
+    lost, overflowed = spectrum_rows(data)
+    assert (lost["lost"], lost["smallest"], lost["overflowed"]) == (2, -np.inf, 0)
+    assert overflowed["overflowed"] == 1 and np.isfinite(overflowed["median"])
+    with plots.style():
+        plot_spectra(CONFIG, data).canvas.draw()
+
+
+@pytest.mark.slow
 def test_lost_directions_and_overflows_are_counted(lost):
     data, page = lost
     rows = {(row["cell"], row["gain"]): row for row in spectrum_rows(data)}

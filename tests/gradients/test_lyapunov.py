@@ -76,10 +76,9 @@ def test_fewer_exponents_and_rarer_factorisation():
     np.testing.assert_allclose(few.exponents, whole.exponents[:, :2], atol=1e-10)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-@pytest.mark.parametrize("radius", [4.0, 0.25])
+@pytest.mark.parametrize("radius, dtype", [(4.0, jnp.float32), (0.25, jnp.float64)])
 def test_columns_stay_within_range_between_two_factorisations(radius, dtype):
-    """In float64 250 steps take 4^250 beyond 1e150, in float32 beyond everything."""
+    """In 700 steps 4^700 leaves the range of both types."""
     cell = Elman(3, activation="identity")
     params = cell.init(jax.random.key(0), 1, dtype)
     params |= {"wh": jnp.asarray(radius, dtype) * params["wh"]}
@@ -97,7 +96,7 @@ def test_columns_stay_within_range_between_two_factorisations(radius, dtype):
     [
         ("relu", -100.0, 4),  # dead
         ("cec", 0.0, 4),  # h' = tanh(c'), so that ∂(h', c') has half the rank
-        ("lstm_nog", 0.0, 4),
+        pytest.param("lstm_nog", 0.0, 4, marks=pytest.mark.slow),
         ("tanh", 18.5, 0),  # saturated, where 1 - y² is 0
     ],
 )
