@@ -76,7 +76,8 @@ def unroll(
         lengths = check_lengths(lengths, xs.shape)
     if resets is not None:
         resets = _check_resets(resets, xs.shape)
-    static, arguments = (cell, strategy, bool(reverse)), (params, xs, state, lengths, resets, key)
+    static: Any = (cell, strategy, bool(reverse))
+    arguments: Any = (params, xs, state, lengths, resets, key)
     if isinstance(strategy, OwnStrategy):  # of which nobody knows whether it is pure
         return _unroll(*static, *arguments)
     if isinstance(strategy, BaseStrategy):

@@ -1,7 +1,6 @@
 """What `cliff` measures: the settings, their checks and presets."""
 
 import dataclasses
-import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 from rnnlab.errors import UsageError
 from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
+
+#: Largest size of a parameter or state: far beyond, σ is flat and rounding hides the wall.
+LARGEST = 1e6
+#: Least share of its numbers that an axis of the plot spans.
+NARROWEST = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +54,18 @@ class Config:
         checks.at_least(self, length=1, points=21, updates=1, neighbours=1)
         checks.seed(self, "seed")
         checks.positive(self, "learning_rate", "threshold", "spread")
-        checks.finite(self, "x_0")
+        if not abs(self.x_0) <= LARGEST:
+            raise UsageError(f"x_0={self.x_0}: must lie within -{LARGEST:g} .. {LARGEST:g}")
         if not 0 < self.target < 1:
             raise UsageError(f"target={self.target}: must lie between 0 and 1, where σ(x) lies")
         for name in ("w_range", "b_range"):
             low_high = getattr(self, name)
-            if len(low_high) != 2 or not -math.inf < low_high[0] < low_high[1] < math.inf:
-                raise UsageError(f"{name}={low_high}: must be two finite numbers, low,high")
+            if len(low_high) != 2 or not -LARGEST <= low_high[0] < low_high[1] <= LARGEST:
+                raise UsageError(
+                    f"{name}={low_high}: must be low,high within -{LARGEST:g} .. {LARGEST:g}"
+                )
+            if low_high[1] - low_high[0] < NARROWEST * max(map(abs, low_high)):
+                raise UsageError(f"{name}={low_high}: is too narrow to tell its points apart")
         if len(self.start) != 2 or not self.shows(*self.start):
             raise UsageError(f"start={self.start}: must be w,b within w_range and b_range")
 

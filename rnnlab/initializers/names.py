@@ -43,7 +43,8 @@ def as_initializer(argument: str, value: Any) -> Initializer:
     if isinstance(value, str) and value in INITIALIZERS:
         return INITIALIZERS[value](1.0)
     if callable(value) and not isinstance(value, type):
-        return value
+        function: Any = value
+        return function
     raise UsageError(
         f"{argument}={value!r}: must be one of {', '.join(INITIALIZERS)}, an initialiser such as "
         "Orthogonal(), or a function (key, shape, dtype) -> array"

@@ -179,6 +179,8 @@ def _run_here(
     experiment: registry.Experiment, line: command_line.CommandLine, argv: Sequence[str]
 ) -> workdirs.Status:
     """What this host, or the only one, does in a run."""
+    from rnnlab import precision  # which imports jax
+
     settings = experiment.settings()
     config = line.config(settings)
     module = experiment.load()

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from rnnlab import precision
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import reading
 from rnnlab.run.workdir import atomic_write
@@ -64,7 +65,8 @@ class Folder:
         self.path = pathlib.Path(path)
         self._seen: set[str] = set()
         fields = grid.settings() | {"lengths": grid.sorted_lengths}
-        common = {name: fields[name] for name in COMMON} | {"memory": memory}
+        common = {name: fields[name] for name in COMMON}
+        common |= {"memory": memory, "precision": precision.in_use()}
         self._common = json.loads(json.dumps(common))
         with self._explained():
             self.path.mkdir(parents=True, exist_ok=True)

@@ -95,13 +95,39 @@ def test_generating_leaves_the_record_untouched(folder, capsys, place):
 
 def test_a_folder_that_can_only_be_read(folder):
     root = pathlib.Path("w").resolve()
-    root.chmod(0o555)
+    before = contents(folder.parent)
+    places = [root, *root.rglob("*")]
+    for path in places:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    command = [sys.executable, "-c", ASK, "--workdir=w", "--mode=generate", "--count=2"]
     try:
-        if os.access(root, os.W_OK):
-            pytest.skip("this user may write everywhere")
-        assert run(folder, "--workdir=w", "--mode=generate", "--count=1") == 0
+        done = subprocess.run(
+            command,
+            env=os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+            capture_output=True,
+        )
     finally:
-        root.chmod(0o755)
+        for path in places:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"1.0 0 0 0\n" and done.stderr == b"False\n"
+    assert contents(folder.parent) == before
+
+
+#: Root obeys the permissions of files in a program that is started without CAP_DAC_OVERRIDE.
+ASK = """
+import ctypes, os, pathlib, sys
+if os.getuid() == 0 and "DROPPED" not in os.environ:
+    os.environ["DROPPED"] = "yes"
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+    os.execv(sys.executable, sys.orig_argv)
+import rnnlab
+from rnnlab.run import launch
+from tests.run.test_modes import Model
+rnnlab.load = Model
+print(os.access("w", os.W_OK), file=sys.stderr)
+sys.exit(launch.main(sys.argv, pathlib.Path("experiments")))
+"""
 
 
 def test_a_reader_that_stops_reading_is_one_line(folder, tmp_path):
