@@ -124,7 +124,8 @@ def test_saturated_gates_in_float32(name):
     np.testing.assert_allclose(profile.log10_joint[0], np.log10(norm), atol=1e-4)
     for leaf, d_leaf in d_params.items():
         expected = np.log10(np.linalg.norm(d_leaf))
-        np.testing.assert_allclose(got[leaf], expected, atol=1e-4, err_msg=leaf)
+        # `h - n` of two states near one has fewer digits, whatever its slopes.
+        np.testing.assert_allclose(got[leaf], expected, atol=1e-3, err_msg=leaf)
 
 
 def test_a_gate_that_is_open_leaves_the_rest_its_digits():
