@@ -150,7 +150,7 @@ def test_examples_run(tmp_path):
         "cell = Leaky(8)\n"
         "ys = unroll(cell, cell.init(jax.random.key(0), 3), jnp.ones((5, 2, 3)))[1]\n"
         "assert ys.shape == (5, 2, 8)\n",
-        python_blocks(ROOT / "docs/gradients.md")[0],
+        *python_blocks(ROOT / "docs/gradients.md"),
         *python_blocks(ROOT / "docs/training.md"),
     ]
     code = "\n".join(examples).replace("steps=2000", "steps=2")

@@ -126,8 +126,8 @@ def _experiment(line: command_line.CommandLine, folder: pathlib.Path) -> registr
     if line.experiments is not None and not line.experiment_given:
         known = registry.experiments(folder)
         if len(known) > 1:
-            names = ", ".join(known)
-            raise UsageError(f"--experiments={folder}: choose --experiment=NAME, of {names}")
+            where, names = f"--experiments={line.experiments}", ", ".join(known)
+            raise UsageError(f"{where}: choose --experiment=NAME, of {names}")
         return next(iter(known.values()))
     return registry.find(folder, line.experiment)
 

@@ -16,6 +16,7 @@ Values are separated by commas. Those of a field that is itself a list, and word
 are separated by semicolons: `--each.lengths='10,20;50'`.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -28,7 +29,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from rnnlab.errors import RunError, UsageError
-from rnnlab.run import names
+from rnnlab.run import memory, names
 from rnnlab.run.command_line import full_name
 from rnnlab.run.fields import flatten
 from rnnlab.run.registry import Settings
@@ -210,7 +211,7 @@ def run(
             raise UsageError(f"--each: {same} and {variants[number].label} are the same run")
     ended = []
     for number, (variant, path) in enumerate(zip(variants, paths, strict=True), start=1):
-        print(f"run {number} of {len(variants)}: {variant.label}", file=sys.stderr, flush=True)
+        _tell(f"run {number} of {len(variants)}: {variant.label}")
         ended.append(Ended(variant, _state(variant, run_one), path))
     _print_table(ended)
     return next(code for state, code in CODES.items() if any(e.state == state for e in ended))
@@ -226,11 +227,18 @@ def _state(variant: Variant, run_one: Callable[[Variant], str]) -> str:
         message, state = str(error), "refused"
     except (RunError, OSError) as error:
         message, state = str(error), "failed"
-    except Exception as error:  # of the program itself, which keeps its traceback
-        traceback.print_exc()
-        message, state = f"{type(error).__name__}: {error}", "failed"
-    print(f"error: {variant.label}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    except Exception as error:
+        shortage = memory.shortage(error)
+        if shortage is None:  # an error of the program itself, which keeps its traceback
+            traceback.print_exc()
+        message, state = shortage or f"{type(error).__name__}: {error}", "failed"
+    _tell(f"error: {variant.label}: {' '.join(message.split())}")
     return state
+
+
+def _tell(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads it
+        print(line, file=sys.stderr, flush=True)
 
 
 def _print_table(ended: Sequence[Ended]) -> None:

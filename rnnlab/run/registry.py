@@ -127,7 +127,8 @@ def own_folder(path: str) -> pathlib.Path:
     Raises:
         UsageError: there is no such folder, or no experiment in it.
     """
-    folder = pathlib.Path(os.path.expanduser(path))
+    # Python keeps what it has found at a relative path when the working directory changes.
+    folder = pathlib.Path(os.path.expanduser(path)).resolve()
     if not folder.is_dir():
         raise UsageError(f"--experiments={path}: no such folder")
     if not experiments(folder):
@@ -135,7 +136,7 @@ def own_folder(path: str) -> pathlib.Path:
             f"--experiments={path}: holds no experiment, which is a folder NAME/ with __init__.py "
             "and with a class Config in config.py"
         )
-    beside = str(folder.resolve().parent)
+    beside = str(folder.parent)
     if beside not in sys.path:
         sys.path.append(beside)
     return folder

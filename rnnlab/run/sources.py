@@ -2,8 +2,9 @@
 
 `rnnlab`       the library, with its version
 `experiment`   the package of the experiment
-MODULE         a module of one's own that the configuration names as `MODULE:NAME`, and every other
-               one that it imports from the same folder
+MODULE         a module of one's own that the configuration names as `MODULE:NAME`, or that the
+               experiment imports from beside its folder of experiments; and every other one that
+               it imports from the same folder
 
 A work directory keeps them in `status.json`, so that numbers of a cell that was changed since, or
 of another version of rnnlab, are not taken for those of the present one.
@@ -33,7 +34,7 @@ def of(config: Any) -> dict[str, str]:
     module = sys.modules.get(type(config).__module__)
     if module is not None:
         found |= _of_experiment(module)
-    for name in _named(flatten(config).values()):
+    for name in (*_named(flatten(config).values()), *_beside(module)):
         for each in _with_imports(name):
             found[each] = of_bytes(_file(each).read_bytes())  # type: ignore[union-attr]
     return found
@@ -72,6 +73,20 @@ def _of_experiment(module: ModuleType) -> dict[str, str]:
     if file.name == "config.py" and module.__package__:
         return {"experiment": _of_folder(file.parent)}
     return {"experiment": of_bytes(file.read_bytes())}
+
+
+def _beside(module: ModuleType | None) -> Iterator[str]:
+    """The modules that an experiment imports from the folder in which its folder lies."""
+    file = None if module is None else _file(module.__name__)
+    if module is None or file is None or file.name != "config.py" or not module.__package__:
+        return
+    for path in sorted(file.parent.rglob("*.py")):
+        inside = path.relative_to(file.parent).with_suffix("").parts
+        name = ".".join((module.__package__, *(part for part in inside if part != "__init__")))
+        for each in _imports(name, path):
+            imported = _file(each)
+            if imported is not None and imported.is_relative_to(file.parents[2]):
+                yield each
 
 
 @functools.cache

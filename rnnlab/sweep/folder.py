@@ -66,7 +66,8 @@ class Folder:
         self._seen: set[str] = set()
         fields = grid.settings() | {"lengths": grid.sorted_lengths}
         common = {name: fields[name] for name in COMMON}
-        common |= {"memory": memory, "precision": precision.in_use()}
+        with precision.products():
+            common |= {"memory": memory, "precision": precision.in_use()}
         self._common = json.loads(json.dumps(common))
         with self._explained():
             self.path.mkdir(parents=True, exist_ok=True)

@@ -147,10 +147,9 @@ class Loggers:
                 if failed is not None:
                     failed.close()
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            print(
-                f"--loggers={name}: failed and is left out, training goes on ({reason})",
-                file=sys.stderr,
-            )
+            line = f"--loggers={name}: failed and is left out, training goes on ({reason})"
+            with contextlib.suppress(OSError):  # nobody reads it
+                print(line, file=sys.stderr)
             return None
 
 

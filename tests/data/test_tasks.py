@@ -189,3 +189,10 @@ def test_other_bad_arguments():
         tasks.TemporalOrder(4)
     with pytest.raises(UsageError, match=r"task='add'.*adding"):
         tasks.by_name("add")
+
+
+def test_sizes_of_numpy_are_integers():
+    task = tasks.by_name("adding")
+    assert type(task.check(np.int64(9))) is int and task.steps(np.int32(9)) == 9
+    with pytest.raises(UsageError, match=r"^length=2147483648: .* at most 2147483647"):
+        task.check(2**31)

@@ -56,6 +56,17 @@ def test_a_folder_of_experiments_of_ones_own(lab, monkeypatch, capsys):
     assert "no such experiment; known: toy" in capsys.readouterr().err
 
 
+def test_a_module_beside_the_folder_is_part_of_the_source(lab, monkeypatch, capsys):
+    flags = ("--experiments=my_lab", "--loggers=")
+    beside = lab.parent / "beside_my_lab.py"
+    for text, code in ((beside.read_text(), 0), ("# again\nWHAT = 'end'\n", 2)):
+        beside.write_text(text)
+        assert rnnlab(monkeypatch, *flags) == code
+        toy.forget()
+        del sys.modules["beside_my_lab"]
+    assert "the module beside_my_lab has changed since this run began" in capsys.readouterr().err
+
+
 def test_of_several_experiments_one_is_named(lab, monkeypatch, capsys):
     (lab / "toy").rename(lab / "b")
     toy.write(lab)

@@ -60,6 +60,7 @@ def test_each_is_the_run_of_an_ordinary_command_and_is_continued(folder, capsys)
         ("refuse,network,diverge,end", 1),
         ("disk,end", 1),
         ("bug,end", 1),
+        ("memory,end", 1),
     ],
 )
 def test_one_that_fails_stops_no_other(folder, capsys, ends, code):

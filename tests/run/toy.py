@@ -18,6 +18,7 @@ __all__ = ["PRESETS", "Config", "run"]
 ERRORS = {
     "bug": ZeroDivisionError("of the program"),
     "disk": OSError(28, "No space left on device"),
+    "memory": MemoryError("Unable to allocate 9.31 GiB for an array"),
     "interrupt": KeyboardInterrupt(),
     "network": RunError("no network"),
     "refuse": UsageError("corpus=x: no such file"),

@@ -69,3 +69,13 @@ def test_programs_and_points():
     assert list(grid.axes) == [
         "cell", "init", "hidden", "inputs", "input_scale", "gain", "seed", "length"
     ]  # fmt: skip
+
+
+def test_sizes_of_numpy_are_integers():
+    sizes = {"hidden": (np.int64(4),), "lengths": [np.int32(2), 3]}
+    grid = Grid(cells=("tanh",), seeds=np.int64(2), batch=np.int32(3), **sizes)
+    assert grid == Grid(cells=("tanh",), seeds=2, batch=3, hidden=(4,), lengths=(2, 3))
+    plain = (*grid.hidden, *grid.lengths, grid.seeds, grid.batch)
+    assert all(type(size) is int for size in plain)
+    with pytest.raises(UsageError, match=r"^seeds=2147483648: must be at most 2147483647"):
+        Grid(seeds=2**31)

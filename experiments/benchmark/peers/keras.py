@@ -34,7 +34,6 @@ class Keras(JaxPeer):
         kind = {"Elman": "SimpleRNN", "LSTM": "LSTM"}.get(type(cell).__name__, "GRU")
         settings: dict[str, Any] = {
             "return_sequences": True,
-            "go_backwards": reverse,
             "recurrent_initializer": "zeros",  # orthogonal has no bfloat16
         }
         if kind == "SimpleRNN":
@@ -46,7 +45,8 @@ class Keras(JaxPeer):
 
         def run(weights: Any, xs: Any) -> Any:
             fixed = [variable.value for variable in layer.non_trainable_variables]
-            ys = layer.stateless_call(weights, fixed, xs)[0]
+            # Not by go_backwards, whose outputs are in another order on a GPU than on the CPU.
+            ys = layer.stateless_call(weights, fixed, jnp.flip(xs, 1) if reverse else xs)[0]
             return jnp.flip(ys, 1) if reverse else ys
 
         return run
