@@ -263,7 +263,8 @@ def test_every_experiment_on_cells_takes_both(folder, experiment, flag):
     assert (folder / experiment / "report.html").exists()
 
 
-@pytest.mark.parametrize("work", ["MyCell", pytest.param("MyNNX", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("work", ["MyCell", "MyNNX"])
 def test_both_are_trained_from_the_command_line(folder, work):
     name = f"my_package.my_module:{work}"
     flags = ("--preset=tiny", f"--config.cell={name}", "--config.steps=40", f"--workdir={work}")

@@ -40,7 +40,8 @@ def horizons(data: xr.Dataset) -> Figure:
             ax.set_title(f"{task}, T = {int(part.steps)}")
             _octaves(ax, part.horizon.values)
     handles, labels = axes[0, 2].get_legend_handles_labels()
-    for name, line in (*LINES.items(), ("noise of one batch", ":")):
+    lines: dict[str, Any] = {**LINES, "noise of one batch": ":"}
+    for name, line in lines.items():
         handles.append(Line2D([], [], color="#555555", linewidth=1.2, linestyle=line))
         labels.append(name)
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))

@@ -112,6 +112,7 @@ def test_run_writes_everything(finished):
     assert data.path_loss.shape == (3, 1 + CONFIG.neighbours, 1 + CONFIG.updates)
 
 
+@pytest.mark.slow
 def test_the_tiny_preset_draws_the_whole_report(tmp_path):
     made = presets.run_tiny(cliff, tmp_path / "w")
     assert made >= {"report.html", "cliff.png", "descents.png", "gradients.png"}

@@ -245,6 +245,7 @@ def test_the_regulariser_keeps_the_gradient_on_its_way():
     assert omegas[1] < 0.7 * omegas[0]
 
 
+@pytest.mark.slow
 def test_seeds_that_diverge_are_a_result(tmp_path):
     config = dataclasses.replace(SMALL, methods=("sgd",), learning_rate=1e38)
     data = measure(tmp_path / "w", config)

@@ -68,6 +68,7 @@ def test_everything_is_there(finished):
     assert "Measured standard deviation of the input" in page and "distribution over seeds" in page
 
 
+@pytest.mark.slow
 def test_the_tiny_preset_draws_the_whole_report(tmp_path):
     made = presets.run_tiny(gradient_norms, tmp_path / "w")
     assert made >= {"report.html", "phase_diagram.png", "growth.png", "weight_gradients.png"}

@@ -155,11 +155,11 @@ def test_every_cell_has_a_family():
 def test_everything_is_labelled_and_reported(folder, data):
     assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {
         *("config.json", "status.json", "results.nc", "report.html"),
-        *("profiles.png", "forget_bias.png"),
+        *("profiles.png", "together.png", "forget_bias.png"),
     }
     assert all("units" in data[name].attrs for name in data.data_vars)
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/png") == 2 and "http" not in page
+    assert page.count("data:image/png") == 3 and "http" not in page
 
 
 @pytest.mark.slow

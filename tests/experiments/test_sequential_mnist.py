@@ -287,6 +287,7 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_no_evaluation_beats_the_first(tmp_path):
     run(tmp_path, learning_rate=10.0, epochs=1, warmup=0)
     rows = evaluations(tmp_path)

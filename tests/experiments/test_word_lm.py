@@ -389,6 +389,7 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_no_evaluation_beats_the_first(corpus, tmp_path):
     run(tmp_path, corpus, learning_rate=1000.0, epochs=1)
     first, last = evaluations(tmp_path)

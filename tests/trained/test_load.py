@@ -42,6 +42,8 @@ CHARACTERS = changed(
     checkpoint_every=20,
 )
 WORDS = changed(word_lm.PRESETS["tiny"], hidden=12, embedding=6, dropout=0.1, words=20, epochs=2)
+#: The fixtures of trained language models; that of words takes longer.
+LANGUAGES = ["characters", pytest.param("words", marks=pytest.mark.slow)]
 IMAGES = changed(
     sequential_mnist.PRESETS["tiny"], order="rows", hidden=12, epochs=1, dropout=0.1, layers=2
 )
@@ -96,7 +98,7 @@ assert 0 < answer["nats"] < math.log(model.vocabulary.size) and model.step > 0
 """
 
 
-@pytest.mark.parametrize("name", ["characters", pytest.param("words", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", LANGUAGES)
 def test_three_lines_in_a_fresh_process_leave_the_run_untouched(name, request, tmp_path):
     folder = request.getfixturevalue(name)
     (tmp_path / "library").mkdir()
@@ -138,7 +140,7 @@ def plain_log_p(model, codes):
     return np.asarray(jax.nn.log_softmax(logits[:, 0]))
 
 
-@pytest.mark.parametrize("name", ["characters", "words"])
+@pytest.mark.parametrize("name", LANGUAGES)
 def test_a_call_gives_log_probabilities_of_the_next_symbol(name, request):
     model = load_text(request.getfixturevalue(name))
     text = "Anna saw the river .\n" * 9
@@ -150,7 +152,7 @@ def test_a_call_gives_log_probabilities_of_the_next_symbol(name, request):
     assert model("").shape == (0, model.vocabulary.size)
 
 
-@pytest.mark.parametrize("name", ["characters", "words"])
+@pytest.mark.parametrize("name", LANGUAGES)
 def test_lines_are_scored_after_the_primer(name, request):
     model = load_text(request.getfixturevalue(name))
     lines = ["Anna saw the river", "", "Peter " * 30, *["Boris answered"] * 20]
@@ -184,6 +186,7 @@ def test_characters_are_generated_as_they_are_drawn(characters):
     assert model.generate(count=0) == "" and len(model.generate(count=4)) == 4
 
 
+@pytest.mark.slow
 def test_words_have_spaces_between_them(words):
     model = load_text(words)
     text = model.generate("Anna saw", 40, seed=1)
@@ -193,7 +196,7 @@ def test_words_have_spaces_between_them(words):
     assert model.generate("", 1, temperature=0) in model.vocabulary.symbols
 
 
-def test_unknown_symbols(characters, words):
+def test_unknown_characters(characters):
     model = load_text(characters)
     for ask in (model.generate, model.stream):
         with pytest.raises(UsageError, match=r"^prompt='Ünd': has 'Ü', which the model does not"):
@@ -203,13 +206,17 @@ def test_unknown_symbols(characters, words):
     with pytest.raises(UsageError, match=r"^text='é'") as error:
         model("é")
     assert "\n" not in str(error.value)
-    model = load_text(words)
-    assert "<unk>" in model.vocabulary.symbols
-    assert np.array_equal(model("Anna §"), model("Anna <unk>"))
     with pytest.raises(UsageError, match="temperature=-1"):
         model.generate(temperature=-1)
     with pytest.raises(UsageError, match="count=-1"):
         model.generate(count=-1)
+
+
+@pytest.mark.slow
+def test_unknown_words(words):
+    model = load_text(words)
+    assert "<unk>" in model.vocabulary.symbols
+    assert np.array_equal(model("Anna §"), model("Anna <unk>"))
 
 
 # --- images ---

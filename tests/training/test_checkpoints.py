@@ -48,7 +48,9 @@ def like():
 # --- the place ---
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize(
+    "name", [*ODD[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in ODD[3:])]
+)
 def test_no_name_of_a_folder_is_read_as_a_pattern(whole, tmp_path, name, capfd):  # noqa: F811
     folder = tmp_path / name
 

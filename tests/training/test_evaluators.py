@@ -43,7 +43,7 @@ def test_together():
     assert not first.finished({})
 
 
-@pytest.mark.parametrize("name", ["parity_running", "adding"])
+@pytest.mark.parametrize("name", ["adding", pytest.param("parity_running", marks=pytest.mark.slow)])
 def test_a_task_on_fresh_sequences(name):
     task = tasks.by_name(name)
     reader = Reader(cells.by_name("tanh", 3), task.features_out)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -159,10 +159,8 @@ def losses(path):
     return [row["step"] for row in rows], np.array([row["loss"] for row in rows])
 
 
-slow = partial(pytest.param, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("members", [0, slow(2), slow(3)])
+@pytest.mark.slow
+@pytest.mark.parametrize("members", [0, 2, 3])
 def test_two_hosts_give_the_losses_of_one(folder, members):
     """Three members cannot be cut for two hosts, so that each trains them all."""
     flag = f"--config.members={members}"

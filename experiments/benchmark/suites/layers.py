@@ -23,7 +23,7 @@ from rnnlab.run.progress import Progress
 SHAPES = "32x128x128x128", "32x256x64x256", "64x100x256x512", "128x50x64x64", "1x1000x32x64"
 GPU_SHAPES = ("16x1024x768x768",)
 #: The passes by the names that flags use.
-PASS_BY_NAME = dict(zip(PASS_NAMES, PASSES, strict=True))
+PASS_BY_NAME: dict[str, str] = dict(zip(PASS_NAMES, PASSES, strict=True))
 
 
 def run(config: Config) -> Iterator[Result]:

@@ -47,7 +47,7 @@ def test_peers_compute_gradients_of_our_parameters(peer, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "peer"), [("MyNNX", NNX()), ("MyLinen", Linen())])
-@pytest.mark.parametrize("arrangement", ["", ":bi:2"])
+@pytest.mark.parametrize("arrangement", ["", pytest.param(":bi:2", marks=pytest.mark.slow)])
 def test_flax_unrolls_its_own_cells(name, peer, arrangement, tmp_path, monkeypatch):
     """The same module on both sides, on the same weights."""
     own_cell.write(tmp_path)
