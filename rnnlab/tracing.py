@@ -14,18 +14,41 @@ so that `step(params, x, state) = rest(params, u, v, state)`, with `u = project(
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal, Var
+from jax.typing import DTypeLike
 
-from rnnlab.arrays import Array, Input, Output, Params, State
+from rnnlab.arrays import Array, Input, Key, Output, Params, State
 from rnnlab.layer import Cell
 
 #: What a variable depends on, at the latest.
 PARAMS, INPUT, STATE = 0, 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Rewritten:
+    """The parameters and states of a cell, for a class that writes its traced step in another form.
+
+    Attributes:
+      cell: the cell.
+    """
+
+    cell: Cell
+
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws the cell's parameters."""
+        return self.cell.init(key, features_in, dtype)
+
+    def initial_state(
+        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
+    ) -> State:
+        """The cell's initial state."""
+        return self.cell.initial_state(batch_shape, dtype)
 
 
 class Product(NamedTuple):

@@ -21,32 +21,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Literal, Var
-from jax.typing import DTypeLike
 
-from rnnlab.arrays import Array, Input, Key, Output, Params, State
-from rnnlab.layer import Cell
-from rnnlab.tracing import bind, read
+from rnnlab.arrays import Array, Input, Output, Params, State
+from rnnlab.tracing import Rewritten, bind, read
 
 
 @dataclasses.dataclass(frozen=True)
-class Saturating:
+class Saturating(Rewritten):
     """A cell whose saturated units keep their slopes.
 
     Attributes:
       cell: the cell; states and outputs are its own, to rounding.
     """
-
-    cell: Cell
-
-    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
-        """The cell's parameters."""
-        return self.cell.init(key, features_in, dtype)
-
-    def initial_state(
-        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
-    ) -> State:
-        """The cell's initial state."""
-        return self.cell.initial_state(batch_shape, dtype)
 
     def step(self, params: Params, x: Input, state: State) -> tuple[State, Output]:
         """The cell's step, traced, with `tanh`, `σ` and `1 - σ` in their other forms."""

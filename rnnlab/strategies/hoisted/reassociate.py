@@ -16,13 +16,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal
-from jax.typing import DTypeLike
 
-from rnnlab.arrays import Array, Input, Key, Output, Params, State
-from rnnlab.layer import Cell
-from rnnlab.tracing import STATE, TracedStep, bind, read, shape_of
+from rnnlab.arrays import Array, Input, Output, Params, State
+from rnnlab.tracing import STATE, Rewritten, TracedStep, bind, read, shape_of
 
 
 class Term(NamedTuple):
@@ -69,24 +66,12 @@ class Sum:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reassociated:
+class Reassociated(Rewritten):
     """A cell whose step adds in another order.
 
     Attributes:
       cell: the cell.
     """
-
-    cell: Cell
-
-    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
-        """Draws the cell's parameters."""
-        return self.cell.init(key, features_in, dtype)
-
-    def initial_state(
-        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
-    ) -> State:
-        """The cell's initial state."""
-        return self.cell.initial_state(batch_shape, dtype)
 
     def step(self, params: Params, x: Input, state: State) -> tuple[State, Output]:
         """The cell's step."""
