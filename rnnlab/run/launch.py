@@ -50,6 +50,7 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
     The folder is that of `--experiments`, where the command line has it.
     """
     streams.prepare()
+    streams.quiet_libraries()
     try:
         signal.signal(signal.SIGTERM, _terminate)
         code = _dispatch(argv, folder)
@@ -109,7 +110,7 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         if line.help:
             print(help.of_experiment(experiment, experiment.settings()))
         else:
-            with streams.guarded() as out, streams.quiet_libraries():
+            with streams.guarded() as out:
                 code = (
                     _run_lists(experiment, line, lists)
                     if lists.values

@@ -7,17 +7,27 @@ import contextlib
 import errno
 import logging
 import os
+import pathlib
 import sys
 import threading
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rnnlab.errors import RunError
 
-#: Parts of the paths of what writes checkpoints.
-_BACKGROUND = ("/orbax/", "/tensorstore/", "/asyncio/")
+#: Packages that write checkpoints and events in the background, or when the process ends.
+_BACKGROUND = {"orbax", "tensorstore", "asyncio", "tensorboardX"}
+#: Loggers of what writes checkpoints.
+_LOGGERS = ("absl", "asyncio")
+#: Where Python tells of errors that nobody catches: of the main thread, of other threads, and of
+#: callbacks from compiled code. Each with what finds the traceback in what the hook is given.
+_HOOKS = (
+    (sys, "excepthook", lambda kind, error, trace: trace),
+    (threading, "excepthook", lambda failure: failure.exc_traceback),
+    (sys, "unraisablehook", lambda failure: failure.exc_traceback),
+)
 _NAMES = ("stdin", "stdout", "stderr")
 #: Error handlers that write every character in some way.
 _LENIENT = ("backslashreplace", "replace", "xmlcharrefreplace", "namereplace", "ignore")
@@ -91,37 +101,35 @@ def guarded() -> Iterator[Guarded]:
         sys.stdout, sys.stderr = before
 
 
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Leaves out the tracebacks that libraries print about their own threads.
+def quiet_libraries() -> None:
+    """Leaves out what libraries print about their own threads, for the rest of the process.
 
     What goes wrong there, such as a checkpoint on a full disk, reaches the main thread too, which
-    says it in one line.
+    says it in one line. Their threads may end after that line, so that nothing is set back.
     """
-    logger = logging.getLogger("absl")
-    before = logger.level, threading.excepthook, sys.excepthook
-    logger.setLevel(logging.CRITICAL)
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for module, name, trace in _HOOKS:
+        hook = getattr(module, name)
+        if not hasattr(hook, "quiet"):
+            setattr(module, name, _quiet(hook, trace))
 
-    def of_thread(failure: threading.ExceptHookArgs) -> None:
-        if not _of_library(failure.exc_traceback):
-            before[1](failure)
 
-    def of_callback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        if not _of_library(trace):
-            before[2](kind, error, trace)
+def _quiet(hook: Callable[..., object], trace: Callable[..., Any]) -> Callable[..., None]:
+    """A hook that leaves out errors of libraries; `trace` finds the traceback in its arguments."""
 
-    threading.excepthook, sys.excepthook = of_thread, of_callback
-    try:
-        yield
-    finally:
-        logger.setLevel(before[0])
-        threading.excepthook, sys.excepthook = before[1:]
+    def quiet(*arguments: Any) -> None:
+        if not _of_library(trace(*arguments)):
+            hook(*arguments)
+
+    quiet.quiet = True  # pyright: ignore[reportFunctionMemberAccess]
+    return quiet
 
 
 def _of_library(trace: types.TracebackType | None) -> bool:
-    """Whether an error comes from where checkpoints are written in the background."""
-    files = [frame.filename for frame in traceback.extract_tb(trace)]
-    return any(name in file for file in files for name in _BACKGROUND)
+    """Whether an error comes from a library that writes in the background."""
+    frames = traceback.extract_tb(trace)
+    return any(_BACKGROUND & {*pathlib.PurePath(frame.filename).parts} for frame in frames)
 
 
 def require_written(out: Guarded) -> None:
