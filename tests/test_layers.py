@@ -3,7 +3,7 @@
 Libraries below, what uses them above:
 
     arrays < layer < tracing, cells < strategies < unroll < combinators, gradients
-    gradients < nn, interop < sweep, training
+    gradients < nn < interop < sweep, training
     training < trained < experiments
 
 `arrays`, the types, is below all. `initializers`, `errors`, `sizes`, `data`, `hosts`, `own`,
@@ -35,7 +35,7 @@ BELOW["unroll"] = BELOW["strategies"] | {"eager", "strategies"}
 BELOW["combinators"] = BELOW["unroll"] | {"unroll"}
 BELOW["gradients"] = BELOW["combinators"] | {"combinators", "precision"}
 BELOW["nn"] = BELOW["gradients"] | {"gradients"}
-BELOW["interop"] = BELOW["gradients"] | {"gradients"}
+BELOW["interop"] = BELOW["nn"] | {"nn"}
 UTILITIES = {"data", "hosts", "statistics", "plots", "run"}
 BELOW["sweep"] = BELOW["nn"] | {"nn", "interop"} | UTILITIES
 BELOW["training"] = BELOW["nn"] | {"nn", "interop"} | UTILITIES

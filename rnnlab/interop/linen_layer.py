@@ -11,8 +11,8 @@ from flax import linen as nn
 from jax.typing import ArrayLike, DTypeLike
 
 from rnnlab.arrays import Array, Bool, Float, Input, Key, Output, State
-from rnnlab.interop.sequence import run_sequence
 from rnnlab.layer import Cell, Layer
+from rnnlab.nn.sequence import run_sequence
 from rnnlab.strategies import Strategy
 
 
@@ -52,7 +52,7 @@ class LinenLayer(nn.Module):
             self.param("weights", self.cell.init, inputs.shape[-1], self.param_dtype),
             inputs,
             time_major=self.time_major,
-            seq_lengths=seq_lengths,
+            lengths=seq_lengths,
             resets=resets,
             state=initial_carry,
             reverse=reverse,

@@ -10,64 +10,15 @@ from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 
 from rnnlab.arrays import Array, Bool, Float, Input, Output, Params, State
-from rnnlab.errors import UsageError
-from rnnlab.interop.sequence import run_sequence
-from rnnlab.layer import Cell, Layer
-from rnnlab.strategies import Strategy
+from rnnlab.layer import Cell
+from rnnlab.nn.recurrent import CellWeights, Recurrent
 
 
-class _Weights(nnx.Module):
-    """The parameters of a cell, each array an `nnx.Param`."""
-
-    def __init__(
-        self,
-        cell: Layer,
-        features_in: int,
-        param_dtype: DTypeLike,
-        params: Params | None,
-        rngs: nnx.Rngs | None,
-    ) -> None:
-        self.cell = cell
-        if params is None:
-            if rngs is None:
-                raise UsageError("rngs=None: give params, or the rngs that draw them")
-            params = cell.init(rngs.params(), features_in, param_dtype)
-        self.weights = nnx.data(jax.tree.map(lambda a: nnx.Param(jnp.array(a)), params))
-
-    @property
-    def params(self) -> Params:
-        """The parameters as arrays, arranged as `cell.init` does."""
-        is_variable = lambda leaf: isinstance(leaf, nnx.Variable)  # noqa: E731
-        return jax.tree.map(lambda p: p.get_value(), self.weights, is_leaf=is_variable)
-
-
-class NNXLayer(_Weights):
+class NNXLayer(Recurrent):
     """An rnnlab cell or combinator over a whole sequence, in place of `nnx.RNN(cell)`.
 
-    Attributes:
-      cell: a cell, or a combinator of cells.
-      features_in: number of input features `D`.
-      time_major: inputs are `[T, *batch, D]` instead of `[*batch, T, D]`.
-      strategy: how `unroll` runs and differentiates the scan.
-      param_dtype: dtype of the weights; the inputs must have it too.
-      params: weights to start from, such as converted ones; None draws them.
-      rngs: where the key comes from that draws them.
+    It is `rnnlab.nn.Recurrent`, called by the names of `nnx.RNN`.
     """
-
-    def __init__(
-        self,
-        cell: Layer,
-        features_in: int,
-        *,
-        time_major: bool = False,
-        strategy: str | Strategy = "autodiff",
-        param_dtype: DTypeLike = jnp.float32,
-        params: Params | None = None,
-        rngs: nnx.Rngs | None = None,
-    ) -> None:
-        super().__init__(cell, features_in, param_dtype, params, rngs)
-        self.time_major = time_major
-        self.strategy = strategy
 
     def __call__(
         self,
@@ -85,22 +36,18 @@ class NNXLayer(_Weights):
         Arguments are those of `rnnlab.unroll.unroll` by the names of `nnx.RNN`; outputs stay in the
         order of time. Noise, as of dropout, is drawn from `rngs.dropout` where `rngs` are given.
         """
-        carry, ys = run_sequence(
-            self.cell,
-            self.params,
+        carry, ys = super().__call__(
             inputs,
-            time_major=self.time_major,
-            seq_lengths=seq_lengths,
+            initial_carry,
+            lengths=seq_lengths,
             resets=resets,
-            state=initial_carry,
             reverse=reverse,
-            strategy=self.strategy,
             key=None if rngs is None else rngs.dropout(),
         )
         return (carry, ys) if return_carry else ys
 
 
-class NNXStep(_Weights, nnx.RNNCellBase):
+class NNXStep(CellWeights, nnx.RNNCellBase):
     """An rnnlab cell as a cell of NNX, for `nnx.RNN` and `nnx.Bidirectional`.
 
     Its input product is inside their scan; `NNXLayer` is the faster of the two.

@@ -64,6 +64,7 @@ class Server:
     def close(self):
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
 
 def serve():

@@ -1,4 +1,4 @@
-"""A layer over a sequence in Flax's conventions: batch first by default, outputs before state."""
+"""A layer over a sequence with the axes that Flax uses: batch first by default."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run_sequence(
     inputs: Float[Array, "... D"],
     *,
     time_major: bool,
-    seq_lengths: ArrayLike | None,
+    lengths: ArrayLike | None,
     resets: Bool[Array, "..."] | None,
     **settings: Any,
 ) -> tuple[State, Float[Array, "... H"]]:
@@ -30,5 +30,5 @@ def run_sequence(
     if not time_major:
         inputs = jnp.moveaxis(inputs, -2, 0)
         resets = None if resets is None else jnp.moveaxis(resets, -1, 0)
-    state, ys = unroll(cell, params, inputs, lengths=seq_lengths, resets=resets, **settings)
+    state, ys = unroll(cell, params, inputs, lengths=lengths, resets=resets, **settings)
     return state, ys if time_major else jnp.moveaxis(ys, 0, -2)
