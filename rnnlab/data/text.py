@@ -254,6 +254,8 @@ def _load_named(
 
 
 def _read_file(path: Path) -> str:
+    if path == Path():  # of an empty name
+        raise UsageError(f"text '': no name; give a text file's path or {' or '.join(NAMED)}")
     if not path.exists():
         raise UsageError(
             f"text {str(path)!r}: no such file; give a text file's path or {' or '.join(NAMED)}"
