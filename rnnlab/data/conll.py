@@ -69,7 +69,7 @@ def read_universal(text: str) -> Iterator[Sentence]:
     try:
         for tokens in conllu.parse(text, fields=("id", "form", "lemma", "upos")):
             words = [token for token in tokens if isinstance(token["id"], int)]
-            if not all(isinstance(token["upos"], str) for token in words):
+            if any(token["upos"] in (None, "_") for token in words):
                 raise ValueError(f"{tokens.metadata}: a word has no part of speech")
             yield [token["form"] for token in words], [token["upos"] for token in words]
     except conllu.parser.ParseException as error:
