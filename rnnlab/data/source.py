@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+from typing import Any
+
+from rnnlab.errors import RunError
 
 #: The name of data that is made, for quick runs without any file.
 MADE = "made"
@@ -17,7 +21,8 @@ class Folders:
     #: Folder that holds the original files of the data set (tiny_shakespeare: input.txt;
     #: penn_treebank: ptb.train.txt, ptb.valid.txt and ptb.test.txt; mnist:
     #: train-images-idx3-ubyte.gz, ...; multi30k: train.de.gz, ...; tatoeba: spa-eng.zip or the
-    #: spa.txt in it), for use without a network; empty to download them.
+    #: spa.txt in it), for use without a network; empty to download them. A file may also be packed,
+    #: as NAME.gz.
     manual_dir: str = ""
 
 
@@ -35,3 +40,18 @@ class ImageSource(Folders):
 
     #: mnist, or made (small digit-like images for quick runs).
     images: str = MADE
+
+
+def found(module: str, name: str) -> Any:
+    """Something of a module that imports TFDS, which costs half a second and may be absent.
+
+    Raises:
+        RunError: it is absent.
+    """
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise RunError(
+            f"{module}: the package {error.name} is missing; install tensorflow-datasets and "
+            "importlib_resources"
+        ) from error
