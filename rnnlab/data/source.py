@@ -20,8 +20,9 @@ class Folders:
     data_dir: str = ""
     #: Folder that holds the original files of the data set (tiny_shakespeare: input.txt;
     #: penn_treebank: ptb.train.txt, ptb.valid.txt and ptb.test.txt; mnist:
-    #: train-images-idx3-ubyte.gz, ...), for use without a network; empty to download them. A file
-    #: may also be packed, as NAME.gz.
+    #: train-images-idx3-ubyte.gz, ...; multi30k: train.de.gz, ...; tatoeba: spa-eng.zip or the
+    #: spa.txt in it), for use without a network; empty to download them. A file may also be packed,
+    #: as NAME.gz.
     manual_dir: str = ""
 
 

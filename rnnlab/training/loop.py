@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
     Attributes:
         state: the training state after the last update, or before the one that diverged.
         step: training steps completed.
-        diverged: the training step at which loss or gradient was not finite, 0 if none;
+        diverged: the training step at which loss, gradient or parameters overflowed, 0 if none;
             `[members]` in a population.
         evaluations: what each evaluation returned, with its `step`, as JSON values.
         best: training step of the best checkpoint, 0 for the network as it was drawn; None where

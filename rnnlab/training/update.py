@@ -1,8 +1,9 @@
 """One update of the parameters as a pure function, and many of them in one compiled program.
 
 An update generates or takes a batch, clips the gradient and changes the parameters. If the loss or
-the gradient is not finite, the training state keeps its last value from then on, and the number of
-that training step is recorded; in a population the other members continue.
+the gradient is not finite, or the parameters would grow to a norm above `LARGEST_NORM`, the training
+state keeps its last value from then on, and the number of that training step is recorded; in a
+population the other members continue.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class TrainState(NamedTuple):
         carry: recurrent state with which the next batch continues; `()` where none does.
         key: PRNG key of the run; training step number t draws from `fold_in(key, t)`.
         diverged: the first training step, counted from 1, with a loss or gradient that was not
-            finite; 0 while there is none. int32 `[]`.
+            finite, or parameters that overflow; 0 while there is none. int32 `[]`.
     """
 
     step: Int[Array, ""]
@@ -44,6 +45,10 @@ class TrainState(NamedTuple):
     key: Key
     diverged: Int[Array, ""]
 
+
+#: Of parameters: above it, products of two of them leave float32. Losses may stay finite there, where
+#: all units are saturated, and nothing is learned any more.
+LARGEST_NORM = 2.0**64
 
 #: Optax mixes Python numbers, integers and floats, which strict promotion of types forbids.
 LENIENT = "standard"
@@ -120,7 +125,8 @@ def update(
         changes, opt_state = learner.optimiser.update(gradient, state.opt_state, state.params)
         params: Params = optax.apply_updates(state.params, changes)
 
-    finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+    before, change = global_norm(state.params), global_norm(changes)
+    finite = jnp.isfinite(loss) & jnp.isfinite(norm) & (before + change <= LARGEST_NORM)
     good = finite & (state.diverged == 0)
     params, opt_state, carry = jax.tree.map(
         lambda new, old: jnp.where(good, new, old),
@@ -132,8 +138,8 @@ def update(
     metrics = {
         "loss": loss,
         "gradient_norm": norm,
-        "parameter_norm": global_norm(state.params),
-        "update_norm": global_norm(changes),
+        "parameter_norm": before,
+        "update_norm": change,
         "clipped": clipped.astype(jnp.float32),
         **more,
     }
