@@ -19,7 +19,8 @@ class Folders:
     #: Where TensorFlow Datasets keeps prepared data; empty for its own default.
     data_dir: str = ""
     #: Folder that holds the original files of the data set (tiny_shakespeare: input.txt;
-    #: penn_treebank: ptb.train.txt, ptb.valid.txt and ptb.test.txt; mnist:
+    #: penn_treebank: ptb.train.txt, ptb.valid.txt and ptb.test.txt; wikitext2: valid.txt and
+    #: test.txt; mnist:
     #: train-images-idx3-ubyte.gz, ...), for use without a network; empty to download them. A file
     #: may also be packed, as NAME.gz.
     manual_dir: str = ""
@@ -29,7 +30,8 @@ class Folders:
 class Source(Folders):
     """Where a text comes from."""
 
-    #: tiny_shakespeare, penn_treebank, made (a text for quick runs) or the path of a text file.
+    #: tiny_shakespeare, penn_treebank, wikitext2 (its validation and test articles), made (a text
+    #: for quick runs) or the path of a text file.
     corpus: str = MADE
 
 
