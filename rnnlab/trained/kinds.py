@@ -26,6 +26,7 @@ KINDS = {
     "words": "rnnlab.trained.text",
     "images": "rnnlab.trained.images",
     "tags": "rnnlab.trained.tagger",
+    "vectors": "rnnlab.trained.vectors",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.
