@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from experiments.sequential_mnist import measure, report
 from experiments.sequential_mnist.config import Config
-from rnnlab import trained
 from rnnlab.data.images import CLASSES, SIDES, read_images
 from rnnlab.run.tables import print_table
 from rnnlab.run.workdir import Status, Workdir
+from rnnlab.trained import images
 from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
 
 
@@ -15,7 +15,7 @@ def run(config: Config, workdir: Workdir) -> Status:
     """Trains, tests and reports; a rerun resumes where it stopped."""
     splits = read_images(config.source)
     side, names = SIDES[config.source.images], [str(digit) for digit in range(CLASSES)]
-    trained.describe_images(workdir, config.network, config.order, side, names)
+    images.describe(workdir, config.network, config.order, side, names)
     outcome = measure.fit(config, workdir, splits)
     if outcome.diverged:
         tell_diverged(workdir, outcome)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from experiments.word_lm import measure, report
 from experiments.word_lm.config import Config
-from rnnlab import trained
 from rnnlab.data.corpus import read_words
 from rnnlab.run.tables import print_table
 from rnnlab.run.workdir import Status, Workdir
+from rnnlab.trained import text
 from rnnlab.training.summary import REPORT, best_state, best_step, once, tell_diverged
 
 
@@ -15,7 +15,7 @@ def run(config: Config, workdir: Workdir) -> Status:
     """Trains, tests and reports; a rerun resumes where it stopped."""
     corpus = read_words(config.source, config.words)
     corpus.claim(workdir, config.source.corpus)
-    trained.describe_text(workdir, config.network, corpus)
+    text.describe(workdir, config.network, corpus)
     model = config.network.model(corpus.vocabulary.size)
     outcome = measure.fit(config, workdir, corpus, model)
     if outcome.diverged:

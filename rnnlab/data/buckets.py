@@ -6,120 +6,148 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import grain
+import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from rnnlab.arrays import Int
 from rnnlab.errors import UsageError
 
 
 class Padded(NamedTuple):
-    """Sequences of similar lengths, time first.
+    """Rows of similar lengths: sequences, or tuples of sequences that belong together.
 
     Attributes:
-        values: a tree of arrays `[S, B, ...]`, zero past the end of each sequence; S is the
-            boundary of the bucket.
-        lengths: int32 `[B]`; 0 in the rows that fill up the last batch of a bucket.
-        rows: which sequences these are, int32 `[B]`; -1 where there is none.
+        values: with the structure of a row, arrays `[S, B, ...]`, or `[B, S, ...]` if not time
+            first; zero past the end of each sequence. S is the longest of the bucket. A part of a
+            row that is a number and no sequence has `[B]`.
+        lengths: with the structure of a row, int32 `[B]`; 0 in the rows that fill up the last batch
+            of a bucket, and 1 for a number.
+        rows: which rows these are, int32 `[B]`; -1 where there is none.
     """
 
     values: Any
-    lengths: Int[np.ndarray, "B"]
+    lengths: Any
     rows: Int[np.ndarray, "B"]
 
 
 class Buckets:
-    """Sequences sorted into buckets by length, so that little of a batch is padding.
+    """Rows sorted into buckets by length, so that little of a batch is padding.
 
-    Every batch comes from one bucket and is padded to its boundary: a program is compiled for each
-    boundary and no more. In each epoch, sequences change their batches and batches their order.
+    Every batch comes from one bucket, and each part of a row is padded to the longest of the
+    bucket: a program is compiled for each bucket and no more. In each epoch, rows change their
+    batches and batches their order.
 
     Args:
-        lengths: steps of each sequence, `[N]`, at least 1.
-        batch: sequences of a batch B.
-        boundaries: ascending; a sequence goes to the first boundary that it does not exceed.
+        lengths: steps of each row, `[N]`, or of each of its P parts, `[N, P]`.
+        batch: rows of a batch B.
+        boundaries: ascending; a row goes to the first boundary that its longest part does not
+            exceed.
 
     Raises:
-        UsageError: boundaries that do not ascend or are below the longest sequence, no sequences,
-            or a batch below 1.
+        UsageError: boundaries that do not ascend or are below the longest row, no rows, or a batch
+            below 1.
     """
 
-    def __init__(self, lengths: Sequence[int], batch: int, boundaries: Sequence[int]):
-        self.lengths = np.asarray(lengths, np.int32)
-        self.boundaries = np.asarray(boundaries, np.int32)
-        if not len(self.lengths) or self.lengths.min() < 1:
-            raise UsageError("lengths: there must be sequences, of at least 1 step each")
+    def __init__(self, lengths: ArrayLike, batch: int, boundaries: Sequence[int]):
+        self.lengths = _by_parts(lengths)
+        if not len(self.lengths):
+            raise UsageError("lengths: there must be sequences")
         if batch < 1:
             raise UsageError(f"batch={batch}: must be a positive integer")
-        if not len(boundaries) or np.any(np.diff(self.boundaries) <= 0):
+        if not len(boundaries) or np.any(np.diff(boundaries) <= 0):
             raise UsageError(f"boundaries={tuple(boundaries)}: must ascend")
-        if self.lengths.max() > self.boundaries[-1]:
+        longest = self.lengths.max(1)
+        if longest.max() > boundaries[-1]:
             raise UsageError(
-                f"boundaries={tuple(boundaries)}: the longest sequence has {self.lengths.max()} "
-                "steps; add a boundary"
+                f"boundaries={tuple(boundaries)}: the longest sequence has {longest.max()} steps; "
+                "add a boundary"
             )
         self._batch = batch
-        bucket = np.searchsorted(self.boundaries, self.lengths)
-        self._members = [np.flatnonzero(bucket == i) for i in range(len(boundaries))]
+        bucket = np.searchsorted(boundaries, longest)
+        self._members = [np.flatnonzero(bucket == index) for index in np.unique(bucket)]
+        #: Steps to which each part is padded, for each bucket that has rows; at least 1.
+        self.steps = [np.maximum(self.lengths[members].max(0), 1) for members in self._members]
 
     def __len__(self) -> int:
         """Batches of an epoch."""
         return sum(-(-len(members) // self._batch) for members in self._members)
 
-    def plan(self, seed: int, epoch: int) -> list[tuple[int, Int[np.ndarray, "B"]]]:
-        """Boundary and rows `[B]` of each batch of an epoch, -1 where a batch is filled up."""
+    def plan(
+        self, seed: int, epoch: int
+    ) -> list[tuple[Int[np.ndarray, "P"], Int[np.ndarray, "B"]]]:
+        """Steps of each part, and the rows `[B]` of each batch of an epoch, -1 to fill one up."""
         rng = np.random.default_rng((seed, epoch))
         batches = []
-        for boundary, members in zip(self.boundaries, self._members, strict=True):
+        for steps, members in zip(self.steps, self._members, strict=True):
             order = rng.permutation(members)
             order = np.append(order, np.full(-len(order) % self._batch, -1)).astype(np.int32)
-            batches += [(int(boundary), rows) for rows in order.reshape(-1, self._batch)]
+            batches += [(steps, rows) for rows in order.reshape(-1, self._batch)]
         return [batches[index] for index in rng.permutation(len(batches))]
 
     @property
     def padding(self) -> float:
         """Share of the steps of an epoch that are padding, filled-up rows among them."""
-        return 1 - self.lengths.sum() / self._steps(
-            [-(-len(m) // self._batch) for m in self._members]
-        )
+        batches = [-(-len(members) // self._batch) for members in self._members]
+        steps = np.dot(batches, [steps.sum() for steps in self.steps]) * self._batch
+        return float(1 - self.lengths.sum() / steps)
 
     @property
     def padding_without(self) -> float:
-        """The same share, were all sequences padded to the longest one."""
+        """The same share, were all rows padded to the longest one."""
         batches = -(-len(self.lengths) // self._batch)
-        return 1 - float(self.lengths.sum() / (batches * self._batch * self.lengths.max()))
-
-    def _steps(self, batches: list[int]) -> float:
-        return float(np.dot(batches, self.boundaries) * self._batch)
+        steps = batches * self._batch * np.maximum(self.lengths.max(0), 1).sum()
+        return float(1 - self.lengths.sum() / steps)
 
 
-def even_boundaries(lengths: Sequence[int], count: int) -> tuple[int, ...]:
-    """At most `count` boundaries that hold about as many sequences each; the last is the longest.
+def row_lengths(rows: Sequence[Any]) -> Int[np.ndarray, "N P"]:
+    """Steps of the parts of each row, `[N, P]`; those of a number are 1."""
+    return np.array([[_length(part) for part in jax.tree.leaves(row)] for row in rows], np.int32)
+
+
+def even_boundaries(lengths: ArrayLike, count: int) -> tuple[int, ...]:
+    """At most `count` boundaries that hold about as many rows each; the last is the longest.
+
+    Args:
+        lengths: as in `Buckets`.
+        count: of boundaries.
 
     Raises:
         UsageError: a count below 1, or no lengths.
     """
+    lengths = _by_parts(lengths)
     if count < 1 or not len(lengths):
         raise UsageError(f"count={count}: must be at least 1, and there must be sequences")
-    quantiles = np.quantile(lengths, np.linspace(0, 1, count + 1)[1:], method="higher")
+    quantiles = np.quantile(lengths.max(1), np.linspace(0, 1, count + 1)[1:], method="higher")
     return tuple(int(boundary) for boundary in np.unique(quantiles))
 
 
 def bucketed(
-    sequences: Sequence[np.ndarray], batch: int, boundaries: Sequence[int], seed: int
+    rows: Sequence[Any],
+    batch: int,
+    boundaries: Sequence[int],
+    seed: int,
+    *,
+    time_major: bool = True,
 ) -> grain.MapDataset:
-    """Batches of sequences `[T_i, ...]` in buckets of similar lengths, without end.
+    """Batches of rows in buckets of similar lengths, without end.
 
     Args:
-        sequences: arrays that differ in their first axis only.
-        batch: sequences of a batch.
+        rows: arrays `[T_i, ...]` that differ in their first axis only, or tuples of such arrays,
+            which may differ in length within a row; a scalar is a part without steps.
+        batch: rows of a batch.
         boundaries: as in `Buckets`; `even_boundaries` finds some.
         seed: of the order.
+        time_major: values are `[S, B, ...]`, else `[B, S, ...]`.
+
+    Returns:
+        A data set of `Padded`.
 
     Raises:
         UsageError: as `Buckets`.
     """
-    buckets = Buckets([len(sequence) for sequence in sequences], batch, boundaries)
-    epochs: dict[int, list[tuple[int, np.ndarray]]] = {}
+    buckets = Buckets(row_lengths(rows), batch, boundaries)
+    epochs: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
 
     def make(index: int) -> Padded:
         epoch, position = divmod(int(index), len(buckets))
@@ -128,18 +156,47 @@ def bucketed(
             plan = buckets.plan(seed, epoch)
             epochs.pop(epoch - 2, None)
             epochs[epoch] = plan
-        boundary, rows = plan[position]
-        return _pad(sequences, boundary, rows)
+        return pad(rows, *plan[position], time_major=time_major)
 
     return grain.MapDataset.range(2**62 // len(buckets) * len(buckets)).map(make)
 
 
-def _pad(sequences: Sequence[np.ndarray], boundary: int, rows: np.ndarray) -> Padded:
-    first = sequences[0]
-    values = np.zeros((boundary, len(rows), *first.shape[1:]), first.dtype)
-    lengths = np.zeros(len(rows), np.int32)
-    for place, row in enumerate(rows):
-        if row >= 0:
-            lengths[place] = len(sequences[row])
-            values[: lengths[place], place] = sequences[row]
-    return Padded(values, lengths, rows)
+def pad(
+    rows: Sequence[Any],
+    steps: Sequence[int] | Int[np.ndarray, "P"],
+    chosen: Int[np.ndarray, "B"],
+    *,
+    time_major: bool = True,
+) -> Padded:
+    """A batch of the chosen rows, each part padded to its number of steps; -1 is a row of zeros."""
+    structure = jax.tree.structure(rows[0])
+    parts = [jax.tree.leaves(rows[row]) if row >= 0 else None for row in chosen]
+    padded = [
+        _pad_part(first, [None if row is None else row[index] for row in parts], steps[index])
+        for index, first in enumerate(jax.tree.leaves(rows[0]))
+    ]
+    values = [v if time_major or v.ndim == 1 else v.swapaxes(0, 1) for v, _ in padded]
+    lengths = [lengths for _, lengths in padded]
+    return Padded(structure.unflatten(values), structure.unflatten(lengths), chosen)
+
+
+def _pad_part(first: Any, sequences: list[Any], steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """One part of the rows of a batch, time first, and its lengths; `first` tells its type."""
+    first, number = np.asarray(first), np.ndim(first) == 0
+    shape = () if number else (steps,)
+    values = np.zeros((*shape, len(sequences), *first.shape[1:]), first.dtype)
+    lengths = np.zeros(len(sequences), np.int32)
+    for place, sequence in enumerate(sequences):
+        if sequence is not None:
+            lengths[place] = _length(sequence)
+            values[place if number else (slice(lengths[place]), place)] = sequence
+    return values, lengths
+
+
+def _length(part: Any) -> int:
+    return len(part) if np.ndim(part) else 1
+
+
+def _by_parts(lengths: ArrayLike) -> Int[np.ndarray, "N P"]:
+    lengths = np.asarray(lengths, np.int32)
+    return lengths.reshape(len(lengths), -1) if lengths.size else lengths.reshape(0, 1)

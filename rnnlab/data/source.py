@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+from typing import Any
+
+from rnnlab.errors import RunError
 
 #: The name of data that is made, for quick runs without any file.
 MADE = "made"
@@ -14,9 +18,9 @@ class Folders:
 
     #: Where TensorFlow Datasets keeps prepared data; empty for its own default.
     data_dir: str = ""
-    #: Folder that holds the original files of the data set (tiny_shakespeare: input.txt;
-    #: penn_treebank: ptb.train.txt, ptb.valid.txt and ptb.test.txt; mnist:
-    #: train-images-idx3-ubyte.gz, ...), for use without a network; empty to download them.
+    #: Folder that holds the original files of the data set by their names, such as ptb.train.txt or
+    #: train.de.gz, for use without a network; empty to download them. A file may also be packed, as
+    #: NAME.gz. An error lists the names.
     manual_dir: str = ""
 
 
@@ -24,7 +28,8 @@ class Folders:
 class Source(Folders):
     """Where a text comes from."""
 
-    #: tiny_shakespeare, penn_treebank, made (a text for quick runs) or the path of a text file.
+    #: tiny_shakespeare, penn_treebank, wikitext2 (its validation and test articles), made (a text
+    #: for quick runs) or the path of a text file.
     corpus: str = MADE
 
 
@@ -34,3 +39,18 @@ class ImageSource(Folders):
 
     #: mnist, or made (small digit-like images for quick runs).
     images: str = MADE
+
+
+def found(module: str, name: str) -> Any:
+    """Something of a module that imports TFDS, which costs half a second and may be absent.
+
+    Raises:
+        RunError: it is absent.
+    """
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise RunError(
+            f"{module}: the package {error.name} is missing; install tensorflow-datasets and "
+            "importlib_resources"
+        ) from error

@@ -6,7 +6,21 @@ as in Flax. Every module obeys the sequence contract of `rnnlab.unroll`: what is
 sequence affects neither values nor gradients.
 """
 
+from rnnlab.nn.characters import CharacterCNN, CharacterLSTM
+from rnnlab.nn.crf import CRF, bio
+from rnnlab.nn.embedding import Embedding, keep_frozen
 from rnnlab.nn.functional import Functional
+from rnnlab.nn.pooling import AttentionPooling
 from rnnlab.nn.recurrent import Recurrent
 
-__all__ = ["Functional", "Recurrent"]
+__all__ = [
+    "CRF",
+    "AttentionPooling",
+    "CharacterCNN",
+    "CharacterLSTM",
+    "Embedding",
+    "Functional",
+    "Recurrent",
+    "bio",
+    "keep_frozen",
+]

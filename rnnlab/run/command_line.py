@@ -16,7 +16,7 @@ from rnnlab.errors import UsageError
 from rnnlab.run import config_file, files, identity
 from rnnlab.run.config_file import ConfigFile
 from rnnlab.run.fields import draft, finished, flatten
-from rnnlab.run.modes import MODES, QUESTIONS, Generate, Predict
+from rnnlab.run.modes import MODES, QUESTIONS, Question
 from rnnlab.run.pictures import check_format
 from rnnlab.run.registry import Experiment, Settings, experiments, unknown
 
@@ -33,7 +33,7 @@ _FLAGS = (
     "--loggers",
     "--mode",
     "--accept_changes",
-    *(
+    *dict.fromkeys(
         f"--{field.name}"
         for question in QUESTIONS.values()
         for field in dataclasses.fields(question)
@@ -89,8 +89,7 @@ class CommandLine:
         flags.DEFINE_list("pictures", [], "", flag_values=self._flags)
         flags.DEFINE_string("mode", "run", "", flag_values=self._flags)
         flags.DEFINE_boolean("accept_changes", False, "", flag_values=self._flags)
-        for question in QUESTIONS.values():
-            _define(question(), self._flags)
+        _define_questions(self._flags)
         flags.DEFINE_boolean("list", False, "", flag_values=self._flags)
         flags.DEFINE_boolean("help", False, "", flag_values=self._flags)
         flags.DEFINE_string("coordinator", None, "", flag_values=self._flags)
@@ -197,21 +196,20 @@ class CommandLine:
         hint = f"did you mean {meant[near[0]]}?" if near else "flags are written --NAME=VALUE"
         return UsageError(f"{word}: unexpected argument; {hint}")
 
-    def _question(self) -> Generate | Predict | None:
+    def _question(self) -> Question | None:
         """What the mode asks, by its own flags; those of other modes are refused."""
         if self.mode not in MODES:
             raise unknown(f"--mode={self.mode}", "mode", self.mode, MODES)
-        for mode, question in QUESTIONS.items():
-            for field in dataclasses.fields(question):
-                if mode != self.mode and self._flags[field.name].present:
-                    raise UsageError(f"--{field.name}: only with --mode={mode}")
+        for name, modes in _modes_of_flags().items():
+            if self.mode not in modes and self._flags[name].present:
+                raise UsageError(f"--{name}: only with --mode={' or --mode='.join(modes)}")
         if self.mode == "run":
             return None
         if self.hosts is not None:
             raise UsageError("--coordinator: only with --mode=run")
         names = [field.name for field in dataclasses.fields(QUESTIONS[self.mode])]
-        given: dict[str, Any] = {name: self._flags[name].value for name in names}
-        return QUESTIONS[self.mode](**given)
+        given = {name: self._flags[name] for name in names}
+        return QUESTIONS[self.mode](**{n: flag.value for n, flag in given.items() if flag.present})
 
     def check(self, experiment: Experiment | None) -> None:
         """Checks the names of all flags but those of the configuration.
@@ -345,16 +343,26 @@ def full_name(where: str, name: str, settings: Settings, names: Sequence[str]) -
     raise unknown(where, f"field of {settings.experiment}", name, names)
 
 
-def _define(question: Generate | Predict, values: flags.FlagValues) -> None:
-    """Flags for the fields of a question."""
+def _modes_of_flags() -> dict[str, list[str]]:
+    """The flags of what is asked, each with the modes that have it."""
+    found: dict[str, list[str]] = {}
+    for mode, question in QUESTIONS.items():
+        for field in dataclasses.fields(question):
+            found.setdefault(field.name, []).append(mode)
+    return found
+
+
+def _define_questions(values: flags.FlagValues) -> None:
+    """Flags for what is asked of models; modes with a flag of the same name share it."""
     defines = {
         str: flags.DEFINE_string,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
     }
-    for field in dataclasses.fields(question):
-        default = getattr(question, field.name)
-        defines[type(default)](field.name, default, "", flag_values=values)
+    for name, modes in _modes_of_flags().items():
+        default = getattr(QUESTIONS[modes[0]](), name)
+        defines[type(default)](name, default, "", flag_values=values)
 
 
 def program(argv: Sequence[str]) -> str:

@@ -1,26 +1,25 @@
-"""The modes of the command line that use a trained model: generate and predict.
+"""The modes of the command line that use a trained model: generate, predict and show.
 
 The work directory is only read. `rnnlab.load` returns the model; one that cannot do what is asked
 refuses with a UsageError.
 """
 
-import contextlib
 import dataclasses
-import io
 import itertools
 import json
-import os
 import pathlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
-from rnnlab.errors import UsageError
+from rnnlab.errors import RunError, UsageError
+from rnnlab.run import lines
+from rnnlab.run.pictures import check_format
 
-Mode = Literal["run", "generate", "predict"]
+Mode = Literal["run", "generate", "predict", "show"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-#: Lines of a file that are answered together.
+#: Lines that are answered together, at most.
 BATCH = 64
 
 
@@ -38,7 +37,16 @@ class Predictor(Protocol):
     """A model that answers lines."""
 
     def predict(self, lines: list[str], /) -> list[dict[str, Any]]:
-        """An answer to each line."""
+        """An answer to each line: a dict with the text `answer`."""
+        ...
+
+
+@runtime_checkable
+class Shower(Protocol):
+    """A model that draws how it reads a line."""
+
+    def show(self, line: str, path: pathlib.Path, /) -> None:
+        """Writes a picture."""
         ...
 
 
@@ -82,45 +90,85 @@ class Generate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """An answer to each line of a file, as a line of JSON."""
+    """An answer to each line of a file."""
 
     #: The file, or - for standard input.
     input: str = "-"
+    #: Answers as lines of JSON, with all that the model says of a line.
+    scores: bool = False
 
     def ask(self, model: object) -> None:
-        """Prints the answers of the model.
+        """Prints the answers of the model, a line for each line.
+
+        Lines that have come already are answered together, at most BATCH of them, and before
+        further ones are waited for. A line that the model cannot read is an error on standard
+        error; its answer is empty, and the others are answered.
 
         Raises:
-            UsageError: if there is no such file, or the model cannot answer its lines.
+            UsageError: if there is no such file, or the model answers no lines.
+            RunError: at the end, if some lines have no answer.
         """
-        if not isinstance(model, Predictor):
+        if not isinstance(model, Predictor) or not getattr(model, "answers_lines", True):
             raise UsageError(f"--mode=predict: a {type(model).__name__} answers no lines")
-        # Of standard input each line is answered before the next one is waited for.
-        batch = 1 if self.input == "-" else BATCH
-        with self._lines() as lines:
-            try:
-                self._answer(model, lines, batch)
-            except UnicodeDecodeError as error:
-                raise UsageError(f"--input={self.input}: is not a text in UTF-8") from error
+        count = unanswered = 0
+        with lines.opened(self.input) as stream:
+            for batch in lines.batches(stream, BATCH, f"--input={self.input}"):
+                for answer in _answers(model, batch):
+                    count += 1
+                    if "error" in answer:
+                        unanswered += 1
+                        print(f"error: line {count}: {answer['error']}", file=sys.stderr)
+                    print(json.dumps(answer) if self.scores else answer.get("answer", ""))
+                sys.stdout.flush()
+        if unanswered:
+            raise RunError(f"{unanswered} of {count} lines have no answer")
 
-    def _lines(self) -> contextlib.AbstractContextManager[Iterable[str]]:
-        if self.input == "-":
-            if isinstance(sys.stdin, io.TextIOWrapper):
-                sys.stdin.reconfigure(encoding="utf-8", errors="strict")
-            return contextlib.nullcontext(sys.stdin)
-        try:
-            return open(os.path.expanduser(self.input), encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise UsageError(f"--input={self.input}: {error.strerror}") from error
 
-    def _answer(self, model: Predictor, lines: Iterable[str], batch: int) -> None:
-        for part in _batches((line.rstrip("\r\n") for line in lines), batch):
-            for answer in model.predict(part):
-                print(json.dumps(answer), flush=batch == 1)
+@dataclasses.dataclass(frozen=True)
+class Show:
+    """A picture of how a model reads one line."""
+
+    #: The line, or a file that begins with it.
+    input: str = ""
+    #: The picture, which ends in .png, .pdf or .svg.
+    output: str = "shown.png"
+
+    def __post_init__(self) -> None:
+        """Checks the ending of the picture."""
+        check_format(f"--output={self.output}", pathlib.Path(self.output).suffix[1:].lower())
+
+    def ask(self, model: object) -> None:
+        """Draws the picture.
+
+        Raises:
+            UsageError: if the model draws nothing, or cannot read the line.
+        """
+        if not isinstance(model, Shower):
+            raise UsageError(f"--mode=show: a {type(model).__name__} draws no lines")
+        if not self.input:
+            raise UsageError("--mode=show: needs --input=TEXT, or --input=FILE")
+        path = pathlib.Path(self.output).expanduser()
+        model.show(lines.first(self.input), path)
+        print(path)
+
+
+def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
+    """The answers to some lines; a line that the model refuses has the `error` instead.
+
+    Where one of the lines is refused, each half is asked by itself.
+    """
+    try:
+        return model.predict(batch)
+    except UsageError as error:
+        if len(batch) == 1:
+            return [{"line": batch[0], "error": str(error)}]
+    half = len(batch) // 2
+    return [*_answers(model, batch[:half]), *_answers(model, batch[half:])]
 
 
 #: What is asked in each mode but `run`; its fields are the flags of that mode.
-QUESTIONS: dict[str, type[Generate] | type[Predict]] = {"generate": Generate, "predict": Predict}
+Question = Generate | Predict | Show
+QUESTIONS: dict[str, type[Question]] = {"generate": Generate, "predict": Predict, "show": Show}
 
 
 def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:
@@ -133,9 +181,3 @@ def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:
     import rnnlab
 
     return rnnlab.load(workdir, accept_changes=True) if accept_changes else rnnlab.load(workdir)
-
-
-def _batches(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    lines = iter(lines)
-    while part := list(itertools.islice(lines, size)):
-        yield part

@@ -1,11 +1,7 @@
 """`model.json`: what one needs to know of a model, besides its parameters, to use it.
 
-kind         characters, words or images
-network      settings of the network, the fields of `rnnlab.training.settings`
-vocabulary   of texts: the symbols in the order of their codes
-primer       of texts: what is read before a text is generated
-order, side  of images: the order in which pixels are read, and pixels of a side
-classes      of images: names of the classes
+It has the model's `kind`, the settings of its `network`, and what its kind adds; see the module of
+the kind (`rnnlab.trained.kinds`).
 """
 
 from __future__ import annotations
@@ -13,52 +9,67 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
-from rnnlab.data.corpus import Corpus
-from rnnlab.data.words import WordVocabulary
+import jax
+
+from rnnlab.arrays import Key, Params
 from rnnlab.errors import RunError
 from rnnlab.run.workdir import Workdir
-from rnnlab.training.settings import LanguageNetwork, Network
+from rnnlab.training.checkpoints import read_parameters
 
 MODEL = "model.json"
 
-Kind = Literal["characters", "words", "images"]
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What a work directory keeps of a model; the `load` of its kind makes the model of it.
+
+    Attributes:
+        description: the contents of `model.json`.
+        config: configuration of the run, as JSON values.
+        checkpoints: their folder.
+        checkpoint: which of them, best or last.
+    """
+
+    description: dict[str, Any]
+    config: dict[str, Any]
+    checkpoints: pathlib.Path
+    checkpoint: str
+
+    def parameters(self, init: Callable[[Key], Params]) -> tuple[int, Params]:
+        """Training steps of the checkpoint, and its parameters, of the structure of `init(key)`.
+
+        Raises:
+            UsageError: there is no checkpoint, or it is of another network.
+            RunError: it is damaged, or cannot be read.
+        """
+        like = jax.eval_shape(init, jax.random.key(0))
+        return read_parameters(self.checkpoints, self.checkpoint, like)
 
 
-def describe_text(workdir: Workdir, network: LanguageNetwork, corpus: Corpus) -> None:
-    """Writes the description of a language model."""
-    words = isinstance(corpus.vocabulary, WordVocabulary)
-    _write(
-        workdir,
-        kind="words" if words else "characters",
-        network=_fields(network, LanguageNetwork),
-        vocabulary=list(corpus.vocabulary.symbols),
-        primer=corpus.primer,
-    )
-
-
-def describe_images(
-    workdir: Workdir, network: Network, order: str, side: int, classes: Sequence[str]
+def write_description(
+    workdir: Workdir, kind: str, network: Any, settings: type | None = None, **more: Any
 ) -> None:
-    """Writes the description of a network that names the classes of images.
+    """Writes `model.json`.
 
     Args:
         workdir: of the run.
-        network: settings of the network.
-        order: in which pixels are read, one of `rnnlab.data.images.ORDERS`.
-        side: pixels of a side.
-        classes: names of the classes.
+        kind: one of `rnnlab.trained.kinds.KINDS`.
+        network: settings of the network, a dataclass.
+        settings: the class whose fields are written, where the experiment's own has further ones.
+        **more: what the kind adds, as JSON values.
     """
-    _write(
-        workdir,
-        kind="images",
-        network=_fields(network, Network),
-        order=order,
-        side=side,
-        classes=list(classes),
+    fields = dataclasses.fields(settings or network)
+    described = {field.name: getattr(network, field.name) for field in fields}
+    contents = {"kind": kind, "network": described, **more}
+    data = (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode(
+        "utf-8", "surrogatepass"
     )
+    path = workdir.path(MODEL)
+    if not path.exists() or path.read_bytes() != data:
+        workdir.write(MODEL, data)
 
 
 def read_description(path: pathlib.Path) -> dict[str, Any]:
@@ -73,16 +84,3 @@ def read_description(path: pathlib.Path) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError) as error:
         raise RunError(f"{path}: is damaged; train again in another work directory") from error
     return description
-
-
-def _fields(network: Network, settings: type) -> dict[str, Any]:
-    """The fields that a class of settings has, without those of an experiment's own."""
-    return {field.name: getattr(network, field.name) for field in dataclasses.fields(settings)}
-
-
-def _write(workdir: Workdir, kind: Kind, **description: Any) -> None:
-    text = json.dumps({"kind": kind, **description}, indent=2, ensure_ascii=False) + "\n"
-    path = workdir.path(MODEL)
-    data = text.encode("utf-8", "surrogatepass")
-    if not path.exists() or path.read_bytes() != data:
-        workdir.write(MODEL, data)

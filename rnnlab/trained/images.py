@@ -1,16 +1,50 @@
-"""A trained network that names the classes of images."""
+"""A trained network that names the classes of images.
+
+Its description has the `order` in which pixels are read, the pixels of a `side`, and the names of
+the `classes`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnlab.arrays import Float, Params
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import Workdir
+from rnnlab.trained.description import Kept, write_description
+from rnnlab.trained.kinds import STRATEGY
 from rnnlab.training.images import ImageModel, log_probabilities
 from rnnlab.training.settings import Network
+
+
+def describe(
+    workdir: Workdir, network: Network, order: str, side: int, classes: Sequence[str]
+) -> None:
+    """Writes the description of a network that names the classes of images.
+
+    Args:
+        workdir: of the run.
+        network: settings of the network.
+        order: in which pixels are read, one of `rnnlab.data.images.ORDERS`.
+        side: pixels of a side.
+        classes: names of the classes.
+    """
+    more = {"order": order, "side": side, "classes": list(classes)}
+    write_description(workdir, "images", network, Network, **more)
+
+
+def load(kept: Kept) -> ImageClassifier:
+    """The model that a work directory keeps."""
+    classes, side = tuple(kept.description["classes"]), int(kept.description["side"])
+    network = Network(**kept.description["network"])
+    reader = dataclasses.replace(network, strategy=STRATEGY).reader(len(classes))
+    model = ImageModel(reader, kept.description["order"])
+    step, params = kept.parameters(lambda key: model.init(key, side))
+    return ImageClassifier(model, params, classes, side, network, kept.config, step)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +68,9 @@ class ImageClassifier:
     network: Network
     config: dict[str, Any] = dataclasses.field(repr=False)
     step: int
+
+    #: It names images.
+    answers_lines: ClassVar[bool] = False
 
     def __call__(self, images: Any) -> Float[np.ndarray, "images classes"]:
         """Log-probabilities of the classes, float64.

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
 from typing import Any, Literal
 
-import jax
-
-from rnnlab.data import Vocabulary, WordVocabulary
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import sources
-from rnnlab.trained.description import MODEL, read_description
-from rnnlab.trained.images import ImageClassifier
-from rnnlab.trained.text import TextModel
-from rnnlab.training.checkpoints import CHECKPOINTS, read_parameters
-from rnnlab.training.images import ImageModel
-from rnnlab.training.settings import LanguageNetwork, Network
-
-#: Sequences are run plainly, which every device can, however the model was trained.
-STRATEGY = "autodiff"
+from rnnlab.trained import kinds
+from rnnlab.trained.description import MODEL, Kept, read_description
+from rnnlab.training.checkpoints import CHECKPOINTS
 
 
 def load(
@@ -40,7 +30,7 @@ def load(
         accept_changes: whether to load a model whose own cell was changed since it was trained.
 
     Returns:
-        A `TextModel` or an `ImageClassifier`.
+        What the module of its kind makes, such as a `TextModel` or an `ImageClassifier`.
 
     Raises:
         UsageError: no such folder, no work directory, an experiment that keeps no model, no
@@ -52,10 +42,9 @@ def load(
     root = pathlib.Path(os.path.expanduser(workdir))
     config = _read_config(root)
     description = read_description(root / MODEL)
-    folder = root / CHECKPOINTS
-    make = _image_classifier if description["kind"] == "images" else _text_model
     try:
-        model = make(description, config, folder, checkpoint)
+        kind = kinds.by_name(description["kind"])
+        model = kind.load(Kept(description, config, root / CHECKPOINTS, checkpoint))
         if not accept_changes:
             _check_cell(root, model.network)
         return model
@@ -86,12 +75,12 @@ def _read_config(root: pathlib.Path) -> dict[str, Any]:
     if not (root / MODEL).exists():
         raise UsageError(
             f"workdir={root}: holds no {MODEL}; the experiment {experiment} keeps no model that "
-            "can be loaded (char_lm, word_lm and sequential_mnist do), or has not begun to train"
+            "can be loaded, or has not begun to train"
         )
     return config
 
 
-def _check_cell(root: pathlib.Path, network: Network) -> None:
+def _check_cell(root: pathlib.Path, network: Any) -> None:
     """Checks that a cell of one's own is what it was when the model was trained.
 
     Raises:
@@ -107,28 +96,3 @@ def _check_cell(root: pathlib.Path, network: Network) -> None:
             f"workdir={root}: {', '.join(changes)} since the model was trained; restore it, or use "
             "it as it is now with accept_changes=True (--accept_changes)"
         )
-
-
-def _text_model(
-    description: dict[str, Any], config: dict[str, Any], folder: pathlib.Path, checkpoint: str
-) -> TextModel:
-    symbols = description["vocabulary"]
-    words = description["kind"] == "words"
-    vocabulary = WordVocabulary(tuple(symbols)) if words else Vocabulary("".join(symbols))
-    network = LanguageNetwork(**description["network"])
-    model = dataclasses.replace(network, strategy=STRATEGY).model(vocabulary.size)
-    like = jax.eval_shape(model.init, jax.random.key(0))
-    step, params = read_parameters(folder, checkpoint, like)
-    return TextModel(model, params, vocabulary, description["primer"], network, config, step)
-
-
-def _image_classifier(
-    description: dict[str, Any], config: dict[str, Any], folder: pathlib.Path, checkpoint: str
-) -> ImageClassifier:
-    classes, side = tuple(description["classes"]), int(description["side"])
-    network = Network(**description["network"])
-    reader = dataclasses.replace(network, strategy=STRATEGY).reader(len(classes))
-    model = ImageModel(reader, description["order"])
-    like = jax.eval_shape(lambda key: model.init(key, side), jax.random.key(0))
-    step, params = read_parameters(folder, checkpoint, like)
-    return ImageClassifier(model, params, classes, side, network, config, step)

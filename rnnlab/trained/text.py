@@ -1,4 +1,8 @@
-"""A trained language model: it predicts, scores and generates text."""
+"""A trained language model of characters or words: it predicts, scores and generates text.
+
+Its description has the `vocabulary`, the symbols in the order of their codes, and the `primer`,
+what is read before a text is generated.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,11 @@ import numpy as np
 
 from rnnlab.arrays import Array, Float, Int, Params, State
 from rnnlab.data import Vocabulary, WordVocabulary
+from rnnlab.data.corpus import Corpus
 from rnnlab.errors import UsageError
+from rnnlab.run.workdir import Workdir
+from rnnlab.trained.description import Kept, write_description
+from rnnlab.trained.kinds import STRATEGY
 from rnnlab.training import generation
 from rnnlab.training.cross_entropy import cross_entropy
 from rnnlab.training.generation import Choice
@@ -24,6 +32,31 @@ from rnnlab.training.settings import LanguageNetwork
 
 #: Symbols that are read in one dispatch, which bounds the memory; lines that are read together.
 STEPS, LINES = 64, 16
+
+
+def describe(workdir: Workdir, network: LanguageNetwork, corpus: Corpus) -> None:
+    """Writes the description of a language model."""
+    words = isinstance(corpus.vocabulary, WordVocabulary)
+    write_description(
+        workdir,
+        "words" if words else "characters",
+        network,
+        LanguageNetwork,
+        vocabulary=list(corpus.vocabulary.symbols),
+        primer=corpus.primer,
+    )
+
+
+def load(kept: Kept) -> TextModel:
+    """The model that a work directory keeps."""
+    symbols = kept.description["vocabulary"]
+    words = kept.description["kind"] == "words"
+    vocabulary = WordVocabulary(tuple(symbols)) if words else Vocabulary("".join(symbols))
+    network = LanguageNetwork(**kept.description["network"])
+    model = dataclasses.replace(network, strategy=STRATEGY).model(vocabulary.size)
+    step, params = kept.parameters(model.init)
+    primer = kept.description["primer"]
+    return TextModel(model, params, vocabulary, primer, network, kept.config, step)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,8 +110,9 @@ class TextModel:
             lines: lines of text, without line ends.
 
         Returns:
-            For each line `{"line", "symbols", "nats", "perplexity"}`: the number of symbols, mean
-            nats for each and their exp; None for the last two where there is no symbol.
+            For each line `{"line", "answer", "symbols", "nats", "perplexity"}`: the number of
+            symbols, mean nats for each and their exp, which is the answer in four digits; None for
+            the last two, and "-", where there is no symbol.
 
         Raises:
             UsageError: a line has symbols that the vocabulary lacks.
@@ -213,4 +247,11 @@ def _cross_entropies(
 def _score(line: str, nats: np.ndarray) -> dict[str, Any]:
     mean = float(nats.mean(dtype=np.float64)) if len(nats) else None
     perplexity = None if mean is None else math.exp(min(mean, 700.0))
-    return {"line": line, "symbols": len(nats), "nats": mean, "perplexity": perplexity}
+    answer = "-" if perplexity is None else f"{perplexity:.4g}"
+    return {
+        "line": line,
+        "answer": answer,
+        "symbols": len(nats),
+        "nats": mean,
+        "perplexity": perplexity,
+    }

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -58,9 +57,26 @@ def _nothing() -> tuple[()]:
     return ()
 
 
+class Trainable(Protocol):
+    """What the training loop trains: a start, and an update of it."""
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether a device trains the members of a population one after the other."""
+        ...
+
+    def start(self, key: Key) -> TrainState:
+        """The training state before the first update."""
+        ...
+
+    def update(self, state: TrainState, batch: Any = None) -> tuple[TrainState, dict[str, Array]]:
+        """One update; see the function `update`."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Learner:
-    """What is trained, and how.
+    """What is trained by the gradient of a loss, and how.
 
     Attributes:
         init: `key` to parameters.
@@ -96,6 +112,10 @@ class Learner:
         with jax.numpy_dtype_promotion(LENIENT):
             opt_state = self.optimiser.init(params)
         return TrainState(zero, params, opt_state, self.carry(), key, zero)
+
+    def update(self, state: TrainState, batch: Any = None) -> tuple[TrainState, dict[str, Array]]:
+        """One update; see the function `update`."""
+        return update(self, state, batch)
 
 
 def update(
@@ -150,12 +170,11 @@ def update(
 
 
 def updates(
-    learner: Learner, count: int, state: TrainState, batches: Any = None
+    learner: Trainable, count: int, state: TrainState, batches: Any = None
 ) -> tuple[TrainState, dict[str, Array]]:
     """Performs `count` updates in one scan, over `batches [count, ...]` or generated ones.
 
     Returns:
         The new training state, and the metrics of each update, `[count]`.
     """
-    body = partial(update, learner)
-    return jax.lax.scan(body, state, batches, length=count)
+    return jax.lax.scan(learner.update, state, batches, length=count)

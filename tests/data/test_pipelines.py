@@ -1,7 +1,7 @@
 """Pipelines: what comes when, against plain Python; iterators that stop and go on."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -120,6 +120,51 @@ def test_padding_is_what_is_counted_in_the_batches():
     assert plan.padding < plan.padding_without
 
 
+class Pair(NamedTuple):
+    source: np.ndarray
+    target: np.ndarray
+    label: Any
+
+
+PAIRS = [
+    Pair(np.full(a, i + 1), np.full((b, 2), -i - 1.0), np.float32(i))
+    for i, (a, b) in enumerate([(3, 1), (0, 2), (7, 5), (2, 9), (6, 6), (0, 0)])
+]
+
+
+@pytest.mark.parametrize("time_major", [True, False])
+def test_rows_of_several_parts_are_padded_each_to_the_longest_of_the_bucket(time_major):
+    data: Any = buckets.bucketed(PAIRS, 2, (3, 9), seed=1, time_major=time_major)
+    seen = []
+    for index in range(4):  # 3 rows up to 3 steps and 3 up to 9
+        values, lengths, rows = data[index]
+        assert isinstance(values, Pair) and isinstance(lengths, Pair)
+        if time_major:
+            values = values._replace(
+                source=values.source.T, target=values.target.transpose(1, 0, 2)
+            )
+        assert (values.source.shape[1], values.target.shape[1]) in {(3, 2), (7, 9)}
+        for place, row in enumerate(rows):
+            expected = PAIRS[row] if row >= 0 else Pair(np.zeros(0), np.zeros((0, 2)), 0)
+            for part in ("source", "target"):
+                value, length = getattr(values, part)[place], getattr(lengths, part)[place]
+                assert length == len(getattr(expected, part))
+                np.testing.assert_array_equal(value[:length], getattr(expected, part))
+                assert not value[length:].any()
+            assert values.label[place] == expected.label and lengths.label[place] == (row >= 0)
+        assert values.source.dtype == PAIRS[0].source.dtype and values.label.dtype == np.float32
+        seen += rows[rows >= 0].tolist()
+    assert sorted(seen) == list(range(6))
+
+
+def test_lengths_of_rows_and_what_they_leave_empty():
+    lengths = buckets.row_lengths(PAIRS)
+    assert lengths.tolist()[:2] == [[3, 1, 1], [0, 2, 1]]
+    assert buckets.even_boundaries(lengths, 2) == (6, 9)
+    empty: Any = buckets.bucketed([np.zeros(0, np.int32)] * 3, 2, (4,), seed=0)
+    assert empty[0].values.shape == (1, 2) and empty[1].lengths.tolist() == [0, 0]
+
+
 def test_even_boundaries():
     assert buckets.even_boundaries(range(1, 101), 4) == (26, 51, 76, 100)
     assert buckets.even_boundaries([5, 5, 5], 4) == (5,)
@@ -131,7 +176,6 @@ def test_even_boundaries():
     ("lengths", "batch", "boundaries", "message"),
     [
         ([], 1, (2,), "there must be sequences"),
-        ([0], 1, (2,), "at least 1 step"),
         ([3], 1, (2,), "longest sequence has 3 steps; add a boundary"),
         ([3], 1, (4, 4), "must ascend"),
         ([3], 0, (4,), "batch=0"),

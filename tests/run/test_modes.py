@@ -7,12 +7,13 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 
 import pytest
 
 import rnnlab
 from rnnlab.errors import UsageError
-from rnnlab.run import launch, registry
+from rnnlab.run import launch, modes, registry
 from rnnlab.run.workdir import default_path, open_workdir
 
 CONFIG = """import dataclasses
@@ -37,7 +38,13 @@ class Model:
         )
 
     def predict(self, lines):
-        return [{"line": line, "of": len(lines)} for line in lines]
+        for line in lines:
+            if "?" in line:
+                raise UsageError(f"line={line!r}: has '?', which the model does not know")
+        return [{"line": line, "answer": line.upper(), "of": len(lines)} for line in lines]
+
+    def show(self, line, path):
+        path.write_text(line, encoding="utf-8")
 
 
 @pytest.fixture
@@ -151,20 +158,86 @@ sys.exit(launch.main(sys.argv, pathlib.Path("experiments")))
     assert process.returncode == 1
 
 
+def stdin(monkeypatch, data):
+    """Standard input of these bytes, in an encoding that must not matter."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
+
+
 def test_each_line_of_a_file_is_answered(folder, capsys):
     pathlib.Path("lines").write_text("".join(f"é{n}\n" for n in range(70)), encoding="utf-8")
     assert run(folder, "--workdir=w", "--mode=predict", "--input=lines") == 0
+    assert capsys.readouterr().out == "".join(f"É{n}\n" for n in range(70))
+    assert run(folder, "--workdir=w", "--mode=predict", "--input=lines", "--scores") == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["line"] for answer in answers] == [f"é{n}" for n in range(70)]
     assert [answer["of"] for answer in answers] == [64] * 64 + [6] * 6
 
 
 @pytest.mark.parametrize("flags", [[], ["--input=-"]])
-def test_each_line_of_standard_input_is_answered_at_once(folder, capsys, monkeypatch, flags):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("a\n\nb"))
+def test_each_line_of_standard_input_is_answered(folder, capsys, monkeypatch, flags):
+    stdin(monkeypatch, b"a\n\nb")
     assert run(folder, "--workdir=w", "--mode=predict", *flags) == 0
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert answers == [{"line": line, "of": 1} for line in ("a", "", "b")]
+    assert capsys.readouterr().out == "A\n\nB\n"
+
+
+def test_a_line_is_answered_before_the_next_one_is_waited_for(monkeypatch):
+    asked, ask = os.pipe()
+    said, say = os.pipe()
+    with (
+        open(asked, encoding="utf-8") as stdin,
+        open(say, "w", encoding="utf-8") as stdout,
+        open(ask, "wb", buffering=0) as question,
+        open(said, "rb") as answers,
+    ):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        answering = threading.Thread(target=modes.Predict().ask, args=(Model(""),))
+        answering.start()
+        for lines in (b"a\n", b"b\r\n", b"c\nd\n"):
+            question.write(lines)
+            for line in lines.split():
+                assert answers.readline() == line.upper() + b"\n"
+        question.close()
+        answering.join()
+
+
+def test_lines_of_any_length_and_bytes(folder, capsys, monkeypatch):
+    long = "wort " * 40_000
+    data = b"\xef\xbb\xbfa\r\n\xef\xbb\xbfb\n" + long.encode() + "\n\U0001f600 字\r".encode()
+    stdin(monkeypatch, data + b"\xff1\n\xff2\n")
+    assert run(folder, "--workdir=w", "--mode=predict", "--scores") == 0
+    out, err = capsys.readouterr()
+    lines = [json.loads(line)["line"] for line in out.splitlines()]
+    assert lines == ["a", "\ufeffb", long, "\U0001f600 字", "�1", "�2"]
+    assert err == "warning: --input=-: bytes that are not UTF-8 are read as �\n"
+    stdin(monkeypatch, b"")
+    assert run(folder, "--workdir=w", "--mode=predict") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_line_that_cannot_be_read_does_not_keep_the_others_from_being_answered(folder, capsys):
+    pathlib.Path("lines").write_text("a\nb?\nc\n?\nd\n" + "e\n" * 70)
+    assert run(folder, "--workdir=w", "--mode=predict", "--input=lines") == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["A", "", "C", "", "D", *["E"] * 70]
+    assert err.splitlines() == [
+        "error: line 2: line='b?': has '?', which the model does not know",
+        "error: line 4: line='?': has '?', which the model does not know",
+        "error: 2 of 75 lines have no answer",
+    ]
+    assert run(folder, "--workdir=w", "--mode=predict", "--input=lines", "--scores") == 1
+    second = json.loads(capsys.readouterr().out.splitlines()[1])
+    assert second == {"line": "b?", "error": "line='b?': has '?', which the model does not know"}
+
+
+def test_a_picture_of_one_line(folder, capsys):
+    pathlib.Path("lines").write_bytes(b"\xef\xbb\xbffrom a file\r\nsecond\n")
+    for given, line in (("lines", "from a file"), ("a text " * 100, "a text " * 100)):
+        assert run(folder, "--workdir=w", "--mode=show", f"--input={given}") == 0
+        assert capsys.readouterr().out == "shown.png\n"
+        assert pathlib.Path("shown.png").read_text() == line
+    assert run(folder, "--workdir=w", "--mode=show", "--input=x", "--output=a.svg") == 0
+    assert pathlib.Path("a.svg").exists()
 
 
 @pytest.mark.parametrize("prompt", [["--prompt=-hello"], ["--prompt", "-hello"]])
@@ -173,25 +246,18 @@ def test_a_prompt_may_begin_with_a_dash(folder, capsys, prompt):
     assert capsys.readouterr().out.startswith("-hello")
 
 
-def test_the_lines_may_lie_at_home_or_come_in_any_bytes(folder, capsys, monkeypatch):
+def test_the_lines_may_lie_at_home(folder, capsys, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     pathlib.Path("lines").write_bytes(b"a\r\nb\rc\xe2\x80\xa8d")
-    assert run(folder, "--workdir=~/w", "--mode=predict", "--input=~/lines") == 0
+    assert run(folder, "--workdir=~/w", "--mode=predict", "--input=~/lines", "--scores") == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["line"] for answer in answers] == ["a", "b", "c\u2028d"]
-    for bad in (b"\xff", b"a\n" * 3000 + b"\xff"):
-        stdin = io.TextIOWrapper(io.BytesIO(bad), encoding="ascii")
-        monkeypatch.setattr(sys, "stdin", stdin)
-        assert run(folder, "--workdir=w", "--mode=predict") == 2
-        assert capsys.readouterr().err == "error: --input=-: is not a text in UTF-8\n"
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("é".encode()), encoding="ascii"))
-    assert run(folder, "--workdir=w", "--mode=predict") == 0
-    assert json.loads(capsys.readouterr().out)["line"] == "é"
 
 
 def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
     monkeypatch.setattr(rnnlab, "load", lambda path: object())
-    for mode, words in (("generate", "writes no text"), ("predict", "answers no lines")):
+    refusals = {"generate": "writes no text", "predict": "answers no lines"}
+    for mode, words in (refusals | {"show": "draws no lines"}).items():
         assert run(folder, "--workdir=w", f"--mode={mode}") == 2
         assert capsys.readouterr().err == f"error: --mode={mode}: a object {words}\n"
 
@@ -199,12 +265,16 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--mode=write"], "--mode=write: no such mode; known: run, generate, predict"),
+        (["--mode=write"], "--mode=write: no such mode; known: run, generate, predict, show"),
         (["--mode=generate"], "--mode=generate: needs --workdir=PATH, or --experiment=NAME"),
         (["--prompt=x"], "--prompt: only with --mode=generate"),
         (["--workdir=w", "--draw=0"], "--draw: only with --mode=generate"),
         (["--mode=predict", "--count=3"], "--count: only with --mode=generate"),
-        (["--mode=generate", "--input=x"], "--input: only with --mode=predict"),
+        (["--mode=generate", "--input=x"], "--input: only with --mode=predict or "),
+        (["--mode=predict", "--output=x.png"], "--output: only with --mode=show"),
+        (["--mode=show", "--scores"], "--scores: only with --mode=predict"),
+        (["--mode=show", "--workdir=w"], "--mode=show: needs --input=TEXT, or --input=FILE"),
+        (["--mode=show", "--output=x.txt"], "--output=x.txt: pictures are written as png, pdf"),
         (["--mode=generate", "--count=0"], "--count=0: must be at least 1"),
         (["--mode=generate", "--count=x"], "--count=x: "),
         (["--mode=generate", "--count=2147483648"], "--count=2147483648: must be below 2^31"),
