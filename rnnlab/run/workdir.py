@@ -273,7 +273,7 @@ def _read_status(root: pathlib.Path) -> dict[str, Any]:
     """The record of the last run; empty in a new folder, and where it is damaged."""
     try:
         return dict(json.loads((root / STATUS).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return {}
 
 
