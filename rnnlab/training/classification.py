@@ -72,12 +72,13 @@ def classification_learner(
         nats = (weighted * cross_entropy(logits, labels)).sum() / count
         return nats, (carry, {"accuracy": (there * right).sum() / count})
 
+    rows: Any = 0
     return Learner(
         init=model.init,
         loss=loss,
         optimiser=optimiser,
         clip=clip,
-        axes=Padded(values=(0, 0), lengths=(0, 0), rows=0),
+        axes=Padded(values=(0, 0), lengths=(0, 0), rows=rows),
         batch=batch,
     )
 
