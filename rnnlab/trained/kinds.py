@@ -27,6 +27,7 @@ KINDS = {
     "images": "rnnlab.trained.images",
     "tags": "rnnlab.trained.tagger",
     "vectors": "rnnlab.trained.vectors",
+    "texts": "rnnlab.trained.classifier",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.
