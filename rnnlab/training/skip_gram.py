@@ -258,9 +258,9 @@ class SkipGram:
         return TrainState(step, params, (), (), state.key, diverged), metrics
 
     def _rate(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        left = 1 - step.astype(jnp.float32) / jnp.float32(self.updates)
-        rate = jnp.maximum(left, LEAST_RATE) * jnp.float32(self.settings.learning_rate)
-        return rate.astype(self.param_dtype)
+        dtype = self.param_dtype
+        left = 1 - step.astype(dtype) / jnp.asarray(self.updates, dtype)
+        return jnp.maximum(left, LEAST_RATE) * jnp.asarray(self.settings.learning_rate, dtype)
 
     def _draw_noise(self, key: Key, shape: tuple[int, ...]) -> Int[Array, "G shared"]:
         ends, drawn = jnp.asarray(self._noise_ends), jax.random.bits(key, shape, jnp.uint32)
