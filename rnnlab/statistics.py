@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -193,7 +194,8 @@ def rank_correlation(values: np.ndarray, targets: np.ndarray) -> float:
 
     if len(values) < 3 or np.ptp(values) == 0 or np.ptp(targets) == 0:
         return math.nan
-    return float(stats.spearmanr(values, targets)[0])
+    result: Any = stats.spearmanr(values, targets)
+    return float(result.statistic)
 
 
 def rank_interval(rho: float, count: int, z: float = 1.959964) -> tuple[float, float]:
