@@ -266,8 +266,10 @@ def read_text(path: Path, name: str = "text", instead: Iterable[str] = ()) -> st
         UsageError: no such file, a folder or device, bytes that are not UTF-8, or no text.
         RunError: the file cannot be read.
     """
+    choice = " or ".join(("a text file's path", *instead))
+    if path == Path():  # of an empty name
+        raise UsageError(f"{name} '': no name; give {choice}")
     if not path.exists():
-        choice = " or ".join(("a text file's path", *instead))
         raise UsageError(f"{name} {str(path)!r}: no such file; give {choice}")
     if path.is_dir():
         raise UsageError(f"{name} {str(path)!r}: is a folder; give the path of a text file in it")
