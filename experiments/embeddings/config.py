@@ -128,7 +128,7 @@ PRESETS = {
             shared=64,
             learning_rate=1e-3,
         ),
-        training=Training(epochs=400, checkpoint_epochs=100, dispatch=200),
+        training=Training(epochs=800, checkpoint_epochs=200, dispatch=200),
         map_words=6,
     ),
 }

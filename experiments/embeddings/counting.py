@@ -83,7 +83,8 @@ def svd_vectors(matrix: Any, features: int, singular: float) -> Float[np.ndarray
 
     features = min(features, min(matrix.shape) - 1)
     start = np.ones(min(matrix.shape)) / np.sqrt(min(matrix.shape))
-    left, values, _ = svds(matrix.astype(np.float64), features, v0=start)
+    result: Any = svds(matrix.astype(np.float64), features, v0=start)
+    left, values, _ = result
     order = np.argsort(-values)
     return left[:, order] * values[order] ** singular
 
@@ -108,7 +109,7 @@ def count_vectors(
 def farthest_from(
     scores: Float[np.ndarray, "V V"], optimum: Float[np.ndarray, "V V"]
 ) -> tuple[float, Int[np.ndarray, "2"]]:
-    """The largest distance of a score from its optimum where that is finite, and the pair's codes."""
+    """The largest distance of a score from its optimum, where that is finite, and its place."""
     distance = np.where(np.isfinite(optimum), np.abs(scores - optimum), 0)
     place = np.array(np.unravel_index(distance.argmax(), distance.shape))
     return float(distance.max()), place

@@ -37,9 +37,13 @@ KIN_LINES, CHAIN_LINES = 1500, 2000
 #: What a work directory keeps of the vectors: those of the count model, and the trained ones as a
 #: text file of word2vec.
 COUNTED, VECTORS = "count_vectors.npy", "vectors.txt"
+#: The name of the number that an evaluation gives.
+RHO = "rank_correlation"
 #: What the two models are called.
 TRAINED_NAME, COUNTED_NAME = "skip-gram", "PPMI + SVD"
-SECTIONS_NOTE = "all sections"
+#: What the sets of pairs are called: the one that settings are chosen by, and the one reported.
+TITLES = {VALIDATION: "SimLex-999", TEST: "WordSim-353"}
+MADE_TITLES = {VALIDATION: "validation pairs", TEST: "test pairs"}
 
 
 def read_text(config: Config) -> LineText:
@@ -48,6 +52,11 @@ def read_text(config: Config) -> LineText:
         made = dataclasses.replace(config.source, corpus=MADE)
         return read_lines(made, config.least, config.lower, lambda: made_chain(CHAIN_LINES))
     return read_lines(config.source, config.least, config.lower, lambda: made_kin(KIN_LINES))
+
+
+def titles(config: Config) -> dict[str, str]:
+    """What the sets of pairs are called, by their names."""
+    return MADE_TITLES if config.source.corpus in (MADE, CHAIN) else TITLES
 
 
 def read_tests(config: Config) -> WordTests:
@@ -99,10 +108,10 @@ class Similarity(Evaluator):
         self._vocabulary, self._pairs = text.vocabulary, tests.similarity[VALIDATION]
 
     def __call__(self, params: Params, step: int) -> dict[str, Any]:
-        """`simlex999`, ρ."""
+        """`rank_correlation`, ρ."""
         del step
         vectors = WordVectors(self._vocabulary, np.asarray(params["words"]))
-        return {VALIDATION: quality.cosines(vectors, self._pairs).rho}
+        return {RHO: quality.cosines(vectors, self._pairs).rho}
 
 
 class Both(NamedTuple):
@@ -153,16 +162,17 @@ def summarise(
     """The run in a few numbers; WordSim-353 is looked at only here."""
     trained, counted = (quality.cosines(one, tests.similarity[TEST]) for one in both)
     ahead, low, high = quality.difference(trained, counted)
+    title = titles(config)
     summary: dict[str, Any] = {
         "words of the text": len(text.codes),
         "words of the vocabulary": text.vocabulary.size,
-        "pairs of WordSim-353": len(tests.similarity[TEST]),
+        f"pairs of {title[TEST]}": len(tests.similarity[TEST]),
         "of them in the vocabulary": len(trained.scores),
     }
     for name, one in ((TRAINED_NAME, trained), (COUNTED_NAME, counted)):
-        summary[f"WordSim-353 ρ, {name}"] = finite(one.rho)
-        summary[f"WordSim-353 ρ, {name}, 95 % from"] = finite(one.interval[0])
-        summary[f"WordSim-353 ρ, {name}, 95 % to"] = finite(one.interval[1])
+        summary[f"{title[TEST]} ρ, {name}"] = finite(one.rho)
+        summary[f"{title[TEST]} ρ, {name}, 95 % from"] = finite(one.interval[0])
+        summary[f"{title[TEST]} ρ, {name}, 95 % to"] = finite(one.interval[1])
     summary |= {
         "difference of ρ": finite(ahead),
         "difference of ρ, 95 % from": finite(low),
@@ -170,7 +180,7 @@ def summarise(
     }
     for name, vectors in both.named().items():
         of_validation = quality.cosines(vectors, tests.similarity[VALIDATION])
-        summary[f"SimLex-999 ρ, {name}"] = finite(of_validation.rho)
+        summary[f"{title[VALIDATION]} ρ, {name}"] = finite(of_validation.rho)
     if text.vocabulary.size <= config.vectors.features:
         summary |= distance_to_optimum(config, text, params)
     if config.compare_gensim:
@@ -195,13 +205,13 @@ def distance_to_optimum(config: Config, text: LineText, params: Params) -> dict[
     }
 
 
-def similarity_table(both: Both, tests: WordTests) -> list[dict[str, Any]]:
+def similarity_table(config: Config, both: Both, tests: WordTests) -> list[dict[str, Any]]:
     """ρ of both models on each set of pairs."""
-    rows = []
+    rows, title = [], titles(config)
     for name in (TEST, *PARTS, VALIDATION):
         if name not in tests.similarity:
             continue
-        row: dict[str, Any] = {"set": name, "pairs": len(tests.similarity[name])}
+        row: dict[str, Any] = {"set": title.get(name, name), "pairs": len(tests.similarity[name])}
         for model, vectors in both.named().items():
             one = quality.cosines(vectors, tests.similarity[name])
             low, high = one.interval
@@ -227,7 +237,7 @@ def analogy_table(both: Both, tests: WordTests) -> list[dict[str, Any]]:
     asked = next(iter(totals.values())).asked
     questions = sum(map(len, tests.analogies.values()))
     rows.append(
-        {"section": SECTIONS_NOTE, "questions": questions, "in the vocabulary": asked}
+        {"section": "all sections", "questions": questions, "in the vocabulary": asked}
         | {name: finite(total.share) for name, total in totals.items()}
     )
     return rows

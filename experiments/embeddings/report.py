@@ -45,7 +45,8 @@ def write(
     """
     rows = workdir.path(log.METRICS).read_text(encoding="utf-8")
     with plots.style():
-        curve = plot_curve(log.read(rows, "train"), log.read(rows, "evaluation"), epoch)
+        title = measure.titles(config)[VALIDATION]
+        curve = plot_curve(log.read(rows, "train"), log.read(rows, "evaluation"), epoch, title)
         plots.save(curve, workdir.path(CURVE))
         plots.save(plot_map(both.trained, config), workdir.path(MAP))
     page = Report("What do words that stand near each other say of a word?")
@@ -53,7 +54,7 @@ def write(
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
     page.figure(workdir.path(CURVE), caption=CURVE_CAPTION, alt="Loss and ρ against epochs.")
     page.heading("Similarity")
-    page.table(measure.similarity_table(both, tests), caption=SIMILARITY_CAPTION)
+    page.table(measure.similarity_table(config, both, tests), caption=SIMILARITY_CAPTION)
     page.heading("Neighbours")
     page.table(neighbours(both, tests), caption=NEIGHBOURS_CAPTION)
     page.heading("Analogies")
@@ -65,16 +66,16 @@ def write(
 
 
 def plot_curve(
-    trained: list[dict[str, Any]], evaluated: list[dict[str, Any]], epoch: int
+    trained: list[dict[str, Any]], evaluated: list[dict[str, Any]], epoch: int, title: str
 ) -> Figure:
-    """Loss, and ρ of the validation set, against epochs."""
+    """Loss, and ρ of the set of pairs with that title, against epochs."""
     figure, axes = plots.subplots(1, 2, width=9)
     loss, rho = axes[0]
     loss.plot([row["step"] / epoch for row in trained], [row["loss"] for row in trained], lw=0.9)
     loss.set(xlabel="epoch", ylabel="nats for each pair and its noise words")
-    known = [row for row in evaluated if row[VALIDATION] is not None]
-    rho.plot([row["step"] / epoch for row in known], [row[VALIDATION] for row in known], "o-")
-    rho.set(xlabel="epoch", ylabel="Spearman's ρ, SimLex-999")
+    known = [row for row in evaluated if row[measure.RHO] is not None]
+    rho.plot([row["step"] / epoch for row in known], [row[measure.RHO] for row in known], "o-")
+    rho.set(xlabel="epoch", ylabel=f"Spearman's ρ, {title}")
     return figure
 
 
@@ -124,18 +125,18 @@ def project(directions: Float[np.ndarray, "n E"], config: Config) -> Float[np.nd
 def spread(
     points: Float[np.ndarray, "n 2"], width: float = 0.07, height: float = 0.014
 ) -> Float[np.ndarray, "n 2"]:
-    """Points scaled to the unit square, moved apart until no two words of that size overlap much."""
+    """Points scaled to the unit square, moved until no two words of that size cover each other."""
     points = points - points.min(axis=0)
     points = points / np.maximum(points.max(axis=0), 1e-12)
-    size = np.array([width, height])
+    index = np.arange(len(points))
     for _ in range(200):
-        apart = (points[:, None] - points[None]) / size
-        near = np.all(np.abs(apart) < 1, axis=-1) & ~np.eye(len(points), dtype=bool)
+        across, up = np.moveaxis((points[:, None] - points[None]) / (width, height), -1, 0)
+        near = (np.abs(across) < 1) & (np.abs(up) < 1) & (index[:, None] != index)
         if not near.any():
             break
-        # Vertically, which is the shorter way out; of two at the same height the first goes up.
-        order = np.where(apart[..., 1] == 0, np.sign(np.subtract.outer(*[np.arange(len(points))] * 2)), np.sign(apart[..., 1]))
-        push = np.where(near, (1 - np.abs(apart[..., 1])) * order, 0).sum(axis=1)
+        # Up or down, which is the shorter way; of two at the same height the later goes up.
+        sign = np.where(up == 0, np.sign(index[:, None] - index), np.sign(up))
+        push = np.where(near, (1 - np.abs(up)) * sign, 0).sum(axis=1)
         points[:, 1] += 0.3 * height * np.clip(push, -2, 2)
     return np.clip(points, 0, 1)
 
@@ -150,14 +151,15 @@ INTRODUCTION = """\
     Settings were chosen by SimLex-999; WordSim-353 was looked at once, after training."""
 CAPTION = """\
     ρ is Spearman's rank correlation between the cosines of pairs of words and what people say;
-    intervals are those of Bonett and Wright (2000), that of the difference a bootstrap over pairs."""
+    intervals are those of Bonett and Wright (2000), that of the difference is a bootstrap over
+    pairs."""
 CURVE_CAPTION = """\
-    Left: the loss of training, a mean over each dispatch. Right: rank correlation with SimLex-999
-    after each epoch."""
+    Left: the loss of training, a mean over each dispatch. Right: rank correlation with the
+    pairs by which settings are chosen, after each epoch."""
 SIMILARITY_CAPTION = """\
     Rank correlation with the similarity that people see, over pairs whose words are both in the
     vocabulary."""
-NEIGHBOURS_CAPTION = "Words with the largest cosine to frequent words of WordSim-353."
+NEIGHBOURS_CAPTION = "Words with the largest cosine to frequent words of the test set."
 ANALOGY_CAPTION = """\
     Share of right answers to "a is to b as c is to …": the word with the largest cosine to
     b - a + c, without a, b and c themselves (3CosAdd), among all words of the vocabulary.

@@ -23,9 +23,7 @@ def run(config: Config, workdir: Workdir) -> Status:
     both = measure.both_models(config, workdir, text, params)
     summary = once(workdir, lambda: measure.summarise(config, text, tests, both, params))
     if not workdir.path(REPORT).exists():
-        report.write(
-            workdir, config, outcome.step // config.training.epochs, summary, tests, both
-        )
+        report.write(workdir, config, outcome.step // config.training.epochs, summary, tests, both)
     rows = [(name, value) for name, value in summary.items() if value is not None]
     print_table(rows, columns=("what", "value"), title="Word vectors")
     print(f"Neighbours, analogies and a map: {workdir.path(REPORT)}")

@@ -27,7 +27,8 @@ def made_kin(sentences: int, seed: int = 0) -> str:
         role, sex = draw.choice(ROLES), draw.randrange(2)
         words = [*draw.choices(role[2], k=3), *draw.choices(SEXES[sex], k=2)]
         draw.shuffle(words)
-        words.insert(draw.randrange(1, len(words)), role[sex])
+        person = role[1] if sex else role[0]
+        words.insert(draw.randrange(1, len(words)), person)
         lines.append(" ".join(words))
     return "\n".join(lines) + "\n"
 
@@ -40,7 +41,5 @@ def made_tests() -> WordTests:
         pairs += [WordPair(man, woman, 9.0), WordPair(words[1], words[2], 8.0)]
         pairs += [WordPair(man, other[0], 5.0), WordPair(man, other[1], 2.0)]
         pairs += [WordPair(words[0], other[2][0], 0.0)]
-    questions = [
-        Question(*one[:2], *two[:2]) for one in ROLES for two in ROLES if one is not two
-    ]
+    questions = [Question(*one[:2], *two[:2]) for one in ROLES for two in ROLES if one is not two]
     return WordTests({VALIDATION: pairs[::2], TEST: pairs[1::2]}, {"man-woman": questions})

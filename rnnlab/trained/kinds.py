@@ -27,6 +27,8 @@ KINDS = {
     "images": "rnnlab.trained.images",
     "tags": "rnnlab.trained.tagger",
     "vectors": "rnnlab.trained.vectors",
+    "texts": "rnnlab.trained.classifier",
+    "sums": "rnnlab.trained.adder",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

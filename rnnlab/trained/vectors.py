@@ -130,7 +130,11 @@ class WordVectors:
         words = line.split()
         if len(words) not in (0, 1, 3):
             raise UsageError(f"line={line[:40]!r}: has {len(words)} words; give one word, or three")
-        near = self.analogy(*words) if len(words) == 3 else [] if not words else self.nearest(*words)
+        near: list[tuple[str, float]] = []
+        if len(words) == 1:
+            near = self.nearest(words[0])
+        elif words:
+            near = self.analogy(words[0], words[1], words[2])
         return {"line": line, "answer": " ".join(word for word, _ in near), "neighbours": near}
 
     def text(self) -> str:

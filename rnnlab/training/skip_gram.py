@@ -18,8 +18,8 @@ What differs from the program word2vec, in the way it is computed and not in wha
 
 Sources: T. Mikolov, I. Sutskever, K. Chen, G. Corrado and J. Dean, "Distributed representations of
 words and phrases and their compositionality", NIPS (2013); O. Levy and Y. Goldberg, "Neural word
-embedding as implicit matrix factorization", NIPS (2014); shared noise words: S. Ji, N. Satish, S. Li
-and P. Dubey, "Parallelizing word2vec in shared and distributed memory" (2016).
+embedding as implicit matrix factorization", NIPS (2014). Shared noise words: S. Ji, N. Satish,
+S. Li and P. Dubey, "Parallelizing word2vec in shared and distributed memory" (2016).
 """
 
 from __future__ import annotations
@@ -197,8 +197,8 @@ class SkipGram:
         codes, lines = (
             jax.lax.dynamic_slice(array, (start,), (self.reach,)) for array in self._circular
         )
-        read = jax.random.uniform(key_read, (self.reach,), jnp.float32) < jnp.asarray(self._read)[codes]
-        so_far = jnp.cumsum(read, dtype=jnp.int32)
+        chance = jax.random.uniform(key_read, (self.reach,), jnp.float32)
+        so_far = jnp.cumsum(chance < jnp.asarray(self._read)[codes], dtype=jnp.int32)
         # Of the words that are read: the first, the second, ...
         places = jnp.searchsorted(so_far, jnp.arange(1, count + 1, dtype=jnp.int32))
         full, places = places < self.reach, jnp.minimum(places, self.reach - 1)
@@ -258,13 +258,13 @@ class SkipGram:
         return TrainState(step, params, (), (), state.key, diverged), metrics
 
     def _rate(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        left = 1 - step.astype(jnp.float32) / jnp.float32(self.updates)
-        rate = jnp.maximum(left, LEAST_RATE) * jnp.float32(self.settings.learning_rate)
-        return rate.astype(self.param_dtype)
+        dtype = self.param_dtype
+        left = 1 - step.astype(dtype) / jnp.asarray(self.updates, dtype)
+        return jnp.maximum(left, LEAST_RATE) * jnp.asarray(self.settings.learning_rate, dtype)
 
     def _draw_noise(self, key: Key, shape: tuple[int, ...]) -> Int[Array, "G shared"]:
-        drawn = jax.random.bits(key, shape, jnp.uint32)
-        return jnp.searchsorted(jnp.asarray(self._noise_ends), drawn, side="right").astype(jnp.int32)
+        ends, drawn = jnp.asarray(self._noise_ends), jax.random.bits(key, shape, jnp.uint32)
+        return jnp.searchsorted(ends, drawn, side="right").astype(jnp.int32)
 
     @cached_property
     def _noise_ends(self) -> np.ndarray:
@@ -287,7 +287,7 @@ class SkipGram:
 def total_loss(
     rows: tuple[Float[Array, "G group E"], Float[Array, "G near+shared E"]], pairs: Pairs
 ) -> Float[Array, ""]:
-    """The loss, summed over all pairs, of the rows of the two tables at `centres` and `contexts`."""
+    """The loss of rows of the two tables at `centres` and `contexts`, summed over all pairs."""
     scores = jnp.einsum("gie,gje->gij", *rows)
     near = pairs.positive.shape[-1]
     seen = pairs.positive * jax.nn.log_sigmoid(scores[..., :near])
