@@ -3,7 +3,7 @@
 import importlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -25,6 +25,7 @@ SPLITS = ("train", "validation", "test")
 NAMED = {
     "tiny_shakespeare": ("tiny_shakespeare", "TinyShakespeareText"),
     "penn_treebank": ("penn_treebank", "PennTreebankText"),
+    "wikitext2": ("wikitext2", "Wikitext2Articles"),
 }
 
 
@@ -36,17 +37,17 @@ def load_text(
 ) -> str:
     """Returns one split of a corpus: one of `NAMED`, or any UTF-8 text file by its path.
 
-    A file and Tiny Shakespeare are split by `split_text`, the Penn Treebank has its own splits.
+    The Penn Treebank has its own splits; all others are split by `split_text`.
     Line ends are kept as they are; a leading byte order mark is not part of the text.
 
     Args:
-        name_or_path: "tiny_shakespeare", "penn_treebank" or a path (`./tiny_shakespeare` for a file
-            of that name).
+        name_or_path: "tiny_shakespeare", "penn_treebank", "wikitext2" or a path
+            (`./tiny_shakespeare` for a file of that name).
         data_dir: where TFDS keeps downloads and prepared data; its own default if None. Files
             given by path do not use it.
         manual_dir: a folder that holds the original files (Tiny Shakespeare: `input.txt`; Penn
-            Treebank: `ptb.train.txt`, `ptb.valid.txt`, `ptb.test.txt`), as they are or packed as
-            `NAME.gz`, read instead of the network.
+            Treebank: `ptb.train.txt`, `ptb.valid.txt`, `ptb.test.txt`; WikiText-2: `valid.txt`,
+            `test.txt`), as they are or packed as `NAME.gz`, read instead of the network.
         split: "train", "validation" or "test".
 
     Raises:
@@ -78,7 +79,7 @@ def load_splits(
     if name_or_path in NAMED:
         name = str(name_or_path)
         return {split: _load_named(name, data_dir, manual_dir, split) for split in SPLITS}
-    return split_text(_read_file(Path(os.path.expanduser(name_or_path))))
+    return split_text(read_text(Path(os.path.expanduser(name_or_path)), instead=NAMED))
 
 
 def split_text(text: Text) -> dict[str, Text]:
@@ -253,28 +254,40 @@ def _load_named(
     return builder.load_text_split(builder_cls, data_dir, manual_dir, split)
 
 
-def _read_file(path: Path) -> str:
+def read_text(path: Path, name: str = "text", instead: Iterable[str] = ()) -> str:
+    """The contents of a text file or pipe, without a byte order mark.
+
+    Args:
+        path: of the file.
+        name: what messages call the argument.
+        instead: what may be given in place of a path.
+
+    Raises:
+        UsageError: no such file, a folder or device, bytes that are not UTF-8, or no text.
+        RunError: the file cannot be read.
+    """
+    choice = " or ".join(("a text file's path", *instead))
+    if path == Path():  # of an empty name
+        raise UsageError(f"{name} '': no name; give {choice}")
     if not path.exists():
-        raise UsageError(
-            f"text {str(path)!r}: no such file; give a text file's path or {' or '.join(NAMED)}"
-        )
+        raise UsageError(f"{name} {str(path)!r}: no such file; give {choice}")
     if path.is_dir():
-        raise UsageError(f"text {str(path)!r}: is a folder; give the path of a text file in it")
+        raise UsageError(f"{name} {str(path)!r}: is a folder; give the path of a text file in it")
     if path.is_block_device() or (path.is_char_device() and not _is_terminal(path)):
-        raise UsageError(f"text {str(path)!r}: is a device; give the path of a text file or pipe")
+        raise UsageError(f"{name} {str(path)!r}: is a device; give the path of a text file or pipe")
     try:
         raw = _contents(path)
     except OSError as error:
-        raise RunError(f"text {str(path)!r}: cannot be read: {error.strerror}") from error
+        raise RunError(f"{name} {str(path)!r}: cannot be read: {error.strerror}") from error
     try:
         text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"text {str(path)!r}: not UTF-8 at byte {error.start} (0x{raw[error.start]:02x}); "
+            f"{name} {str(path)!r}: not UTF-8 at byte {error.start} (0x{raw[error.start]:02x}); "
             "convert the file to UTF-8"
         ) from error
     if not text:
-        raise UsageError(f"text {str(path)!r}: is empty; give a file with text")
+        raise UsageError(f"{name} {str(path)!r}: is empty; give a file with text")
     return text
 
 

@@ -30,7 +30,7 @@ from rnnlab.training.log import Log
 from rnnlab.training.plan import Plan
 from rnnlab.training.signals import Deferred, deferred
 from rnnlab.training.times import Times
-from rnnlab.training.update import Learner, TrainState
+from rnnlab.training.update import Trainable, TrainState
 
 
 class Outcome(NamedTuple):
@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
     Attributes:
         state: the training state after the last update, or before the one that diverged.
         step: training steps completed.
-        diverged: the training step at which loss or gradient was not finite, 0 if none;
+        diverged: the training step at which loss, gradient or parameters overflowed, 0 if none;
             `[members]` in a population.
         evaluations: what each evaluation returned, with its `step`, as JSON values.
         best: training step of the best checkpoint, 0 for the network as it was drawn; None where
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 
 def train(
     workdir: Workdir,
-    learner: Learner,
+    learner: Trainable,
     plan: Plan,
     key: jax.Array,
     *,
@@ -99,7 +99,7 @@ class _Run:
     def __init__(
         self,
         workdir: Workdir,
-        learner: Learner,
+        learner: Trainable,
         plan: Plan,
         key: jax.Array,
         evaluator: Evaluator | None,

@@ -28,7 +28,7 @@ def best_state(outcome: Outcome) -> TrainState:
 
 def tell_diverged(workdir: Workdir, outcome: Outcome) -> None:
     """Reports on the terminal and in the record at which training step a run diverged."""
-    message = f"step {int(outcome.diverged)}: the loss or its gradient is not finite"
+    message = f"step {int(outcome.diverged)}: the loss, its gradient or the parameters overflow"
     workdir.status["message"] = message
     print(f"diverged at {message}; try a smaller --config.learning_rate or --config.clip_norm")
 

@@ -1,16 +1,16 @@
 """One update of the parameters as a pure function, and many of them in one compiled program.
 
 An update generates or takes a batch, clips the gradient and changes the parameters. If the loss or
-the gradient is not finite, the training state keeps its last value from then on, and the number of
-that training step is recorded; in a population the other members continue.
+the gradient is not finite, or the norm of the parameters would exceed `LARGEST_NORM`, the training
+state keeps its last value from then on, and the number of that training step is recorded; in a
+population the other members continue.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ class TrainState(NamedTuple):
         carry: recurrent state with which the next batch continues; `()` where none does.
         key: PRNG key of the run; training step number t draws from `fold_in(key, t)`.
         diverged: the first training step, counted from 1, with a loss or gradient that was not
-            finite; 0 while there is none. int32 `[]`.
+            finite, or parameters that overflow; 0 while there is none. int32 `[]`.
     """
 
     step: Int[Array, ""]
@@ -45,6 +45,10 @@ class TrainState(NamedTuple):
     diverged: Int[Array, ""]
 
 
+#: Of parameters: above it, products of two of them leave float32. Losses may stay finite there,
+#: where all units are saturated, and nothing is learned any more.
+LARGEST_NORM = 2.0**64
+
 #: Optax mixes Python numbers, integers and floats, which strict promotion of types forbids.
 LENIENT = "standard"
 
@@ -53,9 +57,26 @@ def _nothing() -> tuple[()]:
     return ()
 
 
+class Trainable(Protocol):
+    """What the training loop trains: a start, and an update of it."""
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether a device trains the members of a population one after the other."""
+        ...
+
+    def start(self, key: Key) -> TrainState:
+        """The training state before the first update."""
+        ...
+
+    def update(self, state: TrainState, batch: Any = None) -> tuple[TrainState, dict[str, Array]]:
+        """One update; see the function `update`."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Learner:
-    """What is trained, and how.
+    """What is trained by the gradient of a loss, and how.
 
     Attributes:
         init: `key` to parameters.
@@ -92,6 +113,10 @@ class Learner:
             opt_state = self.optimiser.init(params)
         return TrainState(zero, params, opt_state, self.carry(), key, zero)
 
+    def update(self, state: TrainState, batch: Any = None) -> tuple[TrainState, dict[str, Array]]:
+        """One update; see the function `update`."""
+        return update(self, state, batch)
+
 
 def update(
     learner: Learner, state: TrainState, batch: Any = None
@@ -120,7 +145,8 @@ def update(
         changes, opt_state = learner.optimiser.update(gradient, state.opt_state, state.params)
         params: Params = optax.apply_updates(state.params, changes)
 
-    finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+    before, change = global_norm(state.params), global_norm(changes)
+    finite = jnp.isfinite(loss) & jnp.isfinite(norm) & (before + change <= LARGEST_NORM)
     good = finite & (state.diverged == 0)
     params, opt_state, carry = jax.tree.map(
         lambda new, old: jnp.where(good, new, old),
@@ -132,8 +158,8 @@ def update(
     metrics = {
         "loss": loss,
         "gradient_norm": norm,
-        "parameter_norm": global_norm(state.params),
-        "update_norm": global_norm(changes),
+        "parameter_norm": before,
+        "update_norm": change,
         "clipped": clipped.astype(jnp.float32),
         **more,
     }
@@ -144,12 +170,11 @@ def update(
 
 
 def updates(
-    learner: Learner, count: int, state: TrainState, batches: Any = None
+    learner: Trainable, count: int, state: TrainState, batches: Any = None
 ) -> tuple[TrainState, dict[str, Array]]:
     """Performs `count` updates in one scan, over `batches [count, ...]` or generated ones.
 
     Returns:
         The new training state, and the metrics of each update, `[count]`.
     """
-    body = partial(update, learner)
-    return jax.lax.scan(body, state, batches, length=count)
+    return jax.lax.scan(learner.update, state, batches, length=count)

@@ -1,5 +1,6 @@
 """Optimisers, clipping and the training step, against NumPy in float64."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -110,6 +111,8 @@ GRADIENT = {"a": jnp.asarray([3.0, -0.5], jnp.float32), "b": jnp.asarray([[4.0]]
         (Clip(norm=1.0), np.array([3.0, -0.5, 4.0]) / math.sqrt(25.25), True),
         (Clip(value=1.0), [1.0, -0.5, 1.0], True),
         (Clip(value=5.0), [3.0, -0.5, 4.0], False),
+        (Clip(norm=1e300, value=1e300), [3.0, -0.5, 4.0], False),  # infinite in float32
+        (Clip(norm=math.inf), [3.0, -0.5, 4.0], False),
         (Clip(norm=1.0, value=1.0), np.array([1.0, -0.5, 1.0]) / 1.5, True),
     ],
 )
@@ -151,6 +154,21 @@ def test_a_gradient_whose_square_overflows_is_clipped_and_no_divergence():
     state, metrics = quick.jit(lambda s: update(huge, s, batch))(huge.start(KEY))
     assert int(state.diverged) == 0 and float(metrics["gradient_norm"]) == pytest.approx(5e20)
     np.testing.assert_allclose(state.params["w"], [3 - 0.6, -4 - 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "diverged"), [(1e30, 1), (1e18, 0)])
+def test_parameters_that_overflow_are_divergence_though_the_loss_is_finite(rate, diverged):
+    """The loss of a saturated network: linear in its parameters, so that its gradient stays 1."""
+
+    def loss(params, carry, batch, key):
+        return jnp.sum(jnp.abs(params["w"])), (carry, {})
+
+    one = dataclasses.replace(learner(rate), loss=loss)
+    state, metrics = quick.jit(lambda s: updates(one, 2, s))(one.start(KEY))
+    assert np.isfinite(metrics["loss"]).all() and np.isfinite(metrics["gradient_norm"]).all()
+    assert int(state.diverged) == diverged
+    if diverged:  # and the last sound parameters are kept
+        np.testing.assert_array_equal(state.params["w"], one.start(KEY).params["w"])
 
 
 # --- names ---
