@@ -25,6 +25,7 @@ KINDS = {
     "characters": "rnnlab.trained.text",
     "words": "rnnlab.trained.text",
     "images": "rnnlab.trained.images",
+    "translation": "rnnlab.trained.translator",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.
