@@ -9,14 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlab.arrays import Array, Float, Int, Params
-from rnnlab.combinators import Bidirectional
+from rnnlab.combinators import Bidirectional, Stack
 from rnnlab.combinators.layers import Directions
 from rnnlab.data.buckets import pad
 from rnnlab.gradients import adjoint_profile
-from rnnlab.nn.masks import valid_steps
 from rnnlab.nn.pooling import last
-from rnnlab.training.cross_entropy import cross_entropy
-from rnnlab.training.translation import CodedPair, Model
+from rnnlab.training.translation import CodedPair, Model, losses_after
 from rnnlab.unroll import unroll
 
 #: Sentences that are measured.
@@ -53,24 +51,25 @@ def profiles(model: Model, params: Params, pairs: list[CodedPair]) -> Profiles |
     steps = [max(len(pairs[row][part]) for row in chosen) for part in (0, 1)]
     batch = pad(pairs, steps, np.array(chosen, np.int32), time_major=False)
     pair, lengths = CodedPair(*batch.values), CodedPair(*batch.lengths)
+    pair, lengths = jax.tree.map(jnp.asarray, (pair, lengths))
     found = _measured(model, params, pair, lengths)
     if found is None:
         return None
     return Profiles(*_by_distance(found, np.asarray(lengths.source)))
 
 
-def _measured(
-    model: Model, params: Params, pair: CodedPair, lengths: CodedPair
-) -> tuple[Array, Array] | None:
+def _measured(model: Model, params: Params, pair: Any, lengths: Any) -> tuple[Array, Array] | None:
     """`log10 ‖∂L/∂h_t‖ [S, B]` after each symbol, by all ways and by the end alone."""
     module = model.bind(params)
-    below, top = module.encoder.cell.layers[:-1], module.encoder.cell.layers[-1]
+    stack = module.encoder.cell
+    assert isinstance(stack, Stack)
+    below, top = stack.layers[:-1], stack.layers[-1]
     assert isinstance(top, Bidirectional)
     cell: Any = top.forward
     if len(jax.tree.leaves(cell.initial_state((), jnp.float32))) != 1:
         return None
     weights = module.encoder.params
-    xs = jnp.swapaxes(module.source(jnp.asarray(pair.source)), 0, 1)
+    xs = jnp.swapaxes(module.source(pair.source), 0, 1)
     states = []
     for layer, own in zip(below, weights, strict=False):
         state, xs = unroll(layer, own, xs, lengths=lengths.source)
@@ -81,16 +80,13 @@ def _measured(
     def loss(ys: Array, end: Array) -> Array:
         final = (*states, Directions(jax.tree.map(lambda _: end, both.forward), both.backward))
         outputs = jnp.swapaxes(jnp.concatenate([ys, backward], axis=-1), 0, 1)
-        memory = module.hand(final, outputs, jnp.asarray(lengths.source))
-        symbols = jnp.asarray(lengths.target) - 1
-        logits = module.logits(memory, jnp.asarray(pair.target[:, :-1]), symbols).logits
-        nats = cross_entropy(logits, jnp.asarray(pair.target[:, 1:]))
-        counted = valid_steps(symbols, nats.shape[1])
-        return (jnp.where(counted, nats, 0).sum(axis=1) / symbols.astype(nats.dtype)).sum()
+        memory = module.hand(final, outputs, lengths.source)
+        nats, symbols = losses_after(module, memory, pair.target, lengths.target)
+        return (nats / symbols.astype(nats.dtype)).sum()
 
-    end = last(jnp.swapaxes(ys, 0, 1), jnp.asarray(lengths.source))
+    end = last(jnp.swapaxes(ys, 0, 1), lengths.source)
     d_ys, d_end = jax.grad(loss, argnums=(0, 1))(ys, end)
-    at_end = jnp.arange(len(ys), dtype=jnp.int32)[:, None] == jnp.asarray(lengths.source) - 1
+    at_end = jnp.arange(len(ys), dtype=jnp.int32)[:, None] == lengths.source - 1
     by_the_end = jnp.where(at_end[..., None], d_end, jnp.zeros_like(d_end))
 
     def profile(cotangents: Array) -> Array:

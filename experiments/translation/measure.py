@@ -168,7 +168,7 @@ def bleu(translations: Sequence[str], references: Sequence[str]) -> tuple[float,
 
     M. Post, "A call for clarity in reporting BLEU scores" (2018).
     """
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     metric = BLEU()
     score = metric.corpus_score(list(translations), [list(references)]).score

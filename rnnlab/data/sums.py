@@ -1,7 +1,7 @@
 """Sums of whole numbers as sequences of characters: `12+345` is read, `357` is written.
 
-This is the task of Zaremba and Sutskever, "Learning to execute" (2014), in the form of the example
-of Keras. Sums are drawn on the device, so that training never reads one twice on purpose. Which sums
+This is the task of W. Zaremba and I. Sutskever, "Learning to execute" (2014), in the form of the
+example of Keras. Sums to train on are drawn on the device, anew for each update. Which ones
 validate and test is decided by a hash of the two numbers, whatever their order: none of those is
 ever trained on.
 """

@@ -25,7 +25,7 @@ def mixed(x):
     return x ^ x >> 16
 
 
-@pytest.mark.parametrize(("digits", "reverse"), [(1, False), (3, True), (8, False)])
+@pytest.mark.parametrize(("digits", "reverse"), [(1, False), (8, True)])
 def test_sums_are_written_as_python_writes_them(digits, reverse):
     drawn = sums.draw(jax.random.key(digits), 60, digits)
     edges = np.array([(0, 0), (9, 1), (10**digits - 1,) * 2, (0, 10**digits - 1)], np.int32)
@@ -90,7 +90,7 @@ def test_no_sum_to_train_on_is_held_out():
         ("", "'' is no sum of two whole numbers, such as 12"),
         ("12-3", "'12-3' is no sum"),
         ("1+2+3", "is no sum"),
-        ("١+٢", "is no sum"),
+        ("\u0661+\u0662", "is no sum"),
         ("-1+2", "is no sum"),
         ("12+3456", "3456 has 4 digits; the model adds numbers of up to 3"),
         ("9" * 5000 + "+1", "has 5000 digits"),
