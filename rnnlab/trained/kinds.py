@@ -25,14 +25,11 @@ KINDS = {
     "characters": "rnnlab.trained.text",
     "words": "rnnlab.trained.text",
     "images": "rnnlab.trained.images",
-<<<<<<< HEAD
     "translation": "rnnlab.trained.translator",
-=======
     "tags": "rnnlab.trained.tagger",
     "vectors": "rnnlab.trained.vectors",
     "texts": "rnnlab.trained.classifier",
     "sums": "rnnlab.trained.adder",
->>>>>>> main
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

@@ -79,8 +79,13 @@ def test_a_wide_beam_is_an_exhaustive_search(penalty):
 
 
 def test_one_beam_is_greedy_and_greedy_is_the_likeliest_symbol_at_every_step():
-    greedy = decoding.greedy(step, STATE, jnp.asarray(LIMITS), 4, start=START, end=END)
-    beam = beam_search(step, STATE, jnp.asarray(LIMITS), 4, beams=1, start=START, end=END)
+    both = quick.jit(
+        lambda state: (
+            decoding.greedy(step, state, LIMITS, 4, start=START, end=END),
+            beam_search(step, state, LIMITS, 4, beams=1, start=START, end=END),
+        )
+    )
+    greedy, beam = jax.device_get(both(STATE))
     np.testing.assert_array_equal(beam.symbols[:, 0], greedy.symbols)
     np.testing.assert_array_equal(beam.lengths[:, 0], greedy.lengths)
     np.testing.assert_allclose(beam.log_probability[:, 0], greedy.log_probability, atol=1e-12)
@@ -96,6 +101,7 @@ def test_one_beam_is_greedy_and_greedy_is_the_likeliest_symbol_at_every_step():
         assert not np.asarray(greedy.symbols)[row, len(written) :].any()
 
 
+@pytest.mark.slow
 def test_more_beams_never_find_less():
     def best(beams):
         return beam_search(
@@ -126,6 +132,7 @@ def test_what_is_drawn_has_the_probabilities_of_the_table():
             np.testing.assert_allclose(chosen, nats, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_temperature_zero_or_one_kept_symbol_is_greedy():
     arguments = step, STATE, jnp.asarray(LIMITS), 4
     greedy = decoding.greedy(*arguments, start=START, end=END)
