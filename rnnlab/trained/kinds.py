@@ -25,6 +25,9 @@ KINDS = {
     "characters": "rnnlab.trained.text",
     "words": "rnnlab.trained.text",
     "images": "rnnlab.trained.images",
+    "tags": "rnnlab.trained.tagger",
+    "vectors": "rnnlab.trained.vectors",
+    "texts": "rnnlab.trained.classifier",
     "sums": "rnnlab.trained.adder",
 }
 
