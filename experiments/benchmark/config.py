@@ -181,9 +181,9 @@ class Translation:
     """The suite `translation`."""
 
     #: Strategies of ours.
-    strategies: tuple[str, ...] = ("hoisted",)
+    model_strategies: tuple[str, ...] = ("hoisted",)
     #: Pairs of sentences in a batch.
-    batch: int = 64
+    pairs: int = 64
     #: Symbols of the longest sentences.
     steps: int = 16
     #: Hidden units in each direction, and features of symbols and readouts.
@@ -192,9 +192,9 @@ class Translation:
     vocabulary: int = 6000
 
     def __post_init__(self) -> None:
-        checks.not_empty(self, "strategies")
-        checks.known(self, "strategies", "strategy", STRATEGIES)
-        checks.at_least(self, batch=1, steps=2, hidden=1, vocabulary=8)
+        checks.not_empty(self, "model_strategies")
+        checks.known(self, "model_strategies", "strategy", STRATEGIES)
+        checks.at_least(self, pairs=1, steps=2, hidden=1, vocabulary=8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,7 +237,7 @@ PRESETS = {
         sweep=Sweep(hidden=(4,), radii=(0.9,), seeds=1, lengths=(2, 4), many_lengths=0, batch=2),
         memory=Memory(cells=("tanh",), length=100),
         stream=Stream(rounds=1),
-        translation=Translation(batch=3, steps=4, hidden=5, vocabulary=9),
+        translation=Translation(pairs=3, steps=4, hidden=5, vocabulary=9),
     ),
     "quick": Config(
         suites=("layers",),

@@ -73,7 +73,7 @@ class Task(NamedTuple):
 def make_task(settings: Translation, varied: bool) -> Task:
     """Random sentences of `settings.steps` symbols, or of half as many to as many."""
     rng = np.random.default_rng(0)
-    steps, rows = settings.steps, settings.batch
+    steps, rows = settings.steps, settings.pairs
     least = -(-steps // 2) if varied else steps
     lengths = np.sort(rng.integers(least, steps + 1, (2, rows)).astype(np.int32), axis=1)[:, ::-1]
     places = np.arange(steps)

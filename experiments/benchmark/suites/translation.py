@@ -42,7 +42,7 @@ def run(config: Config) -> Iterator[Result]:
 
 
 def _measure(config: Config, task: Task) -> Rows:
-    strategies = {f"{OURS}{name}": name for name in config.translation.strategies}
+    strategies = {f"{OURS}{name}": name for name in config.translation.model_strategies}
     makers = candidates(task, strategies, "torch" in config.candidates.peers)
     programs: dict[str, Program] = {}
     notes: dict[str, str] = {}

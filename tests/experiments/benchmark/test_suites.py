@@ -110,7 +110,7 @@ def test_stream_traces_a_step_once(run_suite, monkeypatch):
 @pytest.mark.slow
 def test_translation_compares_updates_and_counts_tokens(run_suite, monkeypatch):
     monkeypatch.setattr(translation, "is_busy", lambda others: False)
-    (rows,) = run_suite("translation", strategies=("hoisted", "autodiff"))["tables"].values()
+    (rows,) = run_suite("translation", model_strategies=("hoisted", "autodiff"))["tables"].values()
     assert [row["candidate"] for row in rows] == ["rnnlab hoisted", "rnnlab autodiff"] * 2
     assert [row["sentences"] for row in rows[1:3]] == [
         *("3 pairs, 4 and 5 steps", "3 pairs, up to 4 and 5 steps"),
