@@ -72,6 +72,37 @@ def ratio_interval(
     return float(low), float(high)
 
 
+def confusion(labels: np.ndarray, answers: np.ndarray, classes: int) -> np.ndarray:
+    """How many of each class, by rows, were taken for each class, by columns: int64 `[K, K]`."""
+    return np.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
+
+
+def macro_f1(counts: np.ndarray) -> np.ndarray:
+    """The mean over the classes of `F1 = 2 tp / (2 tp + fp + fn)`, 0 for a class without any.
+
+    Args:
+        counts: confusion matrices `[..., K, K]`, the right classes by rows.
+    """
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    every = counts.sum(axis=-1) + counts.sum(axis=-2)
+    return np.mean(2 * right / np.maximum(every, 1), axis=-1)
+
+
+def resampled(counts: np.ndarray, resamples: int = 2000) -> np.ndarray:
+    """Tables of counts as they would be for other texts, `[resamples, *shape]`.
+
+    The bootstrap: as many cases as there are, drawn with replacement, with a fixed seed. The middle
+    95 % of anything that is computed of these tables is its interval.
+
+    Args:
+        counts: cases by what they are and what was answered, of any shape.
+        resamples: how often cases are drawn.
+    """
+    total = int(counts.sum())
+    drawn = np.random.default_rng(0).multinomial(total, counts.ravel() / total, resamples)
+    return drawn.reshape(resamples, *counts.shape)
+
+
 def correlations(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Pearson's correlation of each column of `values [N, H]` with `targets [N]`; constants 0."""
     values, targets = values - values.mean(axis=0), targets - targets.mean()

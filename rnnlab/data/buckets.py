@@ -122,6 +122,37 @@ def even_boundaries(lengths: ArrayLike, count: int) -> tuple[int, ...]:
     return tuple(int(boundary) for boundary in np.unique(quantiles))
 
 
+def tight_boundaries(lengths: ArrayLike, count: int) -> tuple[int, ...]:
+    """At most `count` boundaries with the least padding; the last is the longest.
+
+    Few long rows get a bucket of their own, which `even_boundaries` does not give them. Filled-up
+    rows do not count.
+
+    Args:
+        lengths: as in `Buckets`.
+        count: of boundaries.
+
+    Raises:
+        UsageError: a count below 1, or no lengths.
+    """
+    lengths = _by_parts(lengths)
+    if count < 1 or not len(lengths):
+        raise UsageError(f"count={count}: must be at least 1, and there must be sequences")
+    steps, rows = np.unique(lengths.max(1), return_counts=True)
+    upto = np.concatenate([[0], np.cumsum(rows)])
+    least = np.concatenate([[0], steps * upto[1:]])  # steps of the first n lengths in one bucket
+    chosen: list[tuple[int, ...]] = [(), *((int(step),) for step in steps)]
+    for _ in range(count - 1):
+        found, taken = least.copy(), list(chosen)
+        for last in range(1, len(steps) + 1):
+            costs = least[:last] + steps[last - 1] * (upto[last] - upto[:last])
+            first = int(costs.argmin())
+            if costs[first] < found[last]:
+                found[last], taken[last] = costs[first], (*chosen[first], int(steps[last - 1]))
+        least, chosen = found, taken
+    return chosen[-1]
+
+
 def bucketed(
     rows: Sequence[Any],
     batch: int,

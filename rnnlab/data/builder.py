@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
 import os
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import requests
 import tensorflow_datasets as tfds
@@ -41,17 +44,45 @@ Folder = str | PathLike[str] | None
 Value = TypeVar("Value")
 
 
+class Member(NamedTuple):
+    """A file in an archive, which may lie in `manual_dir` in place of the archive.
+
+    Attributes:
+        name: of the file, without its folder in the archive.
+        sha256: of what it holds.
+    """
+
+    name: str
+    sha256: str
+
+    def check(self, contents: bytes, path: str | Path) -> bytes:
+        """The contents as they are. Raises NonMatchingChecksumError if they are not the file's."""
+        if hashlib.sha256(contents).hexdigest() != self.sha256:
+            raise NonMatchingChecksumError(f"{path} has another content")
+        return contents
+
+    def take(self, archive: bytes, path: Path) -> bytes:
+        """The file out of an archive."""
+        with zipfile.ZipFile(io.BytesIO(archive)) as files:
+            names = [name for name in files.namelist() if file_name(name) == self.name]
+            return self.check(files.read(names[0]), path)
+
+
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A data set that is prepared as array_record.
 
     Attributes:
         TITLE: what messages and flags call the data set.
         URLS: upstream URL of each file, by what it is.
+        MEMBERS: of the files that are zip archives: the one member that is used.
+        manual: the folder of upstream files while the data set is prepared, if there is one.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     TITLE: ClassVar[str]
     URLS: ClassVar[Mapping[str, str]]
+    MEMBERS: ClassVar[Mapping[str, Member]] = MappingProxyType({})
+    manual: Path | None = None
 
     def __init__(self, *, file_format: str = "array_record", **kwargs: Any) -> None:
         """Makes the builder; array_record is the format that needs no TensorFlow."""
@@ -78,10 +109,16 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         contents = {}
         for what, url in self.URLS.items():
+            member = self.MEMBERS.get(what)
+            if member and self.manual and (self.manual / member.name).exists():
+                path = self.manual / member.name
+                contents[what] = member.check(path.read_bytes(), path)
+                continue
             path = Path(dl_manager.download(url))
             if checksums.compute_url_info(path) != self.registered(url):
                 raise NonMatchingChecksumError(f"{path} has changed since it was downloaded")
-            contents[what] = path.read_bytes()
+            raw = path.read_bytes()
+            contents[what] = member.take(raw, path) if member else raw
         return contents
 
 
@@ -166,6 +203,7 @@ def _prepare(builder: Builder, manual_dir: Folder) -> None:
     downloads = data_dir / "downloads"
     with _unpacked(builder, manual_dir) as folder:
         _require_sources(builder, downloads / builder.name, manual_dir, folder)
+        builder.manual = folder
         config = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
         tfds.disable_progress_bar()
         try:
@@ -189,6 +227,9 @@ def _prepare(builder: Builder, manual_dir: Folder) -> None:
 
 def _of_which(builder: Builder, message: str) -> str:
     """The file that a message of TFDS is about; all of them if it does not say."""
+    for member in builder.MEMBERS.values():
+        if member.name in message:
+            return f"{member.name} is not the one of sha256 {member.sha256}"
     urls = list(builder.URLS.values())
     named = [url for url in urls if url in message or file_name(url) in message]
     return ", ".join(
@@ -209,6 +250,7 @@ def _unpacked(builder: Builder, manual_dir: Folder) -> Iterator[Path | None]:
         raise UsageError(
             f"manual_dir={manual_dir}: no such folder; it must hold {' and '.join(names)}"
         )
+    names += [member.name for member in builder.MEMBERS.values()]
     packed = [name for name in names if not (manual / name).exists()]
     packed = [name for name in packed if (manual / f"{name}.gz").exists()]
     if not packed:
@@ -232,9 +274,10 @@ def _gunzip(path: Path) -> bytes:
 
 def _require_sources(builder: Builder, cache: Any, manual_dir: Folder, folder: Path | None) -> None:
     """Raises at once if a file can be had from nowhere: TFDS would retry for minutes."""
-    for url in builder.URLS.values():
+    for what, url in builder.URLS.items():
         name = file_name(url)
-        if folder is not None and (folder / name).exists():
+        known = [name, builder.MEMBERS[what].name] if what in builder.MEMBERS else [name]
+        if folder is not None and any((folder / each).exists() for each in known):
             continue
         checksum = builder.registered(url).checksum
         if resource.is_locally_cached(cache / resource.get_dl_fname(url, checksum)):

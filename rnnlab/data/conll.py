@@ -45,12 +45,14 @@ def check_iob2(labels: Sequence[str], first: int = 1) -> None:
     Raises:
         ValueError: they are not IOB2.
     """
-    for number, (before, label) in enumerate(zip(["O", *labels], labels), start=first):
+    before = "O"
+    for number, label in enumerate(labels, start=first):
         begin, _, kind = label.partition("-")
         if label != "O" and (begin not in ("B", "I") or not kind):
             raise ValueError(f"line {number}: {label!r} is not O, B-TYPE or I-TYPE")
         if begin == "I" and before[2:] != kind:
             raise ValueError(f"line {number}: {label} follows {before}, which is not IOB2")
+        before = label
 
 
 def read_universal(text: str) -> Iterator[Sentence]:
@@ -63,12 +65,13 @@ def read_universal(text: str) -> Iterator[Sentence]:
         ValueError: it is no CoNLL-U, or a word has no part of speech.
     """
     import conllu
+    from conllu.exceptions import ParseException
 
     try:
         for tokens in conllu.parse(text, fields=("id", "form", "lemma", "upos")):
             words = [token for token in tokens if isinstance(token["id"], int)]
-            if not all(isinstance(token["upos"], str) for token in words):
+            if any(token["upos"] in (None, "_") for token in words):
                 raise ValueError(f"{tokens.metadata}: a word has no part of speech")
             yield [token["form"] for token in words], [token["upos"] for token in words]
-    except conllu.parser.ParseException as error:
+    except ParseException as error:
         raise ValueError(str(error)) from error

@@ -3,7 +3,7 @@
 Importing this module registers the builder `english_web_treebank_text`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from rnnlab.data.conll import read_universal
@@ -33,6 +33,6 @@ class EnglishWebTreebankText(RowBuilder):
     )
     LICENCE = "CC BY-SA 4.0"
 
-    def rows(self, contents: dict[str, str]) -> dict[str, Iterator[Any]]:
+    def rows(self, contents: dict[str, str]) -> dict[str, Iterable[Any]]:
         """The sentences of each split."""
         return {split: read_universal(text) for split, text in contents.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from rnnlab.data.builder import Folder, TextBuilder, load_text_split
@@ -20,7 +20,7 @@ class RowBuilder(TextBuilder, skip_registration=True):
             for split, rows in self.rows(contents).items()
         }
 
-    def rows(self, contents: dict[str, str]) -> dict[str, Iterator[Any]]:
+    def rows(self, contents: dict[str, str]) -> dict[str, Iterable[Any]]:
         """The rows of each split, from the contents of the files.
 
         Raises:

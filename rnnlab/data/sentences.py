@@ -57,7 +57,8 @@ def stratified_parts(
     """A part of each row, so that every part has the same share of each label.
 
     Rows of one key, such as repeated texts, come into one part. The rows of a key count as of the
-    label of the first of them, and are dealt in an order that is random and always the same.
+    label of the first of them, and are dealt, the largest groups first, in an order that is random
+    and always the same.
 
     Args:
         keys: of the N rows.
@@ -77,8 +78,9 @@ def stratified_parts(
     random = np.random.RandomState(0)  # whose draws NumPy promises to keep
     for label in sorted(groups):
         sizes = np.zeros(parts, int)
-        for index in random.permutation(len(groups[label])):
+        order = random.permutation(len(groups[label]))
+        for rows in sorted((groups[label][index] for index in order), key=len, reverse=True):
             part = int(sizes.argmin())
-            found[groups[label][index]] = part
-            sizes[part] += len(groups[label][index])
+            found[rows] = part
+            sizes[part] += len(rows)
     return found

@@ -18,11 +18,9 @@ class Folders:
 
     #: Where TensorFlow Datasets keeps prepared data; empty for its own default.
     data_dir: str = ""
-    #: Folder that holds the original files of the data set (tiny_shakespeare: input.txt;
-    #: penn_treebank: ptb.train.txt, ptb.valid.txt and ptb.test.txt; wikitext2: valid.txt and
-    #: test.txt; mnist:
-    #: train-images-idx3-ubyte.gz, ...), for use without a network; empty to download them. A file
-    #: may also be packed, as NAME.gz.
+    #: Folder that holds the original files of the data set by their names, such as ptb.train.txt or
+    #: train.de.gz, for use without a network; empty to download them. A file may also be packed, as
+    #: NAME.gz. An error lists the names.
     manual_dir: str = ""
 
 

@@ -3,7 +3,7 @@
 import importlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -79,7 +79,7 @@ def load_splits(
     if name_or_path in NAMED:
         name = str(name_or_path)
         return {split: _load_named(name, data_dir, manual_dir, split) for split in SPLITS}
-    return split_text(_read_file(Path(os.path.expanduser(name_or_path))))
+    return split_text(read_text(Path(os.path.expanduser(name_or_path)), instead=NAMED))
 
 
 def split_text(text: Text) -> dict[str, Text]:
@@ -254,28 +254,40 @@ def _load_named(
     return builder.load_text_split(builder_cls, data_dir, manual_dir, split)
 
 
-def _read_file(path: Path) -> str:
+def read_text(path: Path, name: str = "text", instead: Iterable[str] = ()) -> str:
+    """The contents of a text file or pipe, without a byte order mark.
+
+    Args:
+        path: of the file.
+        name: what messages call the argument.
+        instead: what may be given in place of a path.
+
+    Raises:
+        UsageError: no such file, a folder or device, bytes that are not UTF-8, or no text.
+        RunError: the file cannot be read.
+    """
+    choice = " or ".join(("a text file's path", *instead))
+    if path == Path():  # of an empty name
+        raise UsageError(f"{name} '': no name; give {choice}")
     if not path.exists():
-        raise UsageError(
-            f"text {str(path)!r}: no such file; give a text file's path or {' or '.join(NAMED)}"
-        )
+        raise UsageError(f"{name} {str(path)!r}: no such file; give {choice}")
     if path.is_dir():
-        raise UsageError(f"text {str(path)!r}: is a folder; give the path of a text file in it")
+        raise UsageError(f"{name} {str(path)!r}: is a folder; give the path of a text file in it")
     if path.is_block_device() or (path.is_char_device() and not _is_terminal(path)):
-        raise UsageError(f"text {str(path)!r}: is a device; give the path of a text file or pipe")
+        raise UsageError(f"{name} {str(path)!r}: is a device; give the path of a text file or pipe")
     try:
         raw = _contents(path)
     except OSError as error:
-        raise RunError(f"text {str(path)!r}: cannot be read: {error.strerror}") from error
+        raise RunError(f"{name} {str(path)!r}: cannot be read: {error.strerror}") from error
     try:
         text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"text {str(path)!r}: not UTF-8 at byte {error.start} (0x{raw[error.start]:02x}); "
+            f"{name} {str(path)!r}: not UTF-8 at byte {error.start} (0x{raw[error.start]:02x}); "
             "convert the file to UTF-8"
         ) from error
     if not text:
-        raise UsageError(f"text {str(path)!r}: is empty; give a file with text")
+        raise UsageError(f"{name} {str(path)!r}: is empty; give a file with text")
     return text
 
 

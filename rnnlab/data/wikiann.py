@@ -3,7 +3,7 @@
 Importing this module registers the builder `wiki_ann_en_text`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from rnnlab.data.conll import read_columns
@@ -36,6 +36,6 @@ class WikiAnnEnText(RowBuilder):
     )
     LICENCE = "The repository states none; the text is Wikipedia's, under CC BY-SA."
 
-    def rows(self, contents: dict[str, str]) -> dict[str, Iterator[Any]]:
+    def rows(self, contents: dict[str, str]) -> dict[str, Iterable[Any]]:
         """The sentences of each split."""
         return {split: read_columns(text, prefix="en:") for split, text in contents.items()}

@@ -3,7 +3,7 @@
 Importing this module registers the builder `wnut17_text`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from rnnlab.data.conll import read_columns
@@ -35,6 +35,6 @@ class Wnut17Text(RowBuilder):
     )
     LICENCE = "CC BY 4.0"
 
-    def rows(self, contents: dict[str, str]) -> dict[str, Iterator[Any]]:
+    def rows(self, contents: dict[str, str]) -> dict[str, Iterable[Any]]:
         """The sentences of each split."""
         return {split: read_columns(text) for split, text in contents.items()}

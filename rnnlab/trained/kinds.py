@@ -25,7 +25,10 @@ KINDS = {
     "characters": "rnnlab.trained.text",
     "words": "rnnlab.trained.text",
     "images": "rnnlab.trained.images",
+    "tags": "rnnlab.trained.tagger",
     "vectors": "rnnlab.trained.vectors",
+    "texts": "rnnlab.trained.classifier",
+    "sums": "rnnlab.trained.adder",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

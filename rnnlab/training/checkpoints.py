@@ -326,9 +326,10 @@ def _read_own(folder: pathlib.Path, step: int, contents: dict[str, Any], like: P
 
 
 def _at(tree: Any, path: Any) -> Any:
-    """The leaf at a path of dicts and tuples, which orbax restores as lists."""
+    """The leaf at a path; orbax restores tuples as lists, and all keys of dicts as strings."""
     for key in path:
-        tree = tree[key.key if isinstance(key, jax.tree_util.DictKey) else key.idx]
+        index = key.key if isinstance(key, jax.tree_util.DictKey) else key.idx
+        tree = tree[index if isinstance(tree, list) else str(index)]
     return tree
 
 

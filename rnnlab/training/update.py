@@ -1,7 +1,7 @@
 """One update of the parameters as a pure function, and many of them in one compiled program.
 
 An update generates or takes a batch, clips the gradient and changes the parameters. If the loss or
-the gradient is not finite, or the parameters would grow to a norm above `LARGEST_NORM`, the training
+the gradient is not finite, or the norm of the parameters would exceed `LARGEST_NORM`, the training
 state keeps its last value from then on, and the number of that training step is recorded; in a
 population the other members continue.
 """
@@ -45,8 +45,8 @@ class TrainState(NamedTuple):
     diverged: Int[Array, ""]
 
 
-#: Of parameters: above it, products of two of them leave float32. Losses may stay finite there, where
-#: all units are saturated, and nothing is learned any more.
+#: Of parameters: above it, products of two of them leave float32. Losses may stay finite there,
+#: where all units are saturated, and nothing is learned any more.
 LARGEST_NORM = 2.0**64
 
 #: Optax mixes Python numbers, integers and floats, which strict promotion of types forbids.

@@ -1,5 +1,6 @@
 """Pipelines: what comes when, against plain Python; iterators that stop and go on."""
 
+import itertools
 import json
 from typing import Any, NamedTuple
 
@@ -170,6 +171,26 @@ def test_even_boundaries():
     assert buckets.even_boundaries([5, 5, 5], 4) == (5,)
     with pytest.raises(UsageError, match="count=0"):
         buckets.even_boundaries([1], 0)
+
+
+def test_tight_boundaries_have_the_least_padding_of_all():
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        lengths = random.integers(0, 12, random.integers(1, 30)).tolist()
+        count, known = int(random.integers(1, 5)), sorted(set(lengths))
+        tried = [
+            (*chosen, known[-1])
+            for several in range(count)
+            for chosen in itertools.combinations(known[:-1], several)
+        ]
+        costs = {
+            boundaries: sum(min(b for b in boundaries if b >= length) for length in lengths)
+            for boundaries in tried
+        }
+        found = buckets.tight_boundaries(lengths, count)
+        assert costs[found] == min(costs.values())
+    with pytest.raises(UsageError, match="count=0"):
+        buckets.tight_boundaries([1], 0)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ pytest.importorskip("tensorflow_datasets")
 
 from rnnlab.data import builder, mnist
 from rnnlab.data.mnist import MnistIdx
+from rnnlab.data.multi30k import Multi30kLines
 from rnnlab.data.penn_treebank import PennTreebankText
+from rnnlab.data.tatoeba import TatoebaLines
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 LINES = {"train": " a b <unk> \n c \n", "validation": " a \n", "test": " N b \n"}
@@ -151,7 +153,9 @@ def test_idx_files_that_are_not_images(raw, message):
 
 
 def test_each_builder_registers_its_own_files_and_has_a_citation(tmp_path):
-    for cls, count in ((PennTreebankText, 3), (MnistIdx, 4)):
+    for cls, count in (
+        *((PennTreebankText, 3), (MnistIdx, 4), (Multi30kLines, 15), (TatoebaLines, 1)),
+    ):
         infos: Any = cls.url_infos
         assert set(infos) == set(cls.URLS.values()) and len(infos) == count
         info = cls(data_dir=tmp_path).info
