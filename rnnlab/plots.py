@@ -153,7 +153,8 @@ def _hide_rounding(ax: Axes) -> None:
 def _write_in_full(axis: Axis) -> None:
     """Writes 0.6 and 1000 for 6 × 10⁻¹ and 10³ on an axis whose numbers all are as short."""
     low, high = sorted(map(abs, axis.get_view_interval()))
-    short = high <= LONGEST and (axis.get_scale() != "log" or low >= 1 / LONGEST)
+    least = getattr(axis.get_transform(), "linthresh", low)  # next to zero on a symlog axis
+    short = high <= LONGEST and least >= 1 / LONGEST
     formatters = (axis.get_major_formatter(), axis.get_minor_formatter())
     if short and all(type(each) in _LOG_FORMATTERS for each in formatters[:1]):
         axis.set_major_formatter(_InFull(formatters[0]))

@@ -56,6 +56,7 @@ def test_importing_leaves_backend_and_settings_alone():
         ({"value": "log"}, (1, 1000), {"1", "10", "100", "1000"}),
         ({"value": "log", "base": 2}, (1, 64), {"1", "2", "16", "64"}),
         ({"value": "symlog"}, (-100, 100), {"−100", "0", "100"}),
+        ({"value": "symlog", "linthresh": 1e-6}, (-1, 1), {r"$\mathdefault{10^{-4}}$"}),
         ({"value": "log"}, (1e-9, 1), {"$\\mathdefault{10^{-8}}$", "$\\mathdefault{10^{0}}$"}),
     ],
 )

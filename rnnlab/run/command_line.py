@@ -208,8 +208,9 @@ class CommandLine:
         if self.hosts is not None:
             raise UsageError("--coordinator: only with --mode=run")
         names = [field.name for field in dataclasses.fields(QUESTIONS[self.mode])]
-        given = {name: self._flags[name] for name in names}
-        return QUESTIONS[self.mode](**{n: flag.value for n, flag in given.items() if flag.present})
+        asked = {name: self._flags[name] for name in names}
+        given: dict[str, Any] = {n: flag.value for n, flag in asked.items() if flag.present}
+        return QUESTIONS[self.mode](**given)
 
     def check(self, experiment: Experiment | None) -> None:
         """Checks the names of all flags but those of the configuration.
