@@ -115,6 +115,8 @@ PRESETS = {
         training=Training(epochs=15, checkpoint_epochs=5, dispatch=50),
         map_words=60,
     ),
+    # As many words are read as of the Penn Treebank, which is more than twice as long.
+    "wikitext2": Config(source=Source(corpus="wikitext2"), training=Training(epochs=50)),
     "optimum": Config(
         source=Source(corpus=CHAIN),
         least=1,
@@ -129,6 +131,7 @@ PRESETS = {
             learning_rate=1e-3,
         ),
         training=Training(epochs=800, checkpoint_epochs=200, dispatch=200),
+        counting=Counting(shift=1.0),
         map_words=6,
     ),
 }
