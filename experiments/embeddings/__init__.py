@@ -9,9 +9,12 @@ and asked analogies; a map shows where words lie.
 Command: python run.py --experiment=embeddings
 Under a minute, on a text that it makes: --preset=tiny
 Six words whose optimum is known, PMI - log k (Levy and Goldberg 2014): --preset=optimum
+The validation and test articles of WikiText-2: --preset=wikitext2
 Any text: --config.corpus=PATH
 Speed beside gensim: --config.compare_gensim=True
 Neighbours of words once it is trained: the same command and --mode=predict
+Expected: ρ of 0.38 to 0.42 on WordSim-353 (count model 0.34 to 0.35) in 2 minutes on one core; of
+WikiText-2's articles 0.46 to 0.47 (0.44).
 Published: ρ of 0.62 to 0.66 on WordSim-353 after text8, 17 million words.
 """
 

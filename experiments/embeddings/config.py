@@ -54,11 +54,11 @@ class Counting:
     """The count model: positive PMI and a truncated SVD, with skip-gram's windows and features."""
 
     #: log of this is subtracted from PMI, as if by so many noise words.
-    shift: float = 1.0
+    shift: float = 5.0
     #: Frequencies of context words are taken to this power.
     smoothing: float = 0.75
     #: Power of the singular values in the vectors.
-    singular: float = 0.0
+    singular: float = 0.5
     #: Times that the text is counted, each time with other words left out.
     passes: int = 5
 
@@ -115,6 +115,8 @@ PRESETS = {
         training=Training(epochs=15, checkpoint_epochs=5, dispatch=50),
         map_words=60,
     ),
+    # As many words are read as of the Penn Treebank, which is more than twice as long.
+    "wikitext2": Config(source=Source(corpus="wikitext2"), training=Training(epochs=50)),
     "optimum": Config(
         source=Source(corpus=CHAIN),
         least=1,
@@ -125,10 +127,11 @@ PRESETS = {
             power=1.0,
             subsample=0.0,
             batch=1024,
-            shared=64,
+            shared=32,
             learning_rate=1e-3,
         ),
         training=Training(epochs=800, checkpoint_epochs=200, dispatch=200),
+        counting=Counting(shift=1.0),
         map_words=6,
     ),
 }

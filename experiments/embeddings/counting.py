@@ -78,10 +78,15 @@ def positive_pmi(counts: Any, smoothing: float, shift: float) -> Any:
 
 
 def svd_vectors(matrix: Any, features: int, singular: float) -> Float[np.ndarray, "V E"]:
-    """`U S^singular` of the truncated SVD; with fewer features where the matrix has fewer."""
+    """`U S^singular` of the truncated SVD; with fewer features where the matrix has fewer.
+
+    Where the matrix is zero, as that of few words with a large shift can be, so are the vectors.
+    """
     from scipy.sparse.linalg import svds
 
     features = min(features, min(matrix.shape) - 1)
+    if not matrix.count_nonzero():
+        return np.zeros((matrix.shape[0], features))
     start = np.ones(min(matrix.shape)) / np.sqrt(min(matrix.shape))
     result: Any = svds(matrix.astype(np.float64), features, v0=start)
     left, values, _ = result

@@ -11,7 +11,7 @@ What differs from the program word2vec, in the way it is computed and not in wha
 
 - a pair at a distance of d words has the weight `(W + 1 - d) / W`, instead of windows whose width
   is drawn from 1 .. W;
-- the centre words of a group share their noise words, each with the weight that keeps the
+- the centre words of a word block share their noise words, each with the weight that keeps the
   expectation, so that scores are products of matrices;
 - the gradient of an update is summed over the words of a stretch of text, and changes only the rows
   of words that occur in it.
@@ -40,7 +40,7 @@ from rnnlab.run import checks
 from rnnlab.training.update import TrainState
 
 #: Consecutive centre words that share noise words.
-GROUP = 32
+WORD_BLOCK = 16
 #: The learning rate falls linearly to this part of it.
 LEAST_RATE = 1e-4
 
@@ -59,21 +59,21 @@ class Settings:
     power: float = 0.75
     #: A word of relative frequency f is read with probability sqrt(s / f) + s / f, for this s; 0
     #: reads every word.
-    subsample: float = 1e-3
-    #: Words that an update reads, after those left out: a multiple of 32.
+    subsample: float = 1e-4
+    #: Words that an update reads, after those left out: a multiple of 16.
     batch: int = 512
-    #: Noise words that 32 consecutive words share.
-    shared: int = 32
+    #: Noise words that 16 consecutive words share.
+    shared: int = 16
     #: Learning rate of the first update, which falls linearly to nothing.
     learning_rate: float = 0.025
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        checks.at_least(self, features=1, window=1, noise=1, batch=GROUP, shared=1)
+        checks.at_least(self, features=1, window=1, noise=1, batch=WORD_BLOCK, shared=1)
         checks.non_negative(self, "power", "subsample")
         checks.positive(self, "learning_rate")
-        if self.batch % GROUP:
-            raise UsageError(f"batch={self.batch}: must be a multiple of {GROUP}")
+        if self.batch % WORD_BLOCK:
+            raise UsageError(f"batch={self.batch}: must be a multiple of {WORD_BLOCK}")
 
 
 class Text(NamedTuple):
@@ -89,7 +89,7 @@ class Text(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Consecutive words of a text, without those left out, and noise words; G groups of them.
+    """Consecutive words of a text, without those left out, and noise words; n word blocks.
 
     Attributes:
         words: codes, between W empty places on each side.
@@ -99,11 +99,11 @@ class Stretch(NamedTuple):
 
     words: Int[Array, "words+2*W"]
     lines: Int[Array, "words+2*W"]
-    noise: Int[Array, "G shared"]
+    noise: Int[Array, "n shared"]
 
 
 class Pairs(NamedTuple):
-    """Which rows of the two tables meet, in G groups, and with which weight.
+    """Which rows of the two tables meet, in n word blocks, and with which weight.
 
     Attributes:
         centres: codes of the centre words.
@@ -112,10 +112,10 @@ class Pairs(NamedTuple):
         negative: weight of each noise word, for each centre word.
     """
 
-    centres: Int[Array, "G group"]
-    contexts: Int[Array, "G near+shared"]
-    positive: Float[Array, "G group near"]
-    negative: Float[Array, "G group 1"]
+    centres: Int[Array, "n block"]
+    contexts: Int[Array, "n near+shared"]
+    positive: Float[Array, "n block near"]
+    negative: Float[Array, "n block 1"]
 
 
 def read_probability(counts: Int[np.ndarray, "V"], subsample: float) -> Float[np.ndarray, "V"]:
@@ -132,9 +132,9 @@ def noise_distribution(counts: Int[np.ndarray, "V"], power: float) -> Float[np.n
     return weights / weights.sum()
 
 
-def window_weights(window: int) -> Float[np.ndarray, "group near"]:
-    """The weight of the pair of a centre word of a group and each place from W before the group."""
-    distance = np.abs(np.arange(GROUP + 2 * window) - window - np.arange(GROUP)[:, None])
+def window_weights(window: int) -> Float[np.ndarray, "block near"]:
+    """The weight of the pair of a centre word of a word block and each place around it."""
+    distance = np.abs(np.arange(WORD_BLOCK + 2 * window) - window - np.arange(WORD_BLOCK)[:, None])
     near = (distance > 0) & (distance <= window)
     return np.where(near, (window + 1 - distance) / window, 0.0)
 
@@ -207,15 +207,15 @@ class SkipGram:
         return Stretch(
             words=jnp.concatenate([empty * 0, jnp.where(full, codes[places], 0), empty * 0]),
             lines=jnp.concatenate([empty, lines, empty]),
-            noise=self._draw_noise(key_noise, (count // GROUP, self.settings.shared)),
+            noise=self._draw_noise(key_noise, (count // WORD_BLOCK, self.settings.shared)),
         )
 
     def pairs(self, stretch: Stretch) -> Pairs:
         """The pairs of a stretch with their weights."""
         settings = self.settings
-        groups, near = settings.batch // GROUP, GROUP + 2 * settings.window
-        centres = np.arange(groups)[:, None] * GROUP + settings.window + np.arange(GROUP)
-        around = np.arange(groups)[:, None] * GROUP + np.arange(near)
+        blocks, near = settings.batch // WORD_BLOCK, WORD_BLOCK + 2 * settings.window
+        centres = np.arange(blocks)[:, None] * WORD_BLOCK + settings.window + np.arange(WORD_BLOCK)
+        around = np.arange(blocks)[:, None] * WORD_BLOCK + np.arange(near)
         lines = stretch.lines[centres][:, :, None]
         together = (lines == stretch.lines[around][:, None, :]) & (lines >= 0)
         weights = jnp.asarray(window_weights(settings.window), self.param_dtype)
@@ -262,7 +262,7 @@ class SkipGram:
         left = 1 - step.astype(dtype) / jnp.asarray(self.updates, dtype)
         return jnp.maximum(left, LEAST_RATE) * jnp.asarray(self.settings.learning_rate, dtype)
 
-    def _draw_noise(self, key: Key, shape: tuple[int, ...]) -> Int[Array, "G shared"]:
+    def _draw_noise(self, key: Key, shape: tuple[int, ...]) -> Int[Array, "n shared"]:
         ends, drawn = jnp.asarray(self._noise_ends), jax.random.bits(key, shape, jnp.uint32)
         return jnp.searchsorted(ends, drawn, side="right").astype(jnp.int32)
 
@@ -285,14 +285,32 @@ class SkipGram:
 
 
 def total_loss(
-    rows: tuple[Float[Array, "G group E"], Float[Array, "G near+shared E"]], pairs: Pairs
+    rows: tuple[Float[Array, "n block E"], Float[Array, "n near+shared E"]], pairs: Pairs
 ) -> Float[Array, ""]:
     """The loss of rows of the two tables at `centres` and `contexts`, summed over all pairs."""
     scores = jnp.einsum("gie,gje->gij", *rows)
-    near = pairs.positive.shape[-1]
-    seen = pairs.positive * jax.nn.log_sigmoid(scores[..., :near])
-    noise = pairs.negative * jax.nn.log_sigmoid(-scores[..., near:])
-    return -seen.sum() - noise.sum()
+    near, shape = pairs.positive.shape[-1], scores.shape
+    of_noise = jnp.broadcast_to(pairs.negative, (*shape[:-1], shape[-1] - near))
+    weights = jnp.concatenate([pairs.positive, of_noise], axis=-1)
+    sign = jnp.where(jnp.arange(shape[-1]) < near, 1, -1).astype(scores.dtype)
+    return -(weights * log_sigmoid(sign * scores)).sum()
+
+
+@jax.custom_jvp
+def log_sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`log σ(x)` of scores of some size, by the logarithm of σ itself, which CPUs compute faster.
+
+    Below -80 or so, where σ leaves float32, it is too large, and its slope stays 1.
+    """
+    return jnp.log(jnp.maximum(jax.nn.sigmoid(x), jnp.finfo(x.dtype).tiny))
+
+
+@log_sigmoid.defjvp
+def _log_sigmoid_jvp(
+    primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    (x,), (change,) = primals, tangents
+    return log_sigmoid(x), (1 - jax.nn.sigmoid(x)) * change
 
 
 def optimum(

@@ -216,6 +216,7 @@ def test_singular_vectors_give_the_matrix_again():
     whole = counting.svd_vectors(matrix, 20, 1.0)
     assert whole.shape == (8, 7)
     np.testing.assert_allclose(np.linalg.norm(whole), np.linalg.norm(matrix.toarray()))
+    assert not counting.svd_vectors(matrix * 0, 3, 0.5).any()
 
 
 # --- similarity and analogies ---

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from experiments.embeddings.counting import count_pairs
 from rnnlab.errors import UsageError
 from rnnlab.training import skip_gram
-from rnnlab.training.skip_gram import GROUP, Settings, SkipGram, Stretch, Text
+from rnnlab.training.skip_gram import WORD_BLOCK, Settings, SkipGram, Stretch, Text
 from rnnlab.training.update import updates
 from tests import quick
 
@@ -67,10 +67,10 @@ def test_pairs_are_those_of_a_window_within_a_line(drawn):
     for i, j in np.ndindex(len(words), len(words)):
         if 0 < abs(i - j) <= 3 and lines[i] == lines[j] >= 0:
             expected[words[i], words[j]] += (4 - abs(i - j)) / 3
-    near = GROUP + 6
-    for group, i, j in np.ndindex(2, GROUP, near):
-        place = pairs.centres[group, i], pairs.contexts[group, j]
-        found[place] += pairs.positive[group, i, j]
+    near = WORD_BLOCK + 6
+    for block, i, j in np.ndindex(4, WORD_BLOCK, near):
+        place = pairs.centres[block, i], pairs.contexts[block, j]
+        found[place] += pairs.positive[block, i, j]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_array_equal(pairs.contexts[:, near:], stretch.noise)
     np.testing.assert_allclose(pairs.negative[..., 0], pairs.positive.sum(-1) * 2 / 4)
@@ -81,14 +81,14 @@ def test_the_loss_by_loops(drawn):
     pairs = jax.tree.map(np.asarray, one.pairs(stretch))
     v, u = (np.asarray(params[name]) for name in ("words", "contexts"))
     total = 0.0
-    for group, i in np.ndindex(2, GROUP):
-        centre = v[pairs.centres[group, i]]
-        for j, context in enumerate(pairs.contexts[group]):
+    for block, i in np.ndindex(4, WORD_BLOCK):
+        centre = v[pairs.centres[block, i]]
+        for j, context in enumerate(pairs.contexts[block]):
             score = float(centre @ u[context])
-            if j < GROUP + 6:
-                total -= float(pairs.positive[group, i, j]) * math.log(sigmoid(score))
+            if j < WORD_BLOCK + 6:
+                total -= float(pairs.positive[block, i, j]) * math.log(sigmoid(score))
             else:
-                total -= float(pairs.negative[group, i, 0]) * math.log(sigmoid(-score))
+                total -= float(pairs.negative[block, i, 0]) * math.log(sigmoid(-score))
     rows = params["words"][pairs.centres], params["contexts"][pairs.contexts]
     assert float(skip_gram.total_loss(rows, pairs)) == pytest.approx(total, rel=1e-12)
 
@@ -133,7 +133,7 @@ def test_pairs_are_expected_as_counted_by_numpy(subsample):
 
     def add(total, key):
         pairs = one.pairs(one.sample(key))
-        places = pairs.centres[:, :, None], pairs.contexts[:, None, : GROUP + 6]
+        places = pairs.centres[:, :, None], pairs.contexts[:, None, : WORD_BLOCK + 6]
         return total.at[places].add(pairs.positive), None
 
     keys, zero = jax.random.split(jax.random.key(0), 2000), jnp.zeros((6, 6), jnp.float32)
@@ -198,7 +198,7 @@ def test_an_update_that_is_not_finite_changes_nothing(drawn):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch": 40}, r"batch=40: must be a multiple of 32"),
+        ({"batch": 40}, r"batch=40: must be a multiple of 16"),
         ({"window": 0}, r"window=0"),
         ({"subsample": -1.0}, r"subsample=-1"),
         ({"learning_rate": 0.0}, r"learning_rate=0"),
@@ -212,7 +212,7 @@ def test_settings_out_of_range(changes, message):
 def test_an_empty_place_is_no_word():
     one = learner(dtype=jnp.float64)
     places = jnp.full((64 + 6,), -1, jnp.int32)
-    empty = Stretch(places * 0, places, jnp.zeros((2, 4), jnp.int32))
+    empty = Stretch(places * 0, places, jnp.zeros((4, 4), jnp.int32))
     state = one.start(jax.random.key(0))
     after, metrics = quick.jit(one.update)(state, empty)
     assert float(metrics["loss"]) == 0 and float(metrics["gradient_norm"]) == 0
