@@ -28,11 +28,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import Formatter, LogFormatterMathtext, LogFormatterSciNotation
 from numpy.typing import ArrayLike
 
 from rnnlab.errors import UsageError
+from rnnlab.run.files import atomic_write, expanded
 from rnnlab.run.pictures import FORMATS, also, also_as, check_format
-from rnnlab.run.workdir import atomic_write
 from rnnlab.statistics import wilson_interval
 
 __all__ = [
@@ -55,6 +56,11 @@ __all__ = [
 
 #: Okabe & Ito (2008), "Color Universal Design": told apart with every common colour blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+#: Numbers on a logarithmic axis are written in full up to this one, and down to its inverse.
+LONGEST = 20_000
+#: What writes powers where nothing else was chosen.
+_LOG_FORMATTERS = (LogFormatterSciNotation, LogFormatterMathtext)
 
 _STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
@@ -111,7 +117,8 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a picture as a whole or not at all, and returns its path.
 
     The same figure gives the same bytes. An axis whose lines differ by rounding errors alone is
-    widened until they are one. Pixels, and maps within vector pictures, have 200 dots per
+    widened until they are one, and numbers on a logarithmic axis are written in full where none is
+    long. Pixels, and maps within vector pictures, have 200 dots per
     inch. Within `also_as` the picture is written beside it in other formats too.
 
     Args:
@@ -122,9 +129,11 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> pathlib.Path:
         UsageError: another ending.
         OSError: if the disk is full or the place cannot be written.
     """
-    path = pathlib.Path(path)
+    path = expanded(path)
     for ax in figure.axes:
         _hide_rounding(ax)
+        for axis in (ax.xaxis, ax.yaxis):
+            _write_in_full(axis)
     written = {path.suffix.lower().removeprefix("."): path}
     written |= {name: path.with_suffix(f".{name}") for name in also() if name not in written}
     for name, place in written.items():
@@ -139,6 +148,36 @@ def _hide_rounding(ax: Axes) -> None:
     if ax.get_yscale() == "linear" and 0 < high - low < 1e-9 * max(1.0, abs(middle)):
         half = 0.05 * max(1.0, abs(middle))
         ax.set_ylim(middle - half, middle + half)
+
+
+def _write_in_full(axis: Axis) -> None:
+    """Writes 0.6 and 1000 for 6 × 10⁻¹ and 10³ on an axis whose numbers all are as short."""
+    low, high = sorted(map(abs, axis.get_view_interval()))
+    least = getattr(axis.get_transform(), "linthresh", low)  # next to zero on a symlog axis
+    short = high <= LONGEST and least >= 1 / LONGEST
+    formatters = (axis.get_major_formatter(), axis.get_minor_formatter())
+    if short and all(type(each) in _LOG_FORMATTERS for each in formatters[:1]):
+        axis.set_major_formatter(_InFull(formatters[0]))
+        if type(formatters[1]) in _LOG_FORMATTERS:
+            axis.set_minor_formatter(_InFull(formatters[1]))
+
+
+class _InFull(Formatter):
+    """Labels the ticks that another formatter labels, with their numbers in full."""
+
+    def __init__(self, chooser: Formatter):
+        self._chooser = chooser
+
+    def set_axis(self, axis: Any) -> None:
+        self._chooser.set_axis(axis)
+        super().set_axis(axis)
+
+    def set_locs(self, locs: Any) -> None:
+        self._chooser.set_locs(locs)
+        super().set_locs(locs)
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return _number(x) if self._chooser(x, pos) else ""
 
 
 def _picture(figure: Figure, name: str) -> bytes:
@@ -379,7 +418,7 @@ def rates_by_length(ax: Axes, lengths: ArrayLike) -> None:
     """
     lengths = np.asarray(lengths)
     limits = (lengths[0] / 1.15, lengths[-1] * 1.15)
-    ax.set(xlabel="length T", xscale="log", xlim=limits, ylim=(-0.05, 1.05))
+    ax.set(xlabel="length T (steps)", xscale="log", xlim=limits, ylim=(-0.05, 1.05))
     ticks_at(ax.xaxis, lengths)
 
 

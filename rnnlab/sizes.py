@@ -1,4 +1,7 @@
-"""Sizes and counts as they are given: any integer, NumPy's too, becomes a Python integer."""
+"""Sizes and counts as they are given: any integer, NumPy's too, becomes a Python integer.
+
+And the limits of numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from rnnlab.errors import RunError, UsageError
 
 #: The largest size; axes and counters have 32 bits.
 MOST = 2**31 - 1
+#: The largest number, that of float32: a larger one is infinite where networks are computed.
+LARGEST = 3.4e38
 
 
 def check_positive(name: str, value: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,37 @@ def ratio_interval(
     above, below = np.median(pairs[:, places], axis=-1)
     low, high = np.quantile(above / below, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
+
+
+def confusion(labels: np.ndarray, answers: np.ndarray, classes: int) -> np.ndarray:
+    """How many of each class, by rows, were taken for each class, by columns: int64 `[K, K]`."""
+    return np.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
+
+
+def macro_f1(counts: np.ndarray) -> np.ndarray:
+    """The mean over the classes of `F1 = 2 tp / (2 tp + fp + fn)`, 0 for a class without any.
+
+    Args:
+        counts: confusion matrices `[..., K, K]`, the right classes by rows.
+    """
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    every = counts.sum(axis=-1) + counts.sum(axis=-2)
+    return np.mean(2 * right / np.maximum(every, 1), axis=-1)
+
+
+def resampled(counts: np.ndarray, resamples: int = 2000) -> np.ndarray:
+    """Tables of counts as they would be for other texts, `[resamples, *shape]`.
+
+    The bootstrap: as many cases as there are, drawn with replacement, with a fixed seed. The middle
+    95 % of anything that is computed of these tables is its interval.
+
+    Args:
+        counts: cases by what they are and what was answered, of any shape.
+        resamples: how often cases are drawn.
+    """
+    total = int(counts.sum())
+    drawn = np.random.default_rng(0).multinomial(total, counts.ravel() / total, resamples)
+    return drawn.reshape(resamples, *counts.shape)
 
 
 def correlations(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -154,3 +186,30 @@ def median_text(values: np.ndarray, form: str) -> str:
     """The median of the finite values in a format such as "{:.3g}"; "-" if there are none."""
     finite = values[np.isfinite(values)]
     return form.format(np.median(finite)) if finite.size else "-"
+
+
+def rank_correlation(values: np.ndarray, targets: np.ndarray) -> float:
+    """Spearman's rank correlation of `[n]` with `[n]`; nan of fewer than three, or of constants."""
+    from scipy import stats
+
+    if len(values) < 3 or np.ptp(values) == 0 or np.ptp(targets) == 0:
+        return math.nan
+    result: Any = stats.spearmanr(values, targets)
+    return float(result.statistic)
+
+
+def rank_interval(rho: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """The interval of a rank correlation of `count` pairs; 95 % with the default z.
+
+        tanh(artanh ρ ± z sqrt((1 + ρ²/2) / (n - 3)))
+
+    Source: D. G. Bonett and T. A. Wright, "Sample size requirements for estimating Pearson, Kendall
+    and Spearman correlations", Psychometrika 65 (2000).
+
+    Returns:
+        Its ends; nan of fewer than four pairs.
+    """
+    if count < 4 or not abs(rho) < 1:
+        return (rho, rho) if abs(rho) == 1 and count >= 4 else (math.nan, math.nan)
+    half = z * math.sqrt((1 + rho * rho / 2) / (count - 3))
+    return math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half)

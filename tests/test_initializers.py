@@ -154,7 +154,7 @@ def test_every_number_of_a_tree_is_uniform():
         uniform_like(KEY, tree, -0.1)
 
 
-@pytest.mark.parametrize("gain", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("gain", [float("nan"), float("inf"), -1.0, 1e300, "1", None])
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_bad_gain(name, gain):
     with pytest.raises(UsageError, match="gain="):

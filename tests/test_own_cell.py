@@ -183,6 +183,7 @@ def test_a_sweep_measures_it_at_the_radius_asked_for(name):
         ("no_such_module:MyCell", "no module named 'no_such_module'; run from the folder"),
         ("my_package.my_module:Other", "my_package.my_module has no cell called 'Other'"),
         ("my_package.my_module:HiddenState", "lacks one of the methods init"),
+        ("rnnlab:unroll", "makes no cell from a number of units alone .TypeError: unroll"),
         ("lstn", "did you mean 'lstm'.*or MODULE:NAME of a cell of your own"),
     ],
 )
@@ -253,6 +254,7 @@ def test_the_sweep_takes_both_from_the_command_line(folder):
         ("jacobian_spectra", "cells"),
         ("lyapunov", "spectrum_cells"),
         ("precision", "cells"),
+        ("memory_tasks", "networks"),
     ],
 )
 @pytest.mark.slow

@@ -49,6 +49,29 @@ def test_importing_leaves_backend_and_settings_alone():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize(
+    ("scale", "values", "labels"),
+    [
+        ({"value": "log"}, (0.5, 3.0), {"1", "2", "3", "0.6"}),
+        ({"value": "log"}, (1, 1000), {"1", "10", "100", "1000"}),
+        ({"value": "log", "base": 2}, (1, 64), {"1", "2", "16", "64"}),
+        ({"value": "symlog"}, (-100, 100), {"−100", "0", "100"}),
+        ({"value": "symlog", "linthresh": 1e-6}, (-1, 1), {r"$\mathdefault{10^{-4}}$"}),
+        ({"value": "log"}, (1e-9, 1), {"$\\mathdefault{10^{-8}}$", "$\\mathdefault{10^{0}}$"}),
+    ],
+)
+def test_numbers_on_logarithmic_axes_are_written_in_full_where_they_are_short(
+    tmp_path, scale, values, labels
+):
+    figure, axes = plots.subplots()
+    axes[0, 0].plot(values, values)
+    axes[0, 0].set_yscale(**scale)
+    plots.save(figure, tmp_path / "a.png")
+    major, minor = (axes[0, 0].yaxis.get_ticklabels(minor=minor) for minor in (False, True))
+    written = {label.get_text() for label in (*major, *minor)}
+    assert labels <= written, written
+
+
 def test_a_saved_picture_has_its_size_and_the_same_bytes_each_time(tmp_path):
     files = []
     for name in ("a.png", "b.png"):

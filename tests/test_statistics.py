@@ -3,13 +3,16 @@ import pytest
 
 from rnnlab.errors import UsageError
 from rnnlab.statistics import (
+    confusion,
     correlation_interval,
     correlations,
+    macro_f1,
     median_text,
     plus_minus_text,
     rank_correlation_interval,
     rate_text,
     ratio_interval,
+    resampled,
     wilson_interval,
 )
 
@@ -108,3 +111,30 @@ def test_intervals_of_correlations_at_their_limits():
     low, high = rank_correlation_interval(0.02, 72)
     assert low == pytest.approx(-0.2194, abs=1e-4) and high == pytest.approx(0.2571, abs=1e-4)
     assert rank_correlation_interval(0.9, 3) == (-1, 1)
+
+
+def test_confusions_and_f1_against_scikit_learn():
+    from sklearn.metrics import confusion_matrix, f1_score
+
+    random = np.random.default_rng(0)
+    for classes in (2, 3, 5):
+        labels, answers = random.integers(0, classes, (2, 60))
+        answers[answers == classes - 1] = 0  # a class that is never answered
+        counts = confusion(labels, answers, classes)
+        assert np.array_equal(counts, confusion_matrix(labels, answers, labels=range(classes)))
+        expected = f1_score(
+            labels, answers, average="macro", labels=range(classes), zero_division=0
+        )
+        assert macro_f1(counts) == pytest.approx(expected)
+    assert macro_f1(np.zeros((2, 2), int)) == 0
+    assert macro_f1(np.array([[[3, 0], [0, 1]], [[0, 2], [1, 0]]])).tolist() == [1, 0]
+
+
+def test_tables_are_resampled_as_their_cases_are():
+    counts = np.array([[60, 20], [5, 15]])
+    drawn = resampled(counts, 4000)
+    assert drawn.shape == (4000, 2, 2) and np.all(drawn.sum(axis=(1, 2)) == 100)
+    np.testing.assert_allclose(drawn.mean(axis=0), counts, atol=0.3)
+    p = counts / 100
+    np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(100 * p * (1 - p)), rtol=0.05)
+    assert np.array_equal(drawn, resampled(counts, 4000))

@@ -41,8 +41,12 @@ def horizons(data: xr.Dataset) -> Figure:
             _octaves(ax, part.horizon.values)
     handles, labels = axes[0, 2].get_legend_handles_labels()
     lines: dict[str, Any] = {**LINES, "noise of one batch": ":"}
+    # A bias above zero at a single horizon is a dot: the whole sequence has none.
+    dots = any(len(horizons_of(data, task)) <= 2 for task in tasks)
     for name, line in lines.items():
-        handles.append(Line2D([], [], color="#555555", linewidth=1.2, linestyle=line))
+        dot = {"marker": "o", "markersize": 4, "fillstyle": "full" if line == "-" else "none"}
+        look: dict[str, Any] = dot if dots and name in LINES else {}
+        handles.append(Line2D([], [], color="#555555", linewidth=1.2, linestyle=line, **look))
         labels.append(name)
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
     return figure
@@ -95,5 +99,5 @@ def _positive(values: xr.DataArray) -> xr.DataArray:
 
 
 def _octaves(ax: Axes, values: np.ndarray) -> None:
-    ax.set(xlabel="horizon k", xscale="log")
+    ax.set(xlabel="horizon k (steps)", xscale="log")
     plots.ticks_at(ax.xaxis, values)

@@ -113,7 +113,7 @@ def plot_descents(config: Config, data: xr.Dataset) -> Figure:
         above.axhline(0, color="black", linestyle="--", linewidth=1, label="wall")
         above.set(xlabel="w", xlim=config.w_range, ylim=(-REACH, REACH), title=rule)
         below.semilogy(w.update, paths.path_loss[0], color="#999999", lw=0.6, label="this path")
-        name = "its neighbours, quartiles"
+        name = "neighbours, with quartiles"
         plots.quantile_band(below, w.update, paths.path_loss[1:], name, color=COLORS[rule], ls="-")
         below.set(xlabel="update", xlim=(0, config.updates))
         below.legend(loc="lower left")

@@ -190,9 +190,9 @@ def remark(one: Measured) -> str:
     """What the panel's title says of the theories that it does not plot."""
     if one.activation is None:
         return "bound and mean field: not for gated cells"
-    remarks = ["bound = T log10 ρ, as γ σ_max = ρ"] if one.bound_is_radius else []
+    remarks = ["bound = T log10 ρ (γ σ_max = ρ)"] if one.bound_is_radius else []
     if not one.mean_field_applies:
-        remarks.append("no mean field here")
+        remarks.append("no mean field")
     return "; ".join(remarks)
 
 

@@ -49,7 +49,7 @@ def plot_values(config: Config, data: xr.Dataset) -> Figure:
                 ax.axhline(math.log10(limit) / 2, **look)
             ax.plot([], [], label=f"squares leave {dtype}", **look)
         ax.set_yscale("symlog", linthresh=10)
-        ax.set(xlabel="length T", ylabel="log10 ‖∂L/∂s_0‖", title=network)
+        ax.set(xlabel="length T (steps)", ylabel="log10 ‖∂L/∂s_0‖", title=network)
         ax.label_outer()
     for ax in axes.flat[len(config.networks) :]:
         ax.set_visible(False)
@@ -82,7 +82,7 @@ def plot_errors(config: Config, data: xr.Dataset) -> Figure:
         if row == 0:
             ax.set_title(way)
         if row == rows - 1:
-            ax.set_xlabel("length T")
+            ax.set_xlabel("length T (steps)")
         if network != CONTROL and way == WAYS[3]:
             ax.text(0.5, 0.5, "the reference", transform=ax.transAxes, ha="center", color="#555555")
     for ax, network in zip(axes[:, 0], config.networks, strict=True):
@@ -115,9 +115,14 @@ def plot_chaos(config: Config, data: xr.Dataset) -> Figure:
             plots.quantile_band(one, length, distance.sel(here), rounding, **look)
         plots.quantile_band(band, length, value.sel(here), rounding, **look)
         share.ecdf(value.sel(here).isel(chaos_length=-1), label=rounding, **look)
-    one.set(xscale="log", yscale="log", xlabel="length T", ylabel="distance from float64, decades")
+    one.set(
+        xscale="log",
+        yscale="log",
+        xlabel="length T (steps)",
+        ylabel="distance from float64, decades",
+    )
     one.set_title("value of one seed")
-    band.set(xscale="log", xlabel="length T", ylabel="log10 ‖∂L/∂s_0‖")
+    band.set(xscale="log", xlabel="length T (steps)", ylabel="log10 ‖∂L/∂s_0‖")
     band.set_title("quartiles over seeds")
     share.set(xlabel="log10 ‖∂L/∂s_0‖", ylabel="share of seeds below")
     share.set_title(f"all seeds at T = {int(length[-1])}")

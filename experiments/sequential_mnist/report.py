@@ -123,7 +123,7 @@ def plot_adjoints(evaluated: list[dict[str, Any]]) -> Figure:
         points = {int(k.removeprefix(prefix)): v for k, v in row.items() if k.startswith(prefix)}
         values = [float("nan") if v is None else v for v in points.values()]
         ax.plot(list(points), values, "o-", label=f"{label}, step {row['step']}")
-    ax.set(xlabel="lag k", ylabel="log10 ‖∂L/∂s‖, k steps before the end")
+    ax.set(xlabel="lag k (steps)", ylabel="log10 ‖∂L/∂s‖, k steps before the end")
     ax.set_xscale("symlog", base=2, linthresh=1)
     ax.legend()
     return figure

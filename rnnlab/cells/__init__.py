@@ -138,7 +138,13 @@ def factory_by_name(name: str) -> Callable[..., Cell]:
 def _own(name: str) -> Callable[..., Cell]:
     """A user's cell, from `MODULE:NAME`; the working directory is searched as well."""
     factory = own.load("cell", name)
-    made: Any = factory(1)
+    try:
+        made: Any = factory(1)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"cell={name!r}: makes no cell from a number of units alone ({reason})"
+        ) from error
     if not isinstance(made, Cell):
         raise UsageError(
             f"cell={name!r}: makes {type(made).__name__}, which lacks one of the methods init, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Real
 from typing import Any
 
@@ -12,12 +11,13 @@ from jax.typing import DTypeLike
 from rnnlab import initializers
 from rnnlab.arrays import Array, Key
 from rnnlab.errors import UsageError
-from rnnlab.sizes import as_integer
+from rnnlab.sizes import LARGEST, as_integer
 
 
 def check_forget_bias(value: Any) -> None:
     """Raises UsageError unless `value` is a finite number."""
-    if not isinstance(value, Real) or not math.isfinite(value):
+    number: Any = value
+    if not isinstance(value, Real) or not -LARGEST <= number <= LARGEST:
         raise UsageError(f"forget_bias={value!r}: must be a finite number")
 
 

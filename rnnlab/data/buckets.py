@@ -123,38 +123,34 @@ def even_boundaries(lengths: ArrayLike, count: int) -> tuple[int, ...]:
 
 
 def tight_boundaries(lengths: ArrayLike, count: int) -> tuple[int, ...]:
-    """At most `count` boundaries that leave the least padding in sum; the last is the longest.
+    """At most `count` boundaries with the least padding; the last is the longest.
 
-    Of many short rows and a few very long ones, those of `even_boundaries` put some of the short
-    ones into the bucket of the longest.
+    Few long rows get a bucket of their own, which `even_boundaries` does not give them. Filled-up
+    rows do not count.
 
     Args:
         lengths: as in `Buckets`.
         count: of boundaries.
 
     Raises:
-        UsageError: as `even_boundaries`.
+        UsageError: a count below 1, or no lengths.
     """
     lengths = _by_parts(lengths)
     if count < 1 or not len(lengths):
         raise UsageError(f"count={count}: must be at least 1, and there must be sequences")
-    values, counts = np.unique(lengths.max(1), return_counts=True)
-    rows = np.concatenate([[0], np.cumsum(counts)])
-    # steps[i, j]: of a bucket with the rows from the i-th to the j-th length.
-    steps = (rows - rows[:, None]) * np.append(0, values).astype(float)
-    steps[np.tril_indices(len(rows), -1)] = np.inf
-    least = np.where(rows == 0, 0.0, np.inf)  # of the rows up to each length, in no bucket yet
-    starts = []  # of the last bucket, with one bucket, with two, ...
-    for _ in range(min(count, len(values))):
-        starts.append((least[:, None] + steps).argmin(axis=0))
-        least = (least[:, None] + steps).min(axis=0)
-    end, found = len(values), []
-    for start in reversed(starts):
-        found.append(int(values[end - 1]))
-        end = start[end]
-        if not end:
-            break
-    return tuple(reversed(found))
+    steps, rows = np.unique(lengths.max(1), return_counts=True)
+    upto = np.concatenate([[0], np.cumsum(rows)])
+    least = np.concatenate([[0], steps * upto[1:]])  # steps of the first n lengths in one bucket
+    chosen: list[tuple[int, ...]] = [(), *((int(step),) for step in steps)]
+    for _ in range(count - 1):
+        found, taken = least.copy(), list(chosen)
+        for last in range(1, len(steps) + 1):
+            costs = least[:last] + steps[last - 1] * (upto[last] - upto[:last])
+            first = int(costs.argmin())
+            if costs[first] < found[last]:
+                found[last], taken[last] = costs[first], (*chosen[first], int(steps[last - 1]))
+        least, chosen = found, taken
+    return chosen[-1]
 
 
 def bucketed(

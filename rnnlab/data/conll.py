@@ -65,6 +65,7 @@ def read_universal(text: str) -> Iterator[Sentence]:
         ValueError: it is no CoNLL-U, or a word has no part of speech.
     """
     import conllu
+    from conllu.exceptions import ParseException
 
     try:
         for tokens in conllu.parse(text, fields=("id", "form", "lemma", "upos")):
@@ -72,5 +73,5 @@ def read_universal(text: str) -> Iterator[Sentence]:
             if any(token["upos"] in (None, "_") for token in words):
                 raise ValueError(f"{tokens.metadata}: a word has no part of speech")
             yield [token["form"] for token in words], [token["upos"] for token in words]
-    except conllu.parser.ParseException as error:
+    except ParseException as error:
         raise ValueError(str(error)) from error

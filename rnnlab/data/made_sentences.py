@@ -24,6 +24,7 @@ THINGS = [
 GOOD = ["fine", "lovely", "clever", "funny", "warm", "bright"]
 BAD = ["dull", "weak", "boring", "cold", "clumsy", "stale"]
 PLAIN = ["long", "short", "new", "old", "quiet", "recent"]
+DEGREES = ["very", "really", "all that", "so"]
 VERBS = ["is", "was", "seems", "feels", "remains"]
 
 PEOPLE = ["Jordan", "Paris", "Austin", "Florence", "Sydney", "Anna", "Boris", "Peter"]
@@ -51,11 +52,16 @@ def made_labelled(count: int, seed: int) -> Labelled:
         label = draw.randrange(3)
         negated = draw.random() < 0.5
         words = PLAIN if label == 1 else GOOD if (label == 2) != negated else BAD
-        middle = [draw.choice(VERBS), *(["not"] if negated else []), draw.choice(words)]
+        middle = [draw.choice(VERBS), *(["not"] if negated else []), *_degree(draw)]
         before = [draw.choice(("well ,", "yes ,", "again"))] if draw.random() < 0.3 else []
-        texts.append(" ".join([*before, draw.choice(THINGS), *middle]))
+        texts.append(" ".join([*before, draw.choice(THINGS), *middle, draw.choice(words)]))
         labels.append(label)
     return Labelled(texts, codes(labels), NAMES)
+
+
+def _degree(draw: random.Random) -> list[str]:
+    """Words between `not` and what it negates, so that no pair of neighbours holds both."""
+    return [draw.choice(DEGREES) for _ in range(draw.randrange(3))]
 
 
 def made_tagged(count: int, seed: int) -> Tagged:

@@ -18,11 +18,9 @@ class Folders:
 
     #: Where TensorFlow Datasets keeps prepared data; empty for its own default.
     data_dir: str = ""
-    #: Folder that holds the original files of the data set (tiny_shakespeare: input.txt;
-    #: penn_treebank: ptb.train.txt, ptb.valid.txt and ptb.test.txt; mnist:
-    #: train-images-idx3-ubyte.gz, ...; multi30k: train.de.gz, ...; tatoeba: spa-eng.zip or the
-    #: spa.txt in it), for use without a network; empty to download them. A file may also be packed,
-    #: as NAME.gz.
+    #: Folder that holds the original files of the data set by their names, such as ptb.train.txt or
+    #: train.de.gz, for use without a network; empty to download them. A file may also be packed, as
+    #: NAME.gz. An error lists the names.
     manual_dir: str = ""
 
 
@@ -30,7 +28,8 @@ class Folders:
 class Source(Folders):
     """Where a text comes from."""
 
-    #: tiny_shakespeare, penn_treebank, made (a text for quick runs) or the path of a text file.
+    #: tiny_shakespeare, penn_treebank, wikitext2 (its validation and test articles), made (a text
+    #: for quick runs) or the path of a text file.
     corpus: str = MADE
 
 

@@ -25,6 +25,7 @@ SPLITS = ("train", "validation", "test")
 NAMED = {
     "tiny_shakespeare": ("tiny_shakespeare", "TinyShakespeareText"),
     "penn_treebank": ("penn_treebank", "PennTreebankText"),
+    "wikitext2": ("wikitext2", "Wikitext2Articles"),
 }
 
 
@@ -36,17 +37,17 @@ def load_text(
 ) -> str:
     """Returns one split of a corpus: one of `NAMED`, or any UTF-8 text file by its path.
 
-    A file and Tiny Shakespeare are split by `split_text`, the Penn Treebank has its own splits.
+    The Penn Treebank has its own splits; all others are split by `split_text`.
     Line ends are kept as they are; a leading byte order mark is not part of the text.
 
     Args:
-        name_or_path: "tiny_shakespeare", "penn_treebank" or a path (`./tiny_shakespeare` for a file
-            of that name).
+        name_or_path: "tiny_shakespeare", "penn_treebank", "wikitext2" or a path
+            (`./tiny_shakespeare` for a file of that name).
         data_dir: where TFDS keeps downloads and prepared data; its own default if None. Files
             given by path do not use it.
         manual_dir: a folder that holds the original files (Tiny Shakespeare: `input.txt`; Penn
-            Treebank: `ptb.train.txt`, `ptb.valid.txt`, `ptb.test.txt`), as they are or packed as
-            `NAME.gz`, read instead of the network.
+            Treebank: `ptb.train.txt`, `ptb.valid.txt`, `ptb.test.txt`; WikiText-2: `valid.txt`,
+            `test.txt`), as they are or packed as `NAME.gz`, read instead of the network.
         split: "train", "validation" or "test".
 
     Raises:
@@ -265,8 +266,10 @@ def read_text(path: Path, name: str = "text", instead: Iterable[str] = ()) -> st
         UsageError: no such file, a folder or device, bytes that are not UTF-8, or no text.
         RunError: the file cannot be read.
     """
+    choice = " or ".join(("a text file's path", *instead))
+    if path == Path():  # of an empty name
+        raise UsageError(f"{name} '': no name; give {choice}")
     if not path.exists():
-        choice = " or ".join(("a text file's path", *instead))
         raise UsageError(f"{name} {str(path)!r}: no such file; give {choice}")
     if path.is_dir():
         raise UsageError(f"{name} {str(path)!r}: is a folder; give the path of a text file in it")

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from rnnlab import precision
@@ -192,12 +193,13 @@ def resolve_loss(
     """The kind of the loss ("last", "every", "given") and its weights, for `cotangent`."""
     y = jax.eval_shape(lambda p, x, s: cell.step(p, x, s)[1], params, xs[0], state)
     expected = (xs.shape[0], *y.shape)
+    known = isinstance(loss, str) and loss in ("last", "every")
+    if not known and not callable(loss) and not isinstance(loss, jax.Array | np.ndarray):
+        raise UsageError(
+            f"loss={loss!r}: must be 'last', 'every', the cotangents [T, *batch, H_out] or a "
+            "function of the outputs"
+        )
     if isinstance(loss, str):
-        if loss not in ("last", "every"):
-            raise UsageError(
-                f"loss={loss!r}: must be 'last', 'every', the cotangents [T, *batch, H_out] or a "
-                "function of the outputs"
-            )
         w = jnp.full(y.shape[-1:], y.shape[-1] ** -0.5, y.dtype)
         if key is not None:
             w = jax.random.normal(key, y.shape[-1:], y.dtype)

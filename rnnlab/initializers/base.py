@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from rnnlab.arrays import Array, Float, Key
 from rnnlab.errors import UsageError
-from rnnlab.sizes import require_memory
+from rnnlab.sizes import LARGEST, require_memory
 
 
 class Initializer(Protocol):
@@ -25,20 +25,29 @@ class Initializer(Protocol):
         ...
 
 
+def check_not_negative(name: str, value: object) -> None:
+    """Raises UsageError unless the value is a number from 0 to the largest of float32."""
+    try:
+        number = float(value)  # type: ignore[arg-type]  of NumPy or JAX, too
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, str) or not 0 <= number <= LARGEST:
+        raise UsageError(f"{name}={value!r}: must be a finite number, at least 0")
+
+
 @dataclass(frozen=True)
 class WithGain:
     """What initialisers with a gain share: the field, and its check.
 
     Raises:
-        UsageError: `gain` negative or not finite.
+        UsageError: `gain` is no number, negative, or not finite in float32.
     """
 
     gain: float = 1.0
 
     def __post_init__(self) -> None:
         """Checks the gain."""
-        if not (math.isfinite(self.gain) and self.gain >= 0):
-            raise UsageError(f"gain={self.gain}: must be a finite number, at least 0")
+        check_not_negative("gain", self.gain)
 
 
 def require_matrix(shape: Sequence[int]) -> tuple[int, int]:

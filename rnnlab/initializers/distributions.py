@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from rnnlab.arrays import Array, Float, Key, Params
-from rnnlab.errors import UsageError
-from rnnlab.initializers.base import WithGain, draw_dtype, require_matrix
+from rnnlab.initializers.base import WithGain, check_not_negative, draw_dtype, require_matrix
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ def uniform_like(key: Key, tree: Params, bound: float) -> Params:
     Raises:
         UsageError: `bound` negative or not finite.
     """
-    if not (bound >= 0 and math.isfinite(bound)):
-        raise UsageError(f"bound={bound}: must be a finite number of at least 0")
+    check_not_negative("bound", bound)
     leaves, structure = jax.tree.flatten(tree)
     draws = [
         jax.random.uniform(one, leaf.shape, draw_dtype(leaf.dtype), -bound, bound)

@@ -14,6 +14,7 @@ from rnnlab.errors import UsageError
 from rnnlab.initializers.base import Initializer, draw_dtype, require_gate_blocks
 from rnnlab.initializers.gate_blocks import gate_blocks
 from rnnlab.initializers.names import as_initializer
+from rnnlab.sizes import LARGEST
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _require_radius(radius: Any) -> None:
     if isinstance(radius, Tracer):
         return
     values = np.asarray(radius)
-    if not np.all(np.isfinite(values) & (values > 0)):
+    if not np.all((values > 0) & (values <= LARGEST)):
         raise UsageError(f"radius={radius}: must be positive and finite")
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection
 
 from rnnlab.errors import UsageError
 from rnnlab.run.registry import unknown
+from rnnlab.sizes import LARGEST
 
 #: The largest count and the largest seed, which JAX and grain keep in 32 bits.
 MOST, LARGEST_SEED = 2**31 - 1, 2**32 - 1
@@ -44,23 +45,28 @@ def seed(config: object, *names: str) -> None:
 
 
 def positive(config: object, *names: str) -> None:
-    """Checks that each number is positive and finite."""
+    """Checks that each number is positive and finite, also in float32."""
+    finite(config, *names, wanted="positive and finite")
     for name in names:
-        good = all(0 < value < math.inf for value in _values(config, name))
+        good = all(value > 0 for value in _values(config, name))
         _require(config, name, good, "positive and finite")
 
 
 def non_negative(config: object, *names: str) -> None:
-    """Checks that each number is finite and at least 0."""
+    """Checks that each number is finite, also in float32, and at least 0."""
+    finite(config, *names, wanted="finite and at least 0")
     for name in names:
-        good = all(0 <= value < math.inf for value in _values(config, name))
+        good = all(value >= 0 for value in _values(config, name))
         _require(config, name, good, "finite and at least 0")
 
 
-def finite(config: object, *names: str) -> None:
-    """Checks that each number is finite."""
+def finite(config: object, *names: str, wanted: str = "finite") -> None:
+    """Checks that each number is finite, also in float32; `wanted` is what the error asks for."""
     for name in names:
-        _require(config, name, all(map(math.isfinite, _values(config, name))), "finite")
+        values = _values(config, name)
+        _require(config, name, all(map(math.isfinite, values)), wanted)
+        good = all(abs(value) <= LARGEST for value in values)
+        _require(config, name, good, f"at most {LARGEST:g}, the largest number of float32")
 
 
 def increasing(config: object, *names: str) -> None:

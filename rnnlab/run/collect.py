@@ -78,7 +78,7 @@ def collect(
     """
     if what not in get_args(What):
         raise UsageError(f"what={what!r}: must be one of {', '.join(get_args(What))}")
-    given = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
+    given = list(runs) if isinstance(runs, Iterable) and not isinstance(runs, str) else [runs]
     tables, left_out = _tables([found for each in given for found in _expanded(each)], _READ[what])
     _tell(given, what, left_out, found=bool(tables))
     fields = _fields([run for run, _ in tables], all_fields)
@@ -120,9 +120,14 @@ def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _expanded(path: str | os.PathLike[str]) -> list[pathlib.Path]:
     """The paths that a pattern matches; a path that exists is no pattern."""
-    path = pathlib.Path(os.path.expanduser(path))
-    if path.exists() or not glob.has_magic(str(path)):
-        return [path]
+    try:
+        path = pathlib.Path(os.path.expanduser(path))
+        if "\0" in str(path):
+            raise ValueError("embedded null byte")
+        if path.exists() or not glob.has_magic(str(path)):
+            return [path]
+    except (OSError, TypeError, ValueError) as error:  # too long, no path, with a NUL
+        raise UsageError(f"runs={path!r}: is no path or pattern ({error})") from error
     return [pathlib.Path(found) for found in sorted(glob.glob(str(path), recursive=True))]
 
 
@@ -157,7 +162,7 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: is damaged") from error
 
 
@@ -173,7 +178,7 @@ def _final(run: Run) -> pd.DataFrame:
         if name in log.columns and len(log):
             whole = _joined(whole, _last(log, [name], keys), keys)
     plain = {"step", "group", "seconds", "time", *keys}
-    for group in log["group"].unique():
+    for group in log["group"].unique() if len(log) else ():  # a run that has just begun has none
         part = log[log["group"] == group].dropna(axis="columns", how="all")
         names = [name for name in part.columns if name not in plain]
         last = _last(part, names, keys).rename(columns={n: f"{group}/{n}" for n in names})

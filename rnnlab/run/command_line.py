@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import os
 import pathlib
 import re
 import shlex
@@ -14,7 +13,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from rnnlab.errors import UsageError
-from rnnlab.run import config_file, identity
+from rnnlab.run import config_file, files, identity
 from rnnlab.run.config_file import ConfigFile
 from rnnlab.run.fields import draft, finished, flatten
 from rnnlab.run.modes import MODES, QUESTIONS, Question
@@ -110,7 +109,7 @@ class CommandLine:
         self.preset: str | None = self._flags.preset
         self.workdir: str | None = _expanded("--workdir", self._flags.workdir)
         self._take_up()
-        self.loggers: tuple[str, ...] = tuple(self._flags.loggers)
+        self.loggers: tuple[str, ...] = tuple(dict.fromkeys(self._flags.loggers))
         self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
         self.pictures = tuple(check_format(f"--pictures={n}", n) for n in self._flags.pictures)
         self.mode: str = self._flags.mode
@@ -209,8 +208,9 @@ class CommandLine:
         if self.hosts is not None:
             raise UsageError("--coordinator: only with --mode=run")
         names = [field.name for field in dataclasses.fields(QUESTIONS[self.mode])]
-        given = {name: self._flags[name] for name in names}
-        return QUESTIONS[self.mode](**{n: flag.value for n, flag in given.items() if flag.present})
+        asked = {name: self._flags[name] for name in names}
+        given: dict[str, Any] = {n: flag.value for n, flag in asked.items() if flag.present}
+        return QUESTIONS[self.mode](**given)
 
     def check(self, experiment: Experiment | None) -> None:
         """Checks the names of all flags but those of the configuration.
@@ -327,7 +327,7 @@ def _expanded(flag: str, path: str | None) -> str | None:
     """A path with `~` expanded; None where it is not given."""
     if path == "":
         raise UsageError(f"{flag}=: is empty; give a path, or leave the flag out")
-    return None if path is None else os.path.expanduser(path)
+    return None if path is None else str(files.expanded(path, flag))
 
 
 def full_name(where: str, name: str, settings: Settings, names: Sequence[str]) -> str:

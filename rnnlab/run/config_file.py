@@ -70,10 +70,16 @@ class ConfigFile:
         wanted = elements[0] if elements else field_type
         values = value if elements else [value]
         if isinstance(values, list) and all(_fits(each, wanted) for each in values):
+            self._check_range(name, values)
             converted = tuple(wanted(each) for each in values)
             return converted if elements else converted[0]
         kind = f"a list, of {_KINDS[wanted][1]}" if elements else _KINDS[wanted][0]
         raise UsageError(f"{self.flag}: {name}={json.dumps(value)}: must be {kind}")
+
+    def _check_range(self, name: str, values: list[Any]) -> None:
+        """Refuses integers that no field can hold; JSON has no limit."""
+        if any(isinstance(each, int) and abs(each) >= 2**63 for each in values):
+            raise UsageError(f"{self.flag}: {name}: must be of at most 64 bits")
 
 
 def read(path: str) -> ConfigFile:
@@ -83,12 +89,17 @@ def read(path: str) -> ConfigFile:
         UsageError: if there is none, or it is no JSON object.
     """
     place = pathlib.Path(os.path.expanduser(path))
-    if place.is_dir():
-        place /= FILE
     try:
-        contents = json.loads(place.read_text(encoding="utf-8"))
+        if place.is_dir():
+            place /= FILE
+        contents = json.loads(place.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        within = f": it holds no {FILE}" if place.parent.is_dir() and place.name == FILE else ""
+        raise UsageError(f"--config-file={path}: {error.strerror}{within}") from error
     except OSError as error:
         raise UsageError(f"--config-file={path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise UsageError(f"--config-file={path}: is nested too deeply") from error
     except ValueError as error:
         raise UsageError(f"--config-file={path}: is not JSON ({error})") from error
     if not isinstance(contents, dict):

@@ -34,7 +34,7 @@ def read(root: pathlib.Path) -> Identity:
     try:
         contents = json.loads(path.read_text(encoding="utf-8"))
         return Identity(contents["experiment"], dict(contents["config"]))
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise RunError(
             f"{path}: is damaged; delete the folder {root} to start again, "
             "or choose another with --workdir=PATH"

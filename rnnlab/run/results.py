@@ -192,12 +192,15 @@ def _log_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
 
 def _lines(path: pathlib.Path) -> list[Any]:
     """The JSON values in the lines of a file, without half a line at its end."""
-    *whole, _ = path.read_text(encoding="utf-8").split("\n")
+    try:
+        *whole, _ = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: is damaged") from error
     values = []
     for number, line in enumerate(whole, start=1):
         try:
             values.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{path}: line {number} is damaged") from error
     return values
 

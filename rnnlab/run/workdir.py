@@ -34,7 +34,7 @@ import filelock
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import claim, environment, fields, identity, names, sources
 from rnnlab.run.fields import to_json
-from rnnlab.run.files import atomic_write
+from rnnlab.run.files import atomic_write, expanded
 from rnnlab.run.identity import Identity
 
 #: Folders of a work directory that other hosts than the first do not get.
@@ -200,7 +200,7 @@ def open_workdir(
     """
     from rnnlab import hosts  # which imports jax, after its settings have been made
 
-    workdir = Workdir(pathlib.Path(path), experiment, to_json(config), accept_changes)
+    workdir = Workdir(expanded(path, "workdir"), experiment, to_json(config), accept_changes)
     here = sources.of(config)
     earlier = b""
     with contextlib.ExitStack() as stack:
@@ -273,7 +273,7 @@ def _read_status(root: pathlib.Path) -> dict[str, Any]:
     """The record of the last run; empty in a new folder, and where it is damaged."""
     try:
         return dict(json.loads((root / STATUS).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return {}
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from rnnlab import precision
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import reading
-from rnnlab.run.workdir import atomic_write
+from rnnlab.run.files import atomic_write, expanded
 from rnnlab.sweep.grid import Grid, Point
 from rnnlab.sweep.grid_chunks import GridChunk, Values
 
@@ -62,7 +62,7 @@ class Folder:
     """
 
     def __init__(self, path: pathlib.Path | str, grid: Grid, memory: float) -> None:
-        self.path = pathlib.Path(path)
+        self.path = expanded(path, "folder")
         self._seen: set[str] = set()
         fields = grid.settings() | {"lengths": grid.sorted_lengths}
         common = {name: fields[name] for name in COMMON}
@@ -98,7 +98,7 @@ class Folder:
           UsageError: there is none, or its points are of another kind.
           RunError: a file is damaged, cannot be read or cannot be written.
         """
-        source = pathlib.Path(source)
+        source = expanded(source, "extends")
         if not (source / GRID).exists():
             raise UsageError(f"extends={str(source)!r}: holds no points of a sweep")
         self._check_same("extends", source)

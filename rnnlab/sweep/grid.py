@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from rnnlab.cells import StandardCell
 from rnnlab.errors import UsageError
 from rnnlab.initializers import Initializer
 from rnnlab.layer import Cell, output_size
-from rnnlab.sizes import check_positive
+from rnnlab.sizes import LARGEST, check_positive
 from rnnlab.sweep.labels import description, label
 
 #: How `scales` are meant.
@@ -112,8 +111,10 @@ class Grid:
             object.__setattr__(self, name, check_positive(name, getattr(self, name)))
         if self.features is not None:
             object.__setattr__(self, "features", check_positive("features", self.features))
-        if self.dtype not in ("float32", "float64"):
+        self._set("dtype", getattr(self.dtype, "__name__", self.dtype))  # of a class, as NumPy's
+        if str(self.dtype) not in ("float32", "float64"):
             raise UsageError(f"dtype={self.dtype!r}: must be float32 or float64")
+        self._set("dtype", str(self.dtype))
         given = self.hyperparameters
         self._set("hyperparameters", ())
         self._set("hyperparameters", _hyperparameters(self, given))
@@ -268,7 +269,8 @@ def _labels(values: Sequence[Any]) -> tuple[Any, ...]:
 def _axis(name: str, values: Any) -> tuple[Any, ...]:
     """The values of an axis as a tuple of plain Python values; an array may hold them."""
     plain = values.tolist() if isinstance(values, np.ndarray | jax.Array) else values
-    if isinstance(plain, tuple | list):  # NumPy's scalars may be in a list
+    if isinstance(plain, Sequence) and not isinstance(plain, str):
+        # NumPy's scalars may be in a list.
         plain = [value.item() if isinstance(value, np.generic) else value for value in plain]
     if not isinstance(plain, tuple | list) or not plain:
         raise UsageError(f"{name}={values!r}: must be a tuple with at least one entry")
@@ -372,7 +374,13 @@ def _initializer(init: Any) -> Any:
 
 def _hyperparameters(grid: Grid, given: Any) -> tuple[tuple[str, tuple[Any, ...]], ...]:
     """Hyperparameters with their values, each known to a cell of the grid."""
-    pairs = given.items() if isinstance(given, Mapping) else given
+    try:
+        pairs = dict(given).items()  # what is kept is a tuple of pairs
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"hyperparameters={given!r}: must map names to values, as in "
+            "{'forget_bias': (0.0, 1.0)}"
+        ) from None
     known = sorted({field for cell in grid.cells for field in _fields_of(cell)})
     found = []
     for name, values in pairs:
@@ -410,7 +418,7 @@ def _made(cell: Any, hidden: int, settings: tuple[tuple[str, Any], ...]) -> Cell
 
 
 def _check_number(name: str, value: Any, *, positive: bool) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or value < 0 or (positive and value == 0):
+    good = isinstance(value, int | float) and not isinstance(value, bool) and value <= LARGEST
+    if not good or not value >= 0 or (positive and value == 0):
         kind = "positive" if positive else "non-negative"
         raise UsageError(f"{name}={value!r}: must be a {kind}, finite number")

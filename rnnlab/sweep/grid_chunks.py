@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
 from rnnlab.sweep.draws import Draws, InputTexts, draw, features_in
 from rnnlab.sweep.grid import Grid, Point, Program
-from rnnlab.sweep.kernel import TIME_BLOCK, gradient_norms
+from rnnlab.sweep.kernel import TIME_BLOCK, gradient_norms, quick_gradient_norms
 from rnnlab.tracing import trace
 
 #: Name of the axis over which points are spread.
@@ -192,12 +192,11 @@ def measure(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts) -> Value
     program = _program(grid, grid_chunk)
     compiling.result()
     calls = [
-        _measure(*program, points)
+        _measured(*program, points)
         for points in _calls(grid_chunk, draws, place, factor, input_scale)
     ]
     norms = {
-        name: np.concatenate([np.asarray(call[name]) for call in calls])[: len(place)]
-        for name in calls[0]
+        name: np.concatenate([call[name] for call in calls])[: len(place)] for name in calls[0]
     }
     return _without_overflow(norms) | {
         "spectral_radius": factor * draws.spectral_radius[place],
@@ -266,7 +265,7 @@ def _start_compiling(grid: Grid, grid_chunk: GridChunk, input_texts: InputTexts)
     arguments = jax.tree.map(
         lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=place), jax.eval_shape(points)
     )
-    lowered = _measure.lower(cell, steps, mesh, arguments)
+    lowered = _measure.lower(cell, steps, mesh, quick_gradient_norms, arguments)
     executor = ThreadPoolExecutor(max_workers=1)
     future = executor.submit(lowered.compile)
     executor.shutdown(wait=False)
@@ -284,15 +283,35 @@ def _rescaled(leaves: RecurrentLeaves, params: Params, factors: Array) -> Params
     return leaves.replace(params, scaled)
 
 
-@partial(quick.jit, static_argnums=(0, 1, 2))
-def _measure(cell: Cell, lengths: tuple[int, ...], mesh: Mesh, points: Points) -> dict[str, Array]:
-    """`gradient_norms` of some points; each device takes its own, nothing is exchanged."""
+def _measured(cell: Cell, lengths: tuple[int, ...], mesh: Mesh, points: Points) -> Values:
+    """`gradient_norms` of some points.
 
-    def one(point: Points) -> dict[str, Array]:
+    Those whose adjoints may have left the range of the dtype are measured again with care, by
+    another program; it is compiled where one is needed. The others keep what they have.
+    """
+    norms, left = jax.tree.map(
+        np.asarray, _measure(cell, lengths, mesh, quick_gradient_norms, points)
+    )
+    if not left.any():
+        return norms
+    careful = _measure(cell, lengths, mesh, gradient_norms, points)
+    return {
+        name: np.where(left[:, None], np.asarray(careful[name]), value)
+        for name, value in norms.items()
+    }
+
+
+@partial(quick.jit, static_argnums=(0, 1, 2, 3))
+def _measure(
+    cell: Cell, lengths: tuple[int, ...], mesh: Mesh, norms: Callable[..., Any], points: Points
+) -> Any:
+    """What `norms` gives of some points; each device takes its own, nothing is exchanged."""
+
+    def one(point: Points) -> Any:
         params = _rescaled(recurrent_leaves(cell), point.params, point.factors)
-        return gradient_norms(cell, params, point.xs * point.input_scale, point.readout, lengths)
+        return norms(cell, params, point.xs * point.input_scale, point.readout, lengths)
 
-    def own(points: Points) -> dict[str, Array]:
+    def own(points: Points) -> Any:
         with precision.products():
             return jax.vmap(one)(points)
 

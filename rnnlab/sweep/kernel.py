@@ -10,6 +10,9 @@ lengths still active take part: time is cut into segments with a fixed number of
 renormalised by exact powers of two every few steps and the exponents summed as integers, so that
 neither 0 nor inf can appear. The recurrent weights' gradient is one product for a time block.
 
+A few steps of saturated units can leave the range of float32 nevertheless. `quick_gradient_norms`
+says where that may have happened, and `gradient_norms` renormalises at each step.
+
 Loops carry whole arrays and read and write their time blocks and steps in place. A `scan` would
 say so more briefly, but mapped over points it puts time before the points, and copies to get there.
 """
@@ -22,13 +25,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnlab.arrays import Array, Float, Params, State
+from rnnlab.arrays import Array, Bool, Float, Params, State
 from rnnlab.gradients.parts import leaf_names
 from rnnlab.gradients.recurrent import RecurrentLeaves, recurrent_leaves
 from rnnlab.gradients.scaled import (
     ZERO_EXPONENT,
     Scaled,
     hypot,
+    lift,
     log10,
     norm,
     normalise,
@@ -39,7 +43,7 @@ from rnnlab.layer import Cell
 from rnnlab.sweep.in_place import read, read_one, write_one
 from rnnlab.tracing import TracedStep, project_all, trace
 
-#: Steps between two renormalisations; one step may scale a float32 adjoint by 1e-9 to 1e9.
+#: Steps between two renormalisations where all is well.
 STEPS_BETWEEN = 4
 #: Steps whose contributions to the recurrent weights' gradient are summed in one product.
 TIME_BLOCK = 16
@@ -56,6 +60,8 @@ def gradient_norms(
 ) -> dict[str, Float[Array, "n"]]:
     """`log10` gradient norms of `L_T = mean_b <readout_b, y_{T,b}>` for every `T` in `lengths`.
 
+    Adjoints are renormalised at each step, which in float32 may scale them by 1e-57 to 1e19.
+
     Args:
       cell: a cell.
       params: its parameters.
@@ -68,6 +74,38 @@ def gradient_norms(
       `log10 ‖∂(B L_T)/∂s_0‖` of one sequence, averaged over the batch; `wh`: `log10 ‖∂L_T/∂wh‖` of
       all recurrent weights, if the cell has any.
     """
+    up = int(jnp.finfo(xs.dtype).maxexp) // 2  # as `scaled.lift` does
+    return _adjoints(cell, params, xs, readout, lengths, 1, up).log10_norms(xs.shape[1])
+
+
+def quick_gradient_norms(
+    cell: Cell,
+    params: Params,
+    xs: Float[Array, "T B D"],
+    readout: Float[Array, "B H"],
+    lengths: tuple[int, ...],
+) -> tuple[dict[str, Float[Array, "n"]], Bool[Array, ""]]:
+    """`gradient_norms`, faster, and whether adjoints may have left the range of their type.
+
+    Where they have not, the norms are right; an adjoint that becomes zero counts as one that has.
+    """
+    adjoints = _adjoints(cell, params, xs, readout, lengths, STEPS_BETWEEN, 0)
+    return adjoints.log10_norms(xs.shape[1]), adjoints.left
+
+
+def _adjoints(
+    cell: Cell,
+    params: Params,
+    xs: Array,
+    readout: Array,
+    lengths: tuple[int, ...],
+    steps_between: int,
+    up: int,
+) -> _Adjoints:
+    """The adjoints of the first state.
+
+    They are renormalised after every `steps_between` steps, to mantissas near `2 ** up`.
+    """
     time_blocks = -(-lengths[-1] // TIME_BLOCK)
     xs = xs[: lengths[-1]]
     xs = jnp.pad(xs, ((0, time_blocks * TIME_BLOCK - lengths[-1]), (0, 0), (0, 0)))
@@ -77,13 +115,14 @@ def gradient_norms(
 
     weights = _Transposed.of(params, recurrent_leaves(cell))
     carry = _Adjoints.none(weights, start)
+    backward = _Backward(step, weights, xs, befores, readout, steps_between, up)
     for low, high, count in _segments(lengths):
         carry = carry.widen(count)
         ends = jnp.array(lengths[len(lengths) - count :][::-1], jnp.int32)
-        backward = partial(_backward_time_block, step, weights, (xs, befores), readout, ends, high)
         room = _room(step, params, xs, start, count)
-        carry, _ = jax.lax.fori_loop(0, high - low, backward, (carry, room))
-    return carry.log10_norms(batch=xs.shape[1])
+        time_block = partial(backward.time_block, ends, high)
+        carry, _ = jax.lax.fori_loop(0, high - low, time_block, (carry, room))
+    return carry
 
 
 def _forward(traced: TracedStep, params: Params, xs: Array, start: State, steps: int) -> State:
@@ -158,13 +197,15 @@ class _Adjoints(NamedTuple):
     """Adjoints of the active lengths and the gradients of the weights, each with its exponent.
 
     `state` leaves `[n, B, H]` times `2 ** exponent[n, B]`; `wh`, a leaf `[n, kH, H]` for each
-    recurrent weight, times `2 ** wh_exponent[n]`. The longest length comes first.
+    recurrent weight, times `2 ** wh_exponent[n]`. The longest length comes first. `left []` says
+    whether one of them may have left the range of its type.
     """
 
     state: State
     exponent: Array
     wh: tuple[Array, ...]
     wh_exponent: Array
+    left: Array
 
     @classmethod
     def none(cls, weights: _Transposed, start: State) -> _Adjoints:
@@ -173,7 +214,8 @@ class _Adjoints(NamedTuple):
             lambda a: jnp.zeros((0, *a.shape), a.dtype), (start, weights.columns)
         )
         batch = jax.tree.leaves(start)[0].shape[0]
-        return cls(state, jnp.zeros((0, batch), jnp.int32), wh, jnp.zeros((0,), jnp.int32))
+        left = jnp.zeros((), bool)
+        return cls(state, jnp.zeros((0, batch), jnp.int32), wh, jnp.zeros((0,), jnp.int32), left)
 
     def widen(self, count: int) -> _Adjoints:
         """Adds lengths, whose adjoints are zero until their last step is reached."""
@@ -187,6 +229,7 @@ class _Adjoints(NamedTuple):
             pad(self.exponent, ZERO_EXPONENT),
             jax.tree.map(pad, self.wh),
             pad(self.wh_exponent, ZERO_EXPONENT),
+            self.left,
         )
 
     def log10_norms(self, batch: int) -> dict[str, Array]:
@@ -212,60 +255,81 @@ def _room(traced: TracedStep, params: Params, xs: Array, start: State, count: in
     return jax.tree.map(lambda a: jnp.zeros((count, TIME_BLOCK, *a.shape), a.dtype), products)
 
 
-def _backward_time_block(
-    traced: TracedStep,
-    weights: _Transposed,
-    path: tuple[Array, State],
-    readout: Array,
-    lengths: Array,
-    high: int,
-    index: Array,
-    carry: tuple[_Adjoints, Any],
-) -> tuple[_Adjoints, Any]:
-    """The `index`-th time block before the one `high`: adjoints, then the weights' gradient."""
-    adjoints, room = carry
-    index = high - 1 - index
-    params = weights.params
-    xs, befores = read(path, index * TIME_BLOCK, TIME_BLOCK)
-    us = project_all(traced, params, xs)
-    vs = jax.vmap(traced.products, in_axes=(None, 0, 0))(params, us, befores)
-    groups = TIME_BLOCK // STEPS_BETWEEN
+class _Backward(NamedTuple):
+    """What the way back through time reads, and how it renormalises; see `_adjoints`."""
 
-    def step(k: Array, carry: Any) -> Any:
-        state, exponent, d_products = carry
-        ends = lengths == index * TIME_BLOCK + k + 1
-        exponent = jnp.where(ends[:, None], 0, exponent)
-        dy = jnp.where(ends[:, None, None], readout, jnp.zeros_like(readout))
-        u, v, before = read_one((us, vs, befores), k)
-        state, d_product = _backward_step(traced, weights.params, u, v, before, state, dy)
-        return state, exponent, write_one(d_products, d_product, k, axis=1)
+    traced: TracedStep
+    weights: _Transposed
+    xs: Array
+    befores: State
+    readout: Array
+    steps_between: int
+    up: int
 
-    def group(g: Array, carry: Any) -> Any:
-        state, exponent, d_products, exponents = carry
-        last = TIME_BLOCK - 1 - g * STEPS_BETWEEN
-        state, exponent, d_products = jax.lax.fori_loop(
-            0, STEPS_BETWEEN, lambda i, c: step(last - i, c), (state, exponent, d_products)
+    def time_block(
+        self, lengths: Array, high: int, index: Array, carry: tuple[_Adjoints, Any]
+    ) -> tuple[_Adjoints, Any]:
+        """The `index`-th time block before the one `high`: adjoints, then the weights' gradient."""
+        adjoints, room = carry
+        index = high - 1 - index
+        traced, params = self.traced, self.weights.params
+        xs, befores = read((self.xs, self.befores), index * TIME_BLOCK, TIME_BLOCK)
+        us = project_all(traced, params, xs)
+        vs = jax.vmap(traced.products, in_axes=(None, 0, 0))(params, us, befores)
+        groups = TIME_BLOCK // self.steps_between
+        readout = self.readout * jnp.asarray(2.0**self.up, self.readout.dtype)
+
+        def step(k: Array, carry: Any) -> Any:
+            state, exponent, d_products = carry
+            ends = lengths == index * TIME_BLOCK + k + 1
+            exponent = jnp.where(ends[:, None], -self.up, exponent)
+            dy = jnp.where(ends[:, None, None], readout, jnp.zeros_like(readout))
+            u, v, before = read_one((us, vs, befores), k)
+            state, d_product = _backward_step(traced, self.weights.params, u, v, before, state, dy)
+            return state, exponent, write_one(d_products, d_product, k, axis=1)
+
+        def group(g: Array, carry: Any) -> Any:
+            state, exponent, d_products, exponents, left = carry
+            last = TIME_BLOCK - 1 - g * self.steps_between
+            state, exponent, d_products = jax.lax.fori_loop(
+                0, self.steps_between, lambda i, c: step(last - i, c), (state, exponent, d_products)
+            )
+            exponents = write_one(exponents, exponent, groups - 1 - g, axis=1)
+            state, moved_to = normalise(state, exponent)
+            left = left | _far(moved_to - exponent, readout.dtype)
+            return *self._lifted(state, moved_to), d_products, exponents, left
+
+        exponents = jnp.zeros((len(lengths), groups, readout.shape[0]), jnp.int32)
+        state, exponent, d_products, exponents, left = jax.lax.fori_loop(
+            0, groups, group, (adjoints.state, adjoints.exponent, room, exponents, adjoints.left)
         )
-        exponents = write_one(exponents, exponent, groups - 1 - g, axis=1)
-        return *normalise(state, exponent), d_products, exponents
+        adjoints = adjoints._replace(state=state, exponent=exponent, left=left)
+        if not adjoints.wh:
+            return adjoints, d_products
+        vectors, shared = normalise(_vectors(traced, params, us, vs, befores), jnp.int32(0))
+        exponents = exponents + shared
+        top = jnp.maximum(adjoints.wh_exponent, jnp.max(exponents, axis=(1, 2)) + self.up)
+        relative = jnp.repeat(exponents - top[:, None, None], self.steps_between, axis=1)
 
-    exponents = jnp.zeros((len(lengths), groups, readout.shape[0]), jnp.int32)
-    state, exponent, d_products, exponents = jax.lax.fori_loop(
-        0, groups, group, (adjoints.state, adjoints.exponent, room, exponents)
-    )
-    if not adjoints.wh:
-        return adjoints._replace(state=state, exponent=exponent), d_products
-    top = jnp.maximum(adjoints.wh_exponent, jnp.max(exponents, axis=(1, 2)))
-    relative = jnp.repeat(exponents - top[:, None, None], STEPS_BETWEEN, axis=1)
+        def add(n: Array, totals: tuple[Array, ...]) -> tuple[Array, ...]:
+            d_product, each, old = read_one((d_products, relative, adjoints.wh_exponent - top), n)
+            new = _weight_gradient(traced, self.weights, vectors, shift(d_product, each))
+            sums = (shift(read_one(a, n), old) + b.T for a, b in zip(totals, new, strict=True))
+            return tuple(write_one(a, total, n) for a, total in zip(totals, sums, strict=True))
 
-    def add(n: Array, totals: tuple[Array, ...]) -> tuple[Array, ...]:
-        d_product, each, old = read_one((d_products, relative, adjoints.wh_exponent - top), n)
-        new = _weight_gradient(traced, weights, us, vs, befores, shift(d_product, each))
-        sums = (shift(read_one(a, n), old) + b.T for a, b in zip(totals, new, strict=True))
-        return tuple(write_one(a, total, n) for a, total in zip(totals, sums, strict=True))
+        wh = jax.lax.fori_loop(0, len(lengths), add, adjoints.wh)
+        return adjoints._replace(wh=wh, wh_exponent=top), d_products
 
-    wh = jax.lax.fori_loop(0, len(lengths), add, adjoints.wh)
-    return _Adjoints(state, exponent, wh, top), d_products
+    def _lifted(self, state: State, exponent: Array) -> Scaled:
+        return lift(Scaled(state, exponent)) if self.up else Scaled(state, exponent)
+
+
+def _far(moved: Array, dtype: Any) -> Array:
+    """Whether a magnitude has changed by so much that it may have left the range on the way.
+
+    The limit leaves a third of the range for what it did between the two renormalisations.
+    """
+    return jnp.any(jnp.abs(moved) > int(jnp.finfo(dtype).maxexp) * 2 // 3)
 
 
 def _backward_step(
@@ -285,21 +349,27 @@ def _backward_step(
     return d_before, d_products
 
 
+def _vectors(traced: TracedStep, params: Params, us: Any, vs: Any, befores: State) -> list[Array]:
+    """What each recurrent weight is multiplied with, `[TIME_BLOCK, B, ·]`."""
+
+    def one(u: Any, v: Any, before: State) -> list[Array]:
+        return [traced.vector(place, params, u, v, before) for place in range(len(v))]
+
+    return jax.vmap(one)(us, vs, befores)
+
+
 def _weight_gradient(
-    traced: TracedStep, weights: _Transposed, us: Any, vs: Any, befores: State, d_products: Any
+    traced: TracedStep, weights: _Transposed, vectors: list[Array], d_products: Any
 ) -> tuple[Array, ...]:
     """`∂L/∂wh` of each recurrent weight, from the adjoints `[TIME_BLOCK, B, ·]` of the products."""
     params = weights.params
-
-    def vectors(u: Any, v: Any, before: State) -> list[Array]:
-        return [traced.vector(place, params, u, v, before) for place in range(len(v))]
 
     def rows(a: Array) -> Array:
         return a.reshape(-1, a.shape[-1])
 
     d_weights = tuple(
         rows(vector).T @ rows(d_product)
-        for vector, d_product in zip(jax.vmap(vectors)(us, vs, befores), d_products, strict=True)
+        for vector, d_product in zip(vectors, d_products, strict=True)
     )
     leaves = weights.leaves
     _, pull = jax.vjp(

@@ -26,6 +26,9 @@ KINDS = {
     "words": "rnnlab.trained.text",
     "images": "rnnlab.trained.images",
     "tags": "rnnlab.trained.tagger",
+    "vectors": "rnnlab.trained.vectors",
+    "texts": "rnnlab.trained.classifier",
+    "sums": "rnnlab.trained.adder",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

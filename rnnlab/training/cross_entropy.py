@@ -7,6 +7,8 @@ it is one pass that needs nothing but the logits and the normaliser of each row.
 
 from __future__ import annotations
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -14,34 +16,49 @@ import jax.numpy as jnp
 from rnnlab.arrays import Array, Float, Int
 
 
-@jax.custom_vjp
-def cross_entropy(logits: Float[Array, "... V"], targets: Int[Array, "..."]) -> Float[Array, "..."]:
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def cross_entropy(
+    logits: Float[Array, "... V"], targets: Int[Array, "..."], smoothing: float = 0.0
+) -> Float[Array, "..."]:
     """`-log softmax(z)_t` of each target, in nats.
+
+    With smoothing ε it is the cross-entropy to `(1 - ε) e_t + ε / V` instead of `e_t` (C. Szegedy
+    et al., "Rethinking the Inception architecture for computer vision", 2016, section 7).
 
     Args:
         logits: z `[..., V]`, floating.
         targets: classes t `[...]`, integers in 0 .. V - 1.
+        smoothing: ε, in 0 .. 1.
 
     Returns:
         `[...]`, of the type of the logits.
     """
     chex.assert_equal_shape([logits[..., 0], targets])
     chex.assert_type([logits, targets], [float, int])
-    return _forward(logits, targets)[0]
+    return _forward(logits, targets, smoothing)[0]
 
 
-def _forward(logits: Array, targets: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+def _forward(
+    logits: Array, targets: Array, smoothing: float
+) -> tuple[Array, tuple[Array, Array, Array]]:
     normaliser = jax.nn.logsumexp(logits, axis=-1)
     wanted = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    if smoothing:
+        wanted = (1 - smoothing) * wanted + smoothing * logits.mean(axis=-1)
     return normaliser - wanted, (logits, normaliser, targets)
 
 
-def _backward(kept: tuple[Array, Array, Array], d_nats: Array) -> tuple[Array, None]:
+def _backward(
+    smoothing: float, kept: tuple[Array, Array, Array], d_nats: Array
+) -> tuple[Array, None]:
     logits, normaliser, targets = kept
     classes = jax.lax.broadcasted_iota(targets.dtype, logits.shape, logits.ndim - 1)
     d_nats = d_nats[..., None]
     softmax = jnp.exp(logits - normaliser[..., None])
-    return softmax * d_nats - jnp.where(classes == targets[..., None], d_nats, 0), None
+    if smoothing:
+        softmax = softmax - smoothing / logits.shape[-1]
+    wanted = (1 - smoothing) * d_nats if smoothing else d_nats
+    return softmax * d_nats - jnp.where(classes == targets[..., None], wanted, 0), None
 
 
 cross_entropy.defvjp(_forward, _backward)

@@ -21,7 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnlab import hosts
 from rnnlab.arrays import Params
-from rnnlab.training.update import Learner, TrainState, updates
+from rnnlab.training.update import Learner, Trainable, TrainState, updates
 
 MEMBERS, BATCH = "members", "batch"
 #: Passed to XLA with every program.
@@ -36,12 +36,12 @@ class Programs:
         key: `[]`, or `[members]` for a population.
     """
 
-    def __init__(self, learner: Learner, key: jax.Array):
+    def __init__(self, learner: Trainable, key: jax.Array):
         self._learner, self._key = learner, key
         self._compiled: dict[Any, Callable[..., Any]] = {}
         self._everywhere: NamedSharding | None = None
         self._sharding = _sharding(MEMBERS, len(key)) if key.ndim else None
-        if not key.ndim and learner.axes is not None:
+        if not key.ndim and isinstance(learner, Learner) and learner.axes is not None:
             self._learner, self._everywhere = _cut_batches(learner)
 
     def start(self) -> TrainState:

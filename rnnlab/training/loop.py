@@ -30,7 +30,7 @@ from rnnlab.training.log import Log
 from rnnlab.training.plan import Plan
 from rnnlab.training.signals import Deferred, deferred
 from rnnlab.training.times import Times
-from rnnlab.training.update import Learner, TrainState
+from rnnlab.training.update import Trainable, TrainState
 
 
 class Outcome(NamedTuple):
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 
 def train(
     workdir: Workdir,
-    learner: Learner,
+    learner: Trainable,
     plan: Plan,
     key: jax.Array,
     *,
@@ -99,7 +99,7 @@ class _Run:
     def __init__(
         self,
         workdir: Workdir,
-        learner: Learner,
+        learner: Trainable,
         plan: Plan,
         key: jax.Array,
         evaluator: Evaluator | None,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from rnnlab.errors import UsageError
+from rnnlab.sizes import LARGEST
 
 Array = jax.Array
 
@@ -161,13 +162,14 @@ class Clip:
         norm = global_norm(gradient)
         clipped = jnp.zeros((), bool)
         if self.value is not None:
-            value = self.value
+            value = min(self.value, LARGEST)
             clipped = largest(gradient) > value
             gradient = jax.tree.map(lambda g: jnp.clip(g, -value, value), gradient)
         if self.norm is not None:
             after = norm if self.value is None else global_norm(gradient)
-            clipped = clipped | (after > self.norm)
-            factor = jnp.minimum(1, self.norm / jnp.maximum(after, self.norm))
+            bound = min(self.norm, LARGEST)  # of two infinite numbers there is no ratio
+            clipped = clipped | (after > bound)
+            factor = jnp.minimum(1, bound / jnp.maximum(after, bound))
             gradient = jax.tree.map(lambda g: g * factor.astype(g.dtype), gradient)
         return Clipped(gradient, norm, clipped)
 

@@ -36,7 +36,7 @@ def by_name(name: str, hidden: int, length: int) -> Cell:
     """The cell of a start.
 
     Args:
-        name: one of `STARTS` or of `rnnlab.cells.CELLS`.
+        name: one of `STARTS` or of `rnnlab.cells.CELLS`, or `MODULE:NAME` of a cell of your own.
         hidden: hidden units H.
         length: steps T over which the network has to remember; only the chrono starts use it.
 
@@ -45,9 +45,10 @@ def by_name(name: str, hidden: int, length: int) -> Cell:
     """
     if name in STARTS:
         return STARTS[name](hidden, length)
-    if name not in cells.CELLS:
+    if name not in cells.CELLS and ":" not in name:
         raise UsageError(
-            f"networks={name!r}: unknown, choose one of {', '.join([*STARTS, *cells.CELLS])}"
+            f"networks={name!r}: unknown, choose one of {', '.join([*STARTS, *cells.CELLS])}, or "
+            "MODULE:NAME of a cell of your own"
         )
     return cells.by_name(name, hidden)
 
@@ -56,8 +57,8 @@ def by_name(name: str, hidden: int, length: int) -> Cell:
 class Population:
     """Networks of several starts, each with many seeds that are trained side by side."""
 
-    #: Networks: tanh_identity, tanh_orthogonal, tanh_gaussian, irnn, lstm_chrono, gru_chrono, or
-    #: any cell by its name in rnnlab.cells.CELLS.
+    #: Networks: tanh_identity, tanh_orthogonal, tanh_gaussian, irnn, lstm_chrono, gru_chrono,
+    #: any cell by its name in rnnlab.cells.CELLS, or MODULE:NAME of your own.
     networks: tuple[str, ...] = ("tanh_orthogonal", "gru")
     #: Networks of each start, with seeds 0, 1, ...
     seeds: int = 4

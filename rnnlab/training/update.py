@@ -1,7 +1,7 @@
 """One update of the parameters as a pure function, and many of them in one compiled program.
 
 An update generates or takes a batch, clips the gradient and changes the parameters. If the loss or
-the gradient is not finite, or the parameters would grow to a norm above `LARGEST_NORM`, the training
+the gradient is not finite, or the norm of the parameters would exceed `LARGEST_NORM`, the training
 state keeps its last value from then on, and the number of that training step is recorded; in a
 population the other members continue.
 """
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -46,8 +45,8 @@ class TrainState(NamedTuple):
     diverged: Int[Array, ""]
 
 
-#: Of parameters: above it, products of two of them leave float32. Losses may stay finite there, where
-#: all units are saturated, and nothing is learned any more.
+#: Of parameters: above it, products of two of them leave float32. Losses may stay finite there,
+#: where all units are saturated, and nothing is learned any more.
 LARGEST_NORM = 2.0**64
 
 #: Optax mixes Python numbers, integers and floats, which strict promotion of types forbids.
@@ -58,9 +57,26 @@ def _nothing() -> tuple[()]:
     return ()
 
 
+class Trainable(Protocol):
+    """What the training loop trains: a start, and an update of it."""
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether a device trains the members of a population one after the other."""
+        ...
+
+    def start(self, key: Key) -> TrainState:
+        """The training state before the first update."""
+        ...
+
+    def update(self, state: TrainState, batch: Any = None) -> tuple[TrainState, dict[str, Array]]:
+        """One update; see the function `update`."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Learner:
-    """What is trained, and how.
+    """What is trained by the gradient of a loss, and how.
 
     Attributes:
         init: `key` to parameters.
@@ -96,6 +112,10 @@ class Learner:
         with jax.numpy_dtype_promotion(LENIENT):
             opt_state = self.optimiser.init(params)
         return TrainState(zero, params, opt_state, self.carry(), key, zero)
+
+    def update(self, state: TrainState, batch: Any = None) -> tuple[TrainState, dict[str, Array]]:
+        """One update; see the function `update`."""
+        return update(self, state, batch)
 
 
 def update(
@@ -150,12 +170,11 @@ def update(
 
 
 def updates(
-    learner: Learner, count: int, state: TrainState, batches: Any = None
+    learner: Trainable, count: int, state: TrainState, batches: Any = None
 ) -> tuple[TrainState, dict[str, Array]]:
     """Performs `count` updates in one scan, over `batches [count, ...]` or generated ones.
 
     Returns:
         The new training state, and the metrics of each update, `[count]`.
     """
-    body = partial(update, learner)
-    return jax.lax.scan(body, state, batches, length=count)
+    return jax.lax.scan(learner.update, state, batches, length=count)

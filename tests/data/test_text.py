@@ -98,6 +98,8 @@ def test_no_such_file_a_folder_and_an_unknown_split(tmp_path, corpus):
         load_text(tmp_path / "nowhere.txt")
     with pytest.raises(UsageError, match="is a folder"):
         load_text(tmp_path)
+    with pytest.raises(UsageError, match=r"text '': no name; give a text file's path"):
+        load_text("")
     with pytest.raises(UsageError, match=r"split='valid'.*train, validation, test"):
         load_text(corpus, split="valid")
 

@@ -112,6 +112,8 @@ def test_what_is_refused():
         parameter_gradients(cell, params, xs, lengths=[1])
     with pytest.raises(UsageError, match=r"^loss='first': must be 'last'"):
         adjoint_profile(cell, params, xs, loss="first")
+    with pytest.raises(UsageError, match=r"^loss=None: must be 'last'"):
+        adjoint_profile(cell, params, xs, loss=None)
 
 
 def each(ys):

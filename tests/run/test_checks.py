@@ -46,6 +46,11 @@ def test_good_values_pass():
             "rates=(inf,): ",
         ),
         (Config(rates=(math.inf,)), lambda c: checks.finite(c, "rates"), "rates=(inf,): must be"),
+        (
+            Config(rates=(1e300,)),
+            lambda c: checks.positive(c, "rates"),
+            "rates=(1e+300,): must be at most 3.4e+38",
+        ),
         (Config(rates=(2.0, 1.0)), lambda c: checks.increasing(c, "rates"), "rates=(2.0, 1.0): "),
         (Config(rates=()), lambda c: checks.increasing(c, "rates"), "rates=(): must be at least"),
         (

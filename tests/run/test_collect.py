@@ -131,6 +131,31 @@ def test_runs_in_progress_and_damage_are_no_obstacle(runs):
 
 
 @pytest.mark.parametrize(
+    ("name", "contents", "reason"),
+    [
+        ("metrics.jsonl", b"", ""),  # of a run that has just begun
+        ("metrics.jsonl", b"\xff\xfe\n", "metrics.jsonl: is damaged"),
+        ("metrics.jsonl", b"[" * 100_000 + b"\n", "metrics.jsonl: line 1 is damaged"),
+        ("status.json", b"[" * 100_000, "status.json: is damaged"),
+        ("config.json", b"[" * 100_000, "config.json: is damaged"),
+    ],
+)
+def test_one_run_is_no_obstacle_to_the_others(runs, name, contents, reason):
+    (runs / "bad" / name).write_bytes(contents)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollectWarning)
+        frame = rnnlab.collect(runs)
+    assert len(frame) == (2 if reason else 3)
+    assert reason in frame.attrs["left_out"].get(str(runs / "bad"), "")
+
+
+@pytest.mark.parametrize("given", [None, 3, [None], "a\0b", "x" * 5000])
+def test_what_is_no_path_is_refused(given):
+    with pytest.raises(UsageError, match=r"^runs=.*: is no path or pattern"):
+        rnnlab.collect(given)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("absent",), r"runs=absent: no run there: absent \(does not exist\)"),

@@ -61,6 +61,10 @@ def test_the_record_of_a_run_repeats_it(folder, capsys):
     assert line.experiment == "toy" and line.experiment_given
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(folder):
+    assert config_of(folder, written("\ufeff" + '{"hidden": 9}'), "--experiment=toy").hidden == 9
+
+
 def test_only_final_values_are_checked(folder):
     assert config_of(folder, written({"hidden": 0}), "--config.hidden=3").hidden == 3
 
@@ -92,6 +96,9 @@ def test_lists_vary_fields_of_the_file(folder):
         ({"experiment": "other", "config": {}}, "is of the experiment other, not toy;"),
         ("[1]", "must hold a JSON object, with fields by name"),
         ("{", "is not JSON (Expecting property name"),
+        ("[" * 100_000, "is nested too deeply"),
+        ({"rate": 10**400}, "network.rate: must be of at most 64 bits"),
+        ({"hidden": -(2**63)}, "hidden: must be of at most 64 bits"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(folder, capsys, contents, line):
@@ -104,7 +111,10 @@ def test_what_does_not_fit_is_refused_by_name(folder, capsys, contents, line):
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("absent.json", "No such file or directory"), ("experiments", "No such file or directory")],
+    [
+        ("absent.json", "No such file or directory"),
+        ("experiments", "No such file or directory: it holds no config.json"),
+    ],
 )
 def test_a_file_that_cannot_be_read(folder, capsys, path, reason):
     assert toy.run(folder, f"--config-file={path}") == 2

@@ -330,6 +330,12 @@ def test_a_path_may_begin_at_home(folder, monkeypatch):
     assert not pathlib.Path("~").exists()
 
 
+def test_no_folder_is_named_after_a_user_that_does_not_exist(folder, capsys):
+    assert run(folder, "--workdir=~nobody-here/w") == 2
+    assert "--workdir=~nobody-here/w: there is no user ~nobody-here" in capsys.readouterr().err
+    assert not pathlib.Path("~nobody-here").exists()
+
+
 @pytest.mark.parametrize("what", ["memory", "device memory"])
 def test_too_little_memory_is_one_line(folder, capsys, what):
     assert run(folder, f"--config.what={what}", "--config.hidden=64", "--workdir=w") == 1

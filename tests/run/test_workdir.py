@@ -43,6 +43,16 @@ def test_records_configuration_and_outcome(tmp_path):
     assert (root / "x.txt").read_bytes() == "é".encode()
 
 
+def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with open_workdir("~/a", "toy", Config()) as workdir:
+        assert workdir.root == tmp_path / "a"
+    assert not (tmp_path / "~").exists()
+    with pytest.raises(UsageError, match="workdir=~nobody-here/a: there is no user"):
+        open_workdir("~nobody-here/a", "toy", Config()).__enter__()
+
+
 def test_the_same_configuration_reopens(tmp_path):
     for _ in range(2):
         with open_workdir(tmp_path, "toy", Config()) as workdir:

@@ -36,9 +36,10 @@ def networks(grid, monkeypatch):
     """The arrays that the kernel receives, point by point, and the values of their grid_chunk."""
     seen = []
 
-    def record(cell, steps, mesh, points):
+    def record(cell, steps, mesh, norms, points):
         seen.append((cell, jax.tree.map(np.asarray, points)))
-        return {"state": np.zeros((len(points.xs), len(steps)))}
+        count = len(points.xs)
+        return {"state": np.zeros((count, len(steps)))}, np.zeros(count, bool)
 
     monkeypatch.setattr(grid_chunks, "_measure", Recorder(record))
     (grid_chunk,) = cut(grid)

@@ -79,3 +79,21 @@ def test_sizes_of_numpy_are_integers():
     assert all(type(size) is int for size in plain)
     with pytest.raises(UsageError, match=r"^seeds=2147483648: must be at most 2147483647"):
         Grid(seeds=2**31)
+
+
+def test_any_sequence_is_an_axis_and_a_type_a_dtype():
+    grid = Grid(cells=("tanh",), lengths=range(1, 4), scales=(0.5,), dtype=np.float32)
+    assert grid == Grid(cells=("tanh",), lengths=(1, 2, 3), scales=(0.5,), dtype="float32")
+    assert type(grid.dtype) is str
+    assert Grid(dtype=np.dtype("float64")) == Grid(dtype="float64")
+
+
+@pytest.mark.parametrize("given", [5, ["forget_bias"], "forget_bias"])
+def test_hyperparameters_are_a_dict(given):
+    with pytest.raises(UsageError, match=r"^hyperparameters=.*: must map names to values, as in"):
+        Grid(cells=("lstm",), hyperparameters=given)
+
+
+def test_what_float32_cannot_hold_is_refused():
+    with pytest.raises(UsageError, match=r"^input_scales=1e\+300: must be"):
+        Grid(input_scales=(1e300,))

@@ -19,7 +19,7 @@ import xarray as xr
 from rnnlab import cells, sweep
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import results
-from rnnlab.sweep import folder, grid, grid_chunks
+from rnnlab.sweep import folder, grid, grid_chunks, kernel
 from tests import quick
 from tests.sweep import small
 from tests.sweep.small import CHUNKS, GRID, LITTLE
@@ -100,9 +100,9 @@ def test_equal_cells_compile_once(monkeypatch):
 
     def count(cell, *arguments):
         traced.append(cell)
-        return sweep.gradient_norms(cell, *arguments)
+        return kernel.quick_gradient_norms(cell, *arguments)
 
-    monkeypatch.setattr(grid_chunks, "gradient_norms", count)
+    monkeypatch.setattr(grid_chunks, "quick_gradient_norms", count)
     grid = dataclasses.replace(
         GRID,
         inits=("orthogonal", "gaussian"),
@@ -114,6 +114,17 @@ def test_equal_cells_compile_once(monkeypatch):
     sweep.run(grid, memory=LITTLE)
     sweep.run(dataclasses.replace(grid, scales=(1.7, 0.3)), memory=LITTLE)
     assert traced == [cells.by_name("tanh", 3)]
+
+
+def test_saturated_networks_are_measured_with_care_and_change_no_others():
+    grid = dataclasses.replace(
+        GRID, cells=("tanh",), input_scales=(0.1, 60.0), lengths=(5, 60), dtype="float32", seeds=2
+    )
+    result = sweep.run(grid)
+    saturated = result.log10_grad_state.sel(input_scale=60.0, length=60)
+    assert np.isfinite(saturated).all() and float(saturated.min()) < -300
+    alone = sweep.run(dataclasses.replace(grid, input_scales=(0.1,)))
+    xr.testing.assert_equal(result.sel(input_scale=[0.1]), alone)
 
 
 def test_a_state_that_overflows_leaves_nan_there_and_nothing_else():

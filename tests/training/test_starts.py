@@ -43,6 +43,13 @@ def test_chrono_gates_forget_within_the_length(name):
     assert short < np.log(3) and np.log(3) < long < np.log(1000)
 
 
+def test_a_cell_of_ones_own_is_a_start_too():
+    assert starts.by_name("rnnlab:LSTM", 6, 50) == cells.by_name("lstm", 6)
+    assert Population(("rnnlab:LSTM", "gru")).networks == ("rnnlab:LSTM", "gru")
+    with pytest.raises(UsageError, match="no module named 'no_such'"):
+        Population(("no_such:Cell",))
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -111,6 +111,8 @@ GRADIENT = {"a": jnp.asarray([3.0, -0.5], jnp.float32), "b": jnp.asarray([[4.0]]
         (Clip(norm=1.0), np.array([3.0, -0.5, 4.0]) / math.sqrt(25.25), True),
         (Clip(value=1.0), [1.0, -0.5, 1.0], True),
         (Clip(value=5.0), [3.0, -0.5, 4.0], False),
+        (Clip(norm=1e300, value=1e300), [3.0, -0.5, 4.0], False),  # infinite in float32
+        (Clip(norm=math.inf), [3.0, -0.5, 4.0], False),
         (Clip(norm=1.0, value=1.0), np.array([1.0, -0.5, 1.0]) / 1.5, True),
     ],
 )

@@ -22,6 +22,9 @@ from experiments.benchmark.results import (
 )
 from rnnlab import plots
 
+#: Labels of axes that say more than the column of the table.
+LABELS = {FIRST: "first call (s)"}
+
 
 def figures(config: Config, results: Results) -> Iterator[CaptionedFigure]:
     """Time, memory and first call along all axes."""
@@ -40,7 +43,9 @@ def plot(rows: Rows) -> Figure:
     sizes = list(dict.fromkeys(row["axis"] for row in rows))
     names = list(dict.fromkeys(row["candidate"] for row in rows))
     columns = (MEDIAN, MEMORY, FIRST)
-    figure, axes = plots.subplots(len(columns), len(sizes), width=13, height=10, sharex="col")
+    figure, axes = plots.subplots(
+        len(columns), len(sizes), width=max(6.5, 0.8 + 3.1 * len(sizes)), height=8, sharex="col"
+    )
     for i, column in enumerate(columns):
         for j, size in enumerate(sizes):
             ax = axes[i, j]
@@ -50,9 +55,16 @@ def plot(rows: Rows) -> Figure:
             ax.set_xscale("log", base=2)
             ax.set_yscale("log")
             ax.grid(alpha=0.25)
-            ax.set(xlabel=size if i == len(columns) - 1 else "", ylabel="" if j else column)
+            ax.set(
+                xlabel=size if i == len(columns) - 1 else "",
+                ylabel="" if j else LABELS.get(column, column),
+            )
     handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(names))
+    figure.legend(
+        *handles,
+        loc="outside lower center",
+        ncols=plots.even_columns(len(names), 1 + 2 * len(sizes)),
+    )
     return figure
 
 

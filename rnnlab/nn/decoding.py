@@ -1,0 +1,201 @@
+"""Writing one symbol after the other: the likeliest one, or one drawn at random.
+
+A decoder is `step(state, symbols [B]) -> (state, logits [B, V])`, with a state of leaves
+`[B, ...]`. All functions are pure and compile as part of the program around them; they stop as soon
+as all rows have ended. `rnnlab.nn.beam` looks further ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnlab.arrays import Array, Float, Int, Key, State
+from rnnlab.errors import UsageError
+
+#: `(state, symbols)` to the state after reading them and the logits of the next ones.
+Step = Callable[[State, Array], tuple[State, Array]]
+#: What fills up the rows behind their ends.
+PAD = 0
+
+
+class Written(NamedTuple):
+    """Sequences that a decoder wrote.
+
+    Attributes:
+      symbols: codes, without the end symbol and 0 behind it, int32 `[B, L]`.
+      lengths: symbols of each, without the end symbol, int32 `[B]`.
+      log_probability: of the whole sequence, in nats, that of the end symbol included, `[B]`.
+    """
+
+    symbols: Int[Array, "B L"]
+    lengths: Int[Array, "B"]
+    log_probability: Float[Array, "B"]
+
+
+def limits_of(lengths: Any, factor: float, more: int, most: int) -> Any:
+    """The longest that is written for sources of some lengths: `factor · length + more`.
+
+    It is `most` at most, the size of the arrays that decoding writes to.
+    """
+    module = jnp if isinstance(lengths, jax.Array) else np
+    scaled = module.ceil(factor * module.asarray(lengths).astype("float32"))
+    return module.minimum(scaled.astype("int32") + module.int32(more), module.int32(most))
+
+
+def greedy(
+    step: Step, state: State, limits: Int[Array, "B"], most: int, *, start: int, end: int
+) -> Written:
+    """Writes the likeliest symbol at every step.
+
+    Args:
+      step: the decoder.
+      state: before its first step.
+      limits: symbols of each row at most, as `limits_of` finds.
+      most: the largest of them, L.
+      start: code that is read first.
+      end: code that ends a row.
+    """
+    choose = lambda logits, place: jnp.argmax(logits, axis=-1).astype(jnp.int32)  # noqa: E731
+    return _write(step, state, limits, most, choose, start, end)
+
+
+def sample(
+    step: Step,
+    state: State,
+    limits: Int[Array, "B"],
+    most: int,
+    key: Key,
+    *,
+    start: int,
+    end: int,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> Written:
+    """Draws every symbol.
+
+    Args:
+      step: the decoder.
+      state: before its first step.
+      limits: symbols of each row at most, as `limits_of` finds.
+      most: the largest of them, L.
+      key: of what is drawn.
+      start: code that is read first.
+      end: code that ends a row.
+      temperature: the logits are divided by it; 0 takes the likeliest symbol.
+      top_k: how many of the likeliest symbols are drawn from; 0 for all.
+      top_p: of the likeliest symbols, as many as have this probability together are drawn from
+        (A. Holtzman et al., "The curious case of neural text degeneration", 2020).
+
+    Returns:
+      The rows; `log_probability` is that of the decoder, before temperature and choice.
+
+    Raises:
+      UsageError: a number out of range.
+    """
+    check_choice(temperature, top_k, top_p)
+    if temperature == 0:
+        return greedy(step, state, limits, most, start=start, end=end)
+
+    def choose(logits: Array, place: Array) -> Array:
+        kept = likeliest(logits / jnp.asarray(temperature, logits.dtype), top_k, top_p)
+        return jax.random.categorical(jax.random.fold_in(key, place), kept).astype(jnp.int32)
+
+    return _write(step, state, limits, most, choose, start, end)
+
+
+def check_choice(temperature: float, top_k: int, top_p: float) -> None:
+    """Raises UsageError for numbers out of range."""
+    if not 0 <= temperature < float("inf"):
+        raise UsageError(f"temperature={temperature}: must be at least 0")
+    if top_k < 0:
+        raise UsageError(f"top_k={top_k}: must be at least 0")
+    if not 0 < top_p <= 1:
+        raise UsageError(f"top_p={top_p}: must be above 0 and at most 1")
+
+
+def likeliest(logits: Float[Array, "... V"], top_k: int, top_p: float) -> Float[Array, "... V"]:
+    """The logits with -inf for all but the likeliest symbols; see `sample`.
+
+    At least one symbol is kept, and all that are as likely as the last one kept.
+    """
+    symbols = logits.shape[-1]
+    if not (0 < top_k < symbols or top_p < 1):
+        return logits
+    ordered = -jnp.sort(-logits, axis=-1)
+    keep = jnp.ones(ordered.shape, bool)
+    if top_k:
+        keep &= jnp.arange(symbols) < top_k
+    if top_p < 1:  # kept while those before have less
+        share = jax.nn.softmax(ordered, axis=-1)
+        keep &= jnp.cumsum(share, axis=-1) - share < top_p
+    least = jnp.min(jnp.where(keep, ordered, jnp.inf), axis=-1, keepdims=True)
+    return jnp.where(logits >= least, logits, -jnp.inf)
+
+
+def _write(
+    step: Step,
+    state: State,
+    limits: Array,
+    most: int,
+    choose: Callable[[Array, Array], Array],
+    start: int,
+    end: int,
+) -> Written:
+    limits = jnp.minimum(jnp.asarray(limits, jnp.int32), most)
+    rows = len(limits)
+    dtype = jax.eval_shape(step, state, jnp.full(rows, start, jnp.int32))[1].dtype
+
+    def going(carry: Any) -> Array:
+        return (carry[0] < most) & jnp.any(~carry[-1])
+
+    def body(carry: Any) -> Any:
+        place, state, last, written, ended = carry
+        state, logits = step(state, last)
+        symbols = choose(logits, place)
+        nats = jax.nn.log_softmax(logits)
+        nats = jnp.take_along_axis(nats, symbols[:, None], axis=-1)[:, 0]
+        total = written.log_probability + jnp.where(ended, jnp.zeros_like(nats), nats)
+        here = ~ended & (symbols != end)
+        kept = jnp.where(here, symbols, PAD)
+        lengths = written.lengths + here.astype(jnp.int32)
+        written = Written(written.symbols.at[:, place].set(kept), lengths, total)
+        ended = ended | (symbols == end) | (lengths >= limits)
+        return place + jnp.int32(1), state, symbols, written, ended
+
+    nothing = Written(
+        jnp.full((rows, most), PAD, jnp.int32), jnp.zeros(rows, jnp.int32), jnp.zeros(rows, dtype)
+    )
+    carry = jnp.int32(0), state, jnp.full(rows, start, jnp.int32), nothing, limits <= 0
+    return jax.lax.while_loop(going, body, carry)[3]
+
+
+def replace_unknown(
+    written: list[str],
+    source: list[str],
+    weights: Float[np.ndarray, "T S"],
+    unknown: str = "<unk>",
+) -> list[str]:
+    """What was written, with the most attended word of the source for each unknown one.
+
+    Source: M.-T. Luong et al., "Addressing the rare word problem in neural machine translation"
+    (2015), whose dictionary is left out: names and numbers are the same in many languages.
+
+    Args:
+      written: words.
+      source: words that were read; without any, unknown words stay.
+      weights: of the attention, at least as many rows and columns as words.
+      unknown: how the unknown word is spelled.
+    """
+    if not source:
+        return list(written)
+    places = np.asarray(weights)[: len(written), : len(source)].argmax(axis=-1).tolist()
+    return [
+        source[place] if word == unknown else word
+        for word, place in zip(written, places, strict=True)
+    ]

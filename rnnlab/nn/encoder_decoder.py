@@ -1,0 +1,389 @@
+"""A network that reads one sequence of symbols and writes another.
+
+An encoder reads the source. What it hands over to the decoder is one of
+
+- `state`: its final state, from which the decoder starts, and nothing else (I. Sutskever,
+  O. Vinyals and Q. V. Le, "Sequence to sequence learning with neural networks", 2014);
+- `context`: one vector, `c = tanh(W h_T)`, which the decoder's cell and its readout get at every
+  step, beside a start state that is projected separately (K. Cho et al., "Learning phrase
+  representations using RNN encoder-decoder for statistical machine translation", 2014, appendix A);
+- `attention`: all outputs, of which each step of the decoder takes a weighted mean.
+
+The decoder reads the symbol before the one to write. With `y_t` for the cell's output, the readout
+is `r_t = tanh(W [y_t; c_t])`, where `c_t` is the context if there is one (M.-T. Luong, H. Pham and
+C. D. Manning, "Effective approaches to attention-based neural machine translation", 2015, equation
+5), and the logits are `r_t W_o + b_o`.
+
+What the cell gets besides the symbol is told by `feeding`. With `none`, the cell never sees what
+was attended to: it runs over the whole target at once by `unroll`, and the attention of all steps
+is one product. With `readout` it gets `r_{t-1}` (input feeding, Luong et al. 2015, section 3.3),
+with `context` a context found with its state before, `s_{t-1}` (Bahdanau, Cho and Bengio 2015);
+then, and with scheduled sampling, the decoder goes step by step.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import ArrayLike, DTypeLike
+
+from rnnlab.arrays import Array, Float, Int, Key, State
+from rnnlab.combinators.noise import check_rate, dropout_mask
+from rnnlab.errors import UsageError
+from rnnlab.gradients.parts import joint
+from rnnlab.layer import Layer, output_size, streams
+from rnnlab.nn import attention as attentions
+from rnnlab.nn.embedding import Embedding
+from rnnlab.nn.masks import blanked, valid_steps
+from rnnlab.nn.recurrent import Recurrent
+from rnnlab.strategies import Strategy
+
+HAND_OVERS = ("state", "context", "attention")
+FEEDINGS = ("none", "readout", "context")
+
+
+class Memory(NamedTuple):
+    """What the decoder gets of B sources.
+
+    Attributes:
+      start: the decoder's first state.
+      context: one vector for each source, `[B, C]`; None but for the hand-over `context`.
+      outputs: of the encoder, `[B, S, M]`; None but for attention, as the next two.
+      keys: what the scores of the attention need of them, `[B, S, K]`.
+      mask: whether a place belongs to its source, `[B, S]`.
+    """
+
+    start: State
+    context: Array | None
+    outputs: Array | None
+    keys: Array | None
+    mask: Array | None
+
+
+class DecoderState(NamedTuple):
+    """The decoder between two steps.
+
+    Attributes:
+      cell: state of the recurrent layers.
+      fed: the last readout where the next step gets it, `[B, ..., R]`; else None.
+    """
+
+    cell: State
+    fed: Array | None
+
+
+class Decoded(NamedTuple):
+    """What the decoder makes of targets.
+
+    Attributes:
+      logits: of the symbol that follows each step, `[B, T, V]`.
+      weights: of the attention, `[B, T, S]`; None without.
+    """
+
+    logits: Float[Array, "B T V"]
+    weights: Float[Array, "B T S"] | None
+
+
+class EncoderDecoder(nnx.Module):
+    """See the module's docstring.
+
+    Attributes:
+      source_symbols, target_symbols: sizes of the vocabularies; the symbol 0 is padding.
+      encoder: recurrent layers that read the source, in one direction or both.
+      decoder: recurrent layers that write, of a kind that can run step by step.
+      embedding: features of a symbol E.
+      readout: features R of the readout.
+      hand_over: state, context or attention.
+      attention: additive, dot or general.
+      feeding: none, readout or context; the latter two with attention only.
+      dropout: rate for embedded symbols and readouts, where a call gets a key.
+      tied: whether the output layer's weights are the embeddings of the targets; R is E then.
+      strategy: how `unroll` runs the layers.
+      param_dtype: of all parameters.
+      rngs: where the keys come from that draw them.
+
+    Raises:
+      UsageError: settings that do not exist or do not go together.
+    """
+
+    def __init__(
+        self,
+        source_symbols: int,
+        target_symbols: int,
+        *,
+        encoder: Layer,
+        decoder: Layer,
+        embedding: int,
+        readout: int,
+        hand_over: str = "attention",
+        attention: str = "general",
+        feeding: str = "none",
+        dropout: float = 0.0,
+        tied: bool = False,
+        strategy: str | Strategy = "autodiff",
+        param_dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ) -> None:
+        _check(hand_over, feeding, tied, embedding, readout, decoder)
+        self.hand_over, self.feeding, self.tied = hand_over, feeding, tied
+        self.dropout = check_rate("dropout", dropout)
+        types: Any = {"param_dtype": param_dtype, "rngs": rngs}
+        linear: Any = partial(nnx.Linear, dtype=param_dtype, **types)
+        self.source = Embedding(source_symbols, embedding, **types)
+        self.target = Embedding(target_symbols, embedding, **types)
+        self.encoder = Recurrent(encoder, embedding, strategy=strategy, **types)
+        written, read = output_size(decoder) or embedding, output_size(encoder) or embedding
+
+        final = encoder.initial_state((), param_dtype)
+        summary = sum(leaf.size for leaf in jax.tree.leaves(final))
+        first = decoder.initial_state((), param_dtype)
+        self.starts = nnx.List([linear(summary, leaf.size) for leaf in jax.tree.leaves(first)])
+        context = {"state": 0, "context": written, "attention": read}[hand_over]
+        if hand_over == "context":
+            self.to_context = linear(summary, context)
+        if hand_over == "attention":
+            asked = sum(leaf.size for leaf in jax.tree.leaves(first))
+            asked = asked if feeding == "context" else written
+            self.attention = attentions.by_name(attention, asked, read, readout, **types)
+
+        fed = {"none": 0, "readout": readout, "context": read}[feeding]
+        features = embedding + (context if hand_over == "context" else fed)
+        self.decoder = Recurrent(decoder, features, strategy=strategy, **types)
+        self.readout_size = readout
+        self.readout = linear(written + context, readout)
+        if tied:
+            self.bias = nnx.Param(jnp.zeros((target_symbols,), param_dtype))
+        else:
+            self.output = linear(readout, target_symbols)
+
+    def encode(
+        self,
+        source: Int[Array, "B S"],
+        lengths: ArrayLike | None = None,
+        key: Key | None = None,
+    ) -> Memory:
+        """Reads the sources.
+
+        Args:
+          source: codes, padded on the right with anything.
+          lengths: symbols of each, `[B]`; a source may be empty. None for S.
+          key: of dropout; None for none.
+        """
+        if lengths is None:
+            lengths = jnp.full(len(source), source.shape[1], jnp.int32)
+        key_symbols, key_layers = _split(key, 2)
+        xs = self._dropped(self.source(source), key_symbols)
+        return self.encode_vectors(xs, lengths, key_layers)
+
+    def encode_vectors(
+        self, xs: Float[Array, "B S E"], lengths: ArrayLike, key: Key | None = None
+    ) -> Memory:
+        """As `encode`, from embedded symbols."""
+        final, outputs = self.encoder(xs, lengths=lengths, key=key)
+        return self.hand(final, outputs, jnp.asarray(lengths, jnp.int32))
+
+    def hand(
+        self, final: State, outputs: Float[Array, "B S M"], lengths: Int[Array, "B"]
+    ) -> Memory:
+        """What the decoder gets of the encoder's final state and outputs."""
+        leaves = [leaf.reshape(len(outputs), -1) for leaf in jax.tree.leaves(final)]
+        summary = jnp.concatenate(leaves, axis=-1)
+        first = self.decoder.cell.initial_state((len(outputs),), outputs.dtype)
+        leaves, structure = jax.tree.flatten(first)
+        starts = [
+            jnp.tanh(project(summary)).reshape(leaf.shape)
+            for project, leaf in zip(self.starts, leaves, strict=True)
+        ]
+        context = mask = keys = None
+        if self.hand_over == "context":
+            context = jnp.tanh(self.to_context(summary))
+        if self.hand_over == "attention":
+            mask = valid_steps(lengths, outputs.shape[1])
+            keys = self.attention.keys(outputs)
+        kept = outputs if self.hand_over == "attention" else None
+        return Memory(structure.unflatten(starts), context, kept, keys, mask)
+
+    def logits(
+        self,
+        memory: Memory,
+        targets: Int[Array, "B T"],
+        lengths: ArrayLike | None = None,
+        key: Key | None = None,
+        *,
+        own: float | Array = 0.0,
+    ) -> Decoded:
+        """The logits of the symbol that follows each of the targets (teacher forcing).
+
+        Args:
+          memory: of the sources.
+          targets: codes that the decoder reads, from the start symbol on.
+          lengths: symbols of each, `[B]`; None for T.
+          key: of dropout, and of scheduled sampling; None for no dropout.
+          own: probability with which a step reads the likeliest symbol of the step before instead
+            of the target (S. Bengio et al., "Scheduled sampling for sequence prediction with
+            recurrent neural networks", 2015); above 0, or an array, goes step by step.
+        """
+        readouts, weights = self.readouts(memory, targets, lengths, key, own=own)
+        return Decoded(self.to_symbols(readouts), weights)
+
+    def readouts(
+        self,
+        memory: Memory,
+        targets: Int[Array, "B T"],
+        lengths: ArrayLike | None = None,
+        key: Key | None = None,
+        *,
+        own: float | Array = 0.0,
+    ) -> tuple[Float[Array, "B T R"], Float[Array, "B T S"] | None]:
+        """The readouts `r_t` and the weights of the attention; arguments as in `logits`."""
+        sampled = not isinstance(own, int | float) or own > 0
+        if sampled and key is None:
+            raise UsageError(f"key=None: own={own} draws at random; give a key")
+        if sampled or self.feeding != "none":
+            run = self._stepwise(memory, targets, key, own if sampled else None)
+        else:
+            run = self._at_once(memory, targets, lengths, key)
+        readouts, weights = run
+        if lengths is None:
+            return readouts, weights
+        valid = valid_steps(jnp.asarray(lengths, jnp.int32), targets.shape[1])
+        return blanked(readouts, valid), None if weights is None else blanked(weights, valid)
+
+    def _at_once(
+        self, memory: Memory, targets: Array, lengths: ArrayLike | None, key: Key | None
+    ) -> tuple[Array, Array | None]:
+        """`readouts` by `unroll`, where no step gets anything that another one makes."""
+        key_symbols, key_layers, key_readout = _split(key, 3)
+        xs = self._dropped(self.target(targets), key_symbols)
+        xs = self._with_context(memory, xs)
+        _, ys = self.decoder(xs, memory.start, lengths=lengths, key=key_layers)
+        readouts, weights = self._read(memory, ys)
+        return self._dropped(readouts, key_readout), weights
+
+    def begin(self, memory: Memory) -> DecoderState:
+        """The state before the first step."""
+        if self.feeding != "readout":
+            return DecoderState(memory.start, None)
+        first = jax.tree.leaves(memory.start)[0]
+        return DecoderState(memory.start, jnp.zeros((len(first), self.readout_size), first.dtype))
+
+    def step(
+        self, memory: Memory, state: DecoderState, symbols: Int[Array, "B ..."]
+    ) -> tuple[DecoderState, Float[Array, "B ... V"]]:
+        """Reads one symbol and gives the logits of the next, without noise.
+
+        Symbols may have further axes, such as the beams of each source, that the state has too.
+        """
+        state, readout, _ = self._step(memory, state, self.target(symbols))
+        return state, self.to_symbols(readout)
+
+    def to_symbols(self, readouts: Float[Array, "... R"]) -> Float[Array, "... V"]:
+        """The logits of readouts."""
+        rows = readouts.reshape(-1, readouts.shape[-1])  # XLA:CPU is faster with one matrix
+        if self.tied:
+            logits = rows @ self.target.table.get_value().T + self.bias.get_value()
+        else:
+            logits = self.output(rows)
+        return logits.reshape(*readouts.shape[:-1], -1)
+
+    def _step(
+        self, memory: Memory, state: DecoderState, x: Float[Array, "B ... E"]
+    ) -> tuple[DecoderState, Float[Array, "B ... R"], Float[Array, "B ... S"] | None]:
+        """One step from an embedded symbol: the next state, the readout and the weights."""
+        x = self._with_context(memory, x)
+        attended = None
+        if self.feeding == "context":
+            attended = self._attend(memory, joint(jax.tree.leaves(state.cell)))
+            x = jnp.concatenate([x, attended[0]], axis=-1)
+        if self.feeding == "readout":
+            assert state.fed is not None
+            x = jnp.concatenate([x, state.fed], axis=-1)
+        cell: Any = self.decoder.cell
+        after, y = cell.step(self.decoder.params, x, state.cell)
+        readout, weights = self._read(memory, y, attended)
+        return DecoderState(after, readout if self.feeding == "readout" else None), readout, weights
+
+    def _stepwise(
+        self, memory: Memory, targets: Array, key: Key | None, own: float | Array | None
+    ) -> tuple[Array, Array | None]:
+        """`readouts` by one step after the other; without dropout within the decoder's layers."""
+        batch, steps = targets.shape
+        key_symbols, key_readout, key_own = _split(key, 3)
+        noise = takes = None
+        if key is not None and self.dropout:
+            shape = (steps, batch, self.target.features)
+            dtype = jax.tree.leaves(memory.start)[0].dtype
+            noise = dropout_mask(key_symbols, self.dropout, shape, dtype)
+        if own is not None:
+            takes = jax.random.bernoulli(key_own, own, (steps, batch)).at[0].set(False)
+
+        def body(carry: Any, inputs: Any) -> Any:
+            state, written = carry
+            symbols, noise, take = inputs
+            x = self.target(symbols if take is None else jnp.where(take, written, symbols))
+            x = x if noise is None else x * noise
+            state, readout, weights = self._step(memory, state, x)
+            if take is not None:
+                written = jnp.argmax(self.to_symbols(readout), axis=-1).astype(targets.dtype)
+            return (state, written), (readout, weights)
+
+        carry = self.begin(memory), targets[:, 0]
+        _, outputs = jax.lax.scan(body, carry, (targets.T, noise, takes))
+        readouts, weights = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), outputs)
+        return self._dropped(readouts, key_readout), weights
+
+    def _with_context(self, memory: Memory, xs: Float[Array, "B ... F"]) -> Array:
+        """Inputs or outputs of the decoder's cell, beside the context of each source if any."""
+        if memory.context is None:
+            return xs
+        between = xs.ndim - memory.context.ndim
+        context = memory.context.reshape(len(xs), *(1,) * between, -1)
+        context = jnp.broadcast_to(context, (*xs.shape[:-1], context.shape[-1]))
+        return jnp.concatenate([xs, context], axis=-1)
+
+    def _attend(self, memory: Memory, query: Array) -> tuple[Array, Array]:
+        assert memory.outputs is not None and memory.mask is not None
+        return self.attention(query, memory.outputs, memory.mask, memory.keys)
+
+    def _read(
+        self, memory: Memory, ys: Float[Array, "B ... H"], attended: Any = None
+    ) -> tuple[Float[Array, "B ... R"], Float[Array, "B ... S"] | None]:
+        """The readouts of outputs, and the weights of the attention."""
+        weights = None
+        if self.hand_over == "attention":
+            context, weights = self._attend(memory, ys) if attended is None else attended
+            ys = jnp.concatenate([ys, context], axis=-1)
+        ys = self._with_context(memory, ys)
+        rows = ys.reshape(-1, ys.shape[-1])
+        return jnp.tanh(self.readout(rows)).reshape(*ys.shape[:-1], -1), weights
+
+    def _dropped(self, xs: Array, key: Key | None) -> Array:
+        if key is None or not self.dropout:
+            return xs
+        return xs * dropout_mask(key, self.dropout, xs.shape, xs.dtype)
+
+
+def _split(key: Key | None, count: int) -> Any:
+    return (None,) * count if key is None else jax.random.split(key, count)
+
+
+def _check(
+    hand_over: str, feeding: str, tied: bool, embedding: int, readout: int, decoder: Layer
+) -> None:
+    """Raises UsageError for settings that do not exist or do not go together."""
+    for name, value, known in (
+        ("hand_over", hand_over, HAND_OVERS),
+        ("feeding", feeding, FEEDINGS),
+    ):
+        if value not in known:
+            raise UsageError(f"{name}={value!r}: must be one of {', '.join(known)}")
+    if feeding != "none" and hand_over != "attention":
+        raise UsageError(f"feeding={feeding}: needs hand_over=attention, not {hand_over}")
+    if tied and readout != embedding:
+        raise UsageError(f"tied=True: needs readout={embedding}, the size of embedding")
+    if not streams(decoder):
+        raise UsageError(f"decoder={type(decoder).__name__}: must run forward, step by step")
