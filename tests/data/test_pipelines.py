@@ -2,14 +2,13 @@
 
 import itertools
 import json
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from rnnlab.data import buckets, pipelines
-from rnnlab.data.buckets import Buckets, tight_boundaries
+from rnnlab.data.buckets import Buckets
 from rnnlab.data.pipelines import Feed
 from rnnlab.errors import UsageError
 
@@ -237,19 +236,3 @@ def test_a_feed_stacks():
 
 def _leaves(tree):
     return tree if isinstance(tree, tuple) and not isinstance(tree, np.ndarray) else (tree,)
-
-
-def test_tight_boundaries_leave_the_least_padding():
-    lengths = np.random.default_rng(0).geometric(0.15, 60)
-    values = np.unique(lengths)
-    for count in (1, 2, 3):
-        found = tight_boundaries(lengths, count)
-        every = [(*some, values[-1]) for some in combinations(values[:-1], count - 1)]
-        steps = [np.array(one)[np.searchsorted(one, lengths)].sum() for one in every]
-        assert len(found) == count
-        assert np.array(found)[np.searchsorted(found, lengths)].sum() == min(steps)
-    assert tight_boundaries(np.array([3, 3]), 5) == (3,)
-    assert tight_boundaries(np.array([1, 2, 9]), 9) == (1, 2, 9)
-    assert tight_boundaries(np.array([[0, 4], [0, 0]]), 2) == (0, 4)
-    with pytest.raises(UsageError, match="count=0"):
-        tight_boundaries(lengths, 0)

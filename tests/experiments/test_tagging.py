@@ -245,7 +245,7 @@ def test_vectors_of_a_file(tmp_path, capsys):
     """They are reported, kept where they are frozen, and part of the checkpoint."""
     file = tmp_path / "vectors.txt"
     file.write_text("".join(f"{word} {' '.join(['0.5'] * 8)}\n" for word in ("Anna", "in", "zz")))
-    run(tmp_path / "w", vectors=str(file), train_vectors=False, epochs=1)
+    run(tmp_path / "w", vectors=str(file), train_vectors=False, epochs=1, warmup=2)
     assert "vectors for" in capsys.readouterr().out
     file.unlink()
     model = rnnlab.load(tmp_path / "w")
