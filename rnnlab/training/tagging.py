@@ -97,7 +97,7 @@ class Tagger(nnx.Module):
         scores = self.scores(words, lengths, key)
         if self.crf is not None:
             return -self.crf.log_likelihood(scores, jnp.asarray(words.labels), lengths)
-        nats = cross_entropy(scores, jnp.asarray(words.labels))
+        nats: Any = cross_entropy(scores, jnp.asarray(words.labels))
         return jnp.where(valid_steps(lengths, nats.shape[1]), nats, 0).sum(axis=1)
 
     def answers(
