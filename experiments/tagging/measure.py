@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +12,7 @@ from experiments.tagging.baselines import BASELINES
 from experiments.tagging.config import Config, Training
 from experiments.tagging.scores import Scores, are_entities, score
 from rnnlab.arrays import Params
-from rnnlab.data.buckets import Buckets, bucketed
+from rnnlab.data.buckets import Buckets, bucketed, tight_boundaries
 from rnnlab.data.coded_words import Coded, Coder, form
 from rnnlab.data.pipelines import Feed
 from rnnlab.data.sentences import Splits, Tagged
@@ -69,40 +68,18 @@ def training_rows(training: Training, coder: Coder, tagged: Tagged) -> list[Code
     ]
 
 
-def boundaries(lengths: Sequence[int], count: int) -> tuple[int, ...]:
-    """Lengths of buckets that leave the least padding in sum, at most `count` of them."""
-    values, counts = np.unique(lengths, return_counts=True)
-    rows = np.concatenate([[0], np.cumsum(counts)])
-    # cost[j]: steps of all sequences up to the j-th length in k buckets; last[k][j]: where the
-    # bucket before the last one ends.
-    cost = np.where(np.arange(len(values) + 1) == 0, 0.0, np.inf)
-    last = []
-    for _ in range(min(count, len(values))):
-        options = cost[:, None] + (rows[None, :] - rows[:, None]) * np.append(0, values)[None, :]
-        options[np.tril_indices(len(rows))] = np.inf
-        options[0, 0] = 0
-        last.append(options.argmin(axis=0))
-        cost = options.min(axis=0)
-    end, found = len(values), []
-    for choice in reversed(last):
-        if end:
-            found.append(int(values[end - 1]))
-            end = choice[end]
-    return tuple(reversed(found))
-
-
 def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:
     """Trains to the end of the plan, or resumes a run that was stopped."""
     training = config.training
     rows = training_rows(training, given.coder, given.splits.train)
-    lengths = [len(row.words) for row in rows]
-    limits = boundaries(lengths, training.buckets)
+    lengths = np.array([len(row.words) for row in rows], np.int32)
+    limits = tight_boundaries(lengths, training.buckets)
     epoch = len(Buckets(lengths, training.batch, limits))
     optimiser = keep_frozen(training.make_optimiser(config.steps(epoch)))
     return train(
         workdir,
         tagging_learner(given.model, optimiser=optimiser, clip=training.clip()),
-        config.plan(epoch, max(sum(lengths) // epoch, 1)),
+        config.plan(epoch, max(int(lengths.sum()) // epoch, 1)),
         jax.random.key(config.seed),
         evaluator=Validation(given),
         feed=Feed(bucketed(rows, training.batch, limits, config.seed, time_major=False)),

@@ -59,13 +59,9 @@ def _report(gold: Labels, found: Labels) -> dict[str, dict[str, Any]]:
     from seqeval.metrics import classification_report
     from seqeval.scheme import IOB2
 
+    settings: Any = {"mode": "strict", "scheme": IOB2, "output_dict": True, "zero_division": 0}
     report: Any = classification_report(
-        [list(labels) for labels in gold],
-        [list(labels) for labels in found],
-        mode="strict",
-        scheme=IOB2,
-        output_dict=True,
-        zero_division=0,
+        [list(labels) for labels in gold], [list(labels) for labels in found], **settings
     )
     return {
         name: {

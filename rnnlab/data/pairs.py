@@ -16,6 +16,7 @@ from rnnlab.data.made_pairs import made_pairs
 from rnnlab.data.source import MADE, Folders
 from rnnlab.data.text import SPLITS, read_text, split_lines
 from rnnlab.errors import RunError, UsageError
+from rnnlab.run.workdir import Workdir
 
 #: Languages of each parallel text.
 LANGUAGES = {"multi30k": ("de", "en", "fr"), "tatoeba": ("es", "en"), MADE: ("de", "en")}
@@ -29,6 +30,8 @@ MULTI30K = {
     "test_2017_flickr": "test_2017_flickr",
     "test_2017_mscoco": "test_2017_mscoco",
 }
+#: What a work directory keeps of the pairs: their fingerprint.
+RECORD = "pairs.json"
 #: Pairs that are made.
 MADE_PAIRS = 800
 #: Share of the sentences that validate, and that test, where a text has no splits of its own.
@@ -102,6 +105,34 @@ def fingerprint(splits: Mapping[str, Pairs]) -> str:
     """The sha256 of all pairs."""
     whole = json.dumps({split: list(pairs) for split, pairs in splits.items()}, sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def claim(workdir: Workdir, splits: Mapping[str, Pairs], name: str) -> None:
+    """Records the pairs in a new work directory, or checks that an old one was trained on them.
+
+    Args:
+        workdir: of the run.
+        splits: the pairs.
+        name: what messages call them.
+
+    Raises:
+        UsageError: the work directory belongs to other pairs.
+        RunError: its record is damaged.
+    """
+    here = {"sha256": fingerprint(splits)}
+    path = workdir.path(RECORD)
+    if not path.exists():
+        workdir.write(RECORD, json.dumps(here) + "\n")
+        return
+    try:
+        there = {"sha256": json.loads(path.read_text(encoding="utf-8"))["sha256"]}
+    except (ValueError, LookupError, TypeError) as error:
+        raise RunError(f"{path}: is damaged; delete the folder {workdir.root}") from error
+    if here != there:
+        raise UsageError(
+            f"pairs={name}: the sentences have changed since training began; choose another work "
+            "directory with --workdir=PATH"
+        )
 
 
 def cut_by(keys: Sequence[str], seed: int = 0) -> dict[str, list[int]]:

@@ -25,6 +25,7 @@ KINDS = {
     "characters": "rnnlab.trained.text",
     "words": "rnnlab.trained.text",
     "images": "rnnlab.trained.images",
+    "translation": "rnnlab.trained.translator",
     "tags": "rnnlab.trained.tagger",
     "vectors": "rnnlab.trained.vectors",
     "texts": "rnnlab.trained.classifier",

@@ -8,17 +8,18 @@ it is one pass that needs nothing but the logits and the normaliser of each row.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rnnlab.arrays import Array, Float, Int
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
 def cross_entropy(
-    logits: Float[Array, "... V"], targets: Int[Array, "..."], smoothing: float = 0.0
+    logits: Float[Array, "... V"], targets: Int[Array | np.ndarray, "..."], smoothing: float = 0.0
 ) -> Float[Array, "..."]:
     """`-log softmax(z)_t` of each target, in nats.
 
@@ -35,6 +36,11 @@ def cross_entropy(
     """
     chex.assert_equal_shape([logits[..., 0], targets])
     chex.assert_type([logits, targets], [float, int])
+    return _cross_entropy(logits, jnp.asarray(targets), smoothing)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _cross_entropy(logits: Array, targets: Array, smoothing: float) -> Any:
     return _forward(logits, targets, smoothing)[0]
 
 
@@ -61,4 +67,4 @@ def _backward(
     return softmax * d_nats - jnp.where(classes == targets[..., None], wanted, 0), None
 
 
-cross_entropy.defvjp(_forward, _backward)
+_cross_entropy.defvjp(_forward, _backward)

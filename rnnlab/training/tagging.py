@@ -85,7 +85,8 @@ class Tagger(nnx.Module):
             codes = jnp.where(hidden & (codes >= self.rare), UNKNOWN_CODE, codes)
         xs = self.embed(codes)
         if self.spell is not None:
-            xs = jnp.concatenate([xs, self.spell(words.characters, words.spelled)], axis=-1)
+            spelt = self.spell(jnp.asarray(words.characters), jnp.asarray(words.spelled))
+            xs = jnp.concatenate([xs, spelt], axis=-1)
         _, ys = self.read(xs, lengths=lengths, key=key)
         return self.judge(ys)
 

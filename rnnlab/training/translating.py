@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlab.arrays import Array, Float, Int, Params
-from rnnlab.data.tokens import END_CODE, START_CODE
+from rnnlab.data.coded_lines import LineCoder
+from rnnlab.data.tokens import END_CODE, START_CODE, UNKNOWN
+from rnnlab.data.units import Words
 from rnnlab.nn.beam import beam_search
-from rnnlab.nn.decoding import limits_of
+from rnnlab.nn.decoding import limits_of, replace_unknown
 from rnnlab.nn.encoder_decoder import EncoderDecoder
 from rnnlab.nn.functional import Functional
 
@@ -144,3 +147,56 @@ def _weights(
     memory = module.encode(source[None], jnp.asarray(length, jnp.int32)[None])
     _, weights = module.readouts(memory, before[None])
     return None if weights is None else weights[0]
+
+
+class Line(NamedTuple):
+    """A line and its translation.
+
+    Attributes:
+        line: what was read.
+        text: what was written.
+        score: of beam search.
+        log_probability: of what was written, in nats.
+    """
+
+    line: str
+    text: str
+    score: float
+    log_probability: float
+
+
+@dataclass(frozen=True)
+class Coders:
+    """The units and codes of the language that is read and of the one that is written."""
+
+    source: LineCoder
+    target: LineCoder
+
+
+def translate_lines(
+    model: Functional[EncoderDecoder],
+    params: Params,
+    coders: Coders,
+    lines: Sequence[str],
+    beams: int = 5,
+    penalty: float = 1.0,
+) -> list[Line]:
+    """The translation of each line; further arguments as in `translate`.
+
+    A line without any unit has an empty translation. A network of words with attention writes for
+    an unknown word the word of the source that it attended to most.
+    """
+    sources = [coders.source.encode(line) for line in lines]
+    full = [place for place, codes in enumerate(sources) if len(codes)]
+    found = translate(model, params, [sources[place] for place in full], beams, penalty)
+    written = [Line(line, "", 0.0, 0.0) for line in lines]
+    for place, (codes, score, nats) in zip(full, found, strict=True):
+        tokens = coders.target.vocabulary.decode(codes)
+        if coders.target.units.kind == Words.kind and UNKNOWN in tokens:
+            weights = attention_of(model, params, sources[place], codes)
+            if weights is not None:
+                read = coders.source.tokens(lines[place])
+                tokens = replace_unknown(tokens, read, weights, UNKNOWN)
+        text = coders.target.units.decode(tokens)
+        written[place] = Line(lines[place], text, score, nats)
+    return written

@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.buckets import Padded, pad
 from rnnlab.data.tokens import END_CODE, START_CODE
-from rnnlab.nn.encoder_decoder import EncoderDecoder
+from rnnlab.nn.encoder_decoder import EncoderDecoder, Memory
 from rnnlab.nn.functional import Functional
 from rnnlab.nn.masks import valid_steps
 from rnnlab.training.cross_entropy import cross_entropy
@@ -94,10 +95,27 @@ def losses(
     pair, lengths = CodedPair(*batch.values), CodedPair(*batch.lengths)
     key_source, key_target = (None, None) if key is None else jax.random.split(key)
     module = model.bind(params)
-    memory = module.encode(pair.source, lengths.source, key_source)
-    symbols = jnp.maximum(lengths.target - 1, 0)
-    before, after = pair.target[:, :-1], pair.target[:, 1:]
-    logits = module.logits(memory, before, symbols, key_target, own=own).logits
+    memory = module.encode(jnp.asarray(pair.source), lengths.source, key_source)
+    return losses_after(
+        module, memory, pair.target, lengths.target, key_target, smoothing=smoothing, own=own
+    )
+
+
+def losses_after(
+    module: EncoderDecoder,
+    memory: Memory,
+    target: ArrayLike,
+    lengths: ArrayLike,
+    key: Array | None = None,
+    *,
+    smoothing: float = 0.0,
+    own: float = 0.0,
+) -> tuple[Float[Array, "B"], Int[Array, "B"]]:
+    """`losses` of translations `[B, T + 2]` of those lengths, after the sources were read."""
+    target, lengths = jnp.asarray(target), jnp.asarray(lengths)
+    symbols = jnp.maximum(lengths - 1, 0)
+    before, after = target[:, :-1], target[:, 1:]
+    logits = module.logits(memory, before, symbols, key, own=own).logits
     nats = cross_entropy(logits, after, smoothing)
     counted = valid_steps(symbols, after.shape[1])
     return jnp.where(counted, nats, 0).sum(axis=1), symbols

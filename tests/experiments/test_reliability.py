@@ -38,6 +38,7 @@ COMMANDS = {
     "lyapunov": ["--config.gains=0.5,2", "--config.widths=8", "--config.spectrum_cells=tanh"],
     "memory_tasks": [*TRAINING, "--config.networks=tanh_orthogonal"],
     "precision": ["--config.lengths=1,10", "--config.chaotic_length=10"],
+    "sentiment": ["--config.epochs=2", "--config.hidden=6", "--config.checkpoint_every=7"],
     "sequential_mnist": ["--config.epochs=1", "--config.hidden=6", "--config.evaluate_every=10"],
     "word_lm": ["--config.epochs=2", "--config.hidden=6", "--config.embedding=6"],
 }

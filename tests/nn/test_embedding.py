@@ -1,5 +1,7 @@
 """Embeddings: padding, given vectors, and vectors that stay."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,7 +57,7 @@ def test_frozen_vectors_have_no_gradient_and_do_not_decay():
     with jax.numpy_dtype_promotion("standard"):
         state = optimiser.init(params)
         changes, state = optimiser.update(gradient, state, params)
-    after = optax.apply_updates(params, changes)
+    after: Any = optax.apply_updates(params, changes)
     np.testing.assert_array_equal(after["words"]["frozen"], params["words"]["frozen"])
     assert np.all(after["more"]["table"][2] != params["more"]["table"][2])
 

@@ -154,6 +154,7 @@ def test_words_that_are_dropped_are_read_as_unknown():
     np.testing.assert_allclose(module(codes, lengths, key=jax.random.key(0)), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_pretrained_vectors_are_kept_or_learn():
     vectors = np.random.default_rng(0).normal(size=(WORDS, 4)).astype(np.float32)
     for train, name in ((True, "table"), (False, "frozen")):

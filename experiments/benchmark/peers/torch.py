@@ -52,7 +52,7 @@ class TorchCandidate:
     def __init__(self, name: str, problem: Problem) -> None:
         self.name, self._problem = name, problem
         state = interop.to_torch(problem.layer, problem.params)
-        self._torch = torch = _set_up()
+        self._torch = torch = set_up()
         self._device = "cuda" if jax.default_backend() == "gpu" else "cpu"
         if self._device == "cuda" and not torch.cuda.is_available():
             raise UsageError("this build of PyTorch has no GPU, JAX has one")
@@ -113,7 +113,7 @@ class TorchCandidate:
         return exact.to(self._device, self._dtype)
 
 
-def _set_up() -> Any:
+def set_up() -> Any:
     """PyTorch with as many threads as JAX has cores, and float32 products like those of JAX."""
     import torch
 

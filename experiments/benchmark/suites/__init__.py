@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator
 
 from experiments.benchmark.config import Config
 from experiments.benchmark.results import Result
-from experiments.benchmark.suites import auto, cells, layers, memory, scaling, stream, sweep
+from experiments.benchmark.suites import (
+    auto,
+    cells,
+    layers,
+    memory,
+    scaling,
+    stream,
+    sweep,
+    translation,
+)
 
 Suite = Callable[[Config], Iterator[Result]]
 
@@ -16,6 +25,7 @@ SUITES: dict[str, Suite] = {
     "sweep": sweep.run,
     "memory": memory.run,
     "stream": stream.run,
+    "translation": translation.run,
 }
 
 __all__ = ["SUITES", "Suite"]

@@ -6,12 +6,16 @@ import importlib.util
 import json
 
 import jax
+import numpy as np
 import pytest
 
+from experiments import benchmark
+from experiments.benchmark import translators
 from experiments.benchmark.config import SUITES as NAMES
 from experiments.benchmark.problem import FORWARD, PASSES
 from experiments.benchmark.results import MEDIAN
-from experiments.benchmark.suites import SUITES, auto, layers
+from experiments.benchmark.suites import SUITES, auto, layers, translation
+from experiments.benchmark.timing import Program
 from rnnlab.strategies.auto import Entry, read
 
 
@@ -101,6 +105,43 @@ def test_stream_traces_a_step_once(run_suite, monkeypatch):
     (rows,) = run_suite("stream")["tables"].values()
     assert [row["cell"] for row in rows] == ["tanh", "gru", "lstm"]
     assert all(row["traces"] == 1 and row["µs a step"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_translation_compares_updates_and_counts_tokens(run_suite, monkeypatch):
+    monkeypatch.setattr(translation, "is_busy", lambda others: False)
+    (rows,) = run_suite("translation", model_strategies=("hoisted", "autodiff"))["tables"].values()
+    assert [row["candidate"] for row in rows] == ["rnnlab hoisted", "rnnlab autodiff"] * 2
+    assert [row["sentences"] for row in rows[1:3]] == [
+        *("3 pairs, 4 and 5 steps", "3 pairs, up to 4 and 5 steps"),
+    ]
+    for row in rows:
+        assert row["note"] == "" and row["difference of losses"] < 1e-5
+        assert row["tokens/s"] > 0 and len(row["each round (ms)"]) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("varied", [False, True])
+def test_pytorch_makes_the_same_updates_of_the_translator(varied, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(translators, "COMPARED", 6)
+    task = translators.make_task(benchmark.PRESETS["tiny"].translation, varied)
+    source, target = task.batch.lengths
+    assert task.symbols == 2 * 3 * 4 + 3 if not varied else sum(source) + sum(target) - 3
+    assert (source[:-1] >= source[1:]).all() and (source < 4).any() == varied
+    losses = translators.ours(task, "autodiff").result
+    assert losses[-1] < losses[0]
+    np.testing.assert_allclose(translators.in_torch(task).result, losses, rtol=1e-5)
+
+
+def test_candidates_that_disagree_are_not_timed(monkeypatch):
+    made = {"rnnlab hoisted": [2.0, 1.0], "PyTorch": [2.0, 1.1]}
+    makers = {n: lambda r=r: Program(lambda: r[0], 0.1, r) for n, r in made.items()}
+    monkeypatch.setattr(translation, "candidates", lambda *_: makers)
+    config = benchmark.PRESETS["tiny"]
+    ours, torch = next(iter(translation.run(config))).rows
+    assert ours["tokens/s"] > 0 and ours["difference of losses"] == 0
+    assert torch["note"] == "disagrees by 0.1, not timed" and "tokens/s" not in torch
 
 
 def test_what_was_measured_survives_an_interruption(run_suite, tmp_path, monkeypatch):
