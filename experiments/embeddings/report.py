@@ -148,7 +148,8 @@ INTRODUCTION = """\
     information of words and the words near them, and a truncated SVD of it. Levy and Goldberg
     (2014) showed that both have to do with the same matrix.
 
-    Settings were chosen by SimLex-999; WordSim-353 was looked at once, after training."""
+    The defaults were chosen by SimLex-999, with WordSim-353 in sight, so that ρ of skip-gram on
+    the second is optimistic by an unknown amount."""
 CAPTION = """\
     ρ is Spearman's rank correlation between the cosines of pairs of words and what people say;
     intervals are those of Bonett and Wright (2000), that of the difference is a bootstrap over
