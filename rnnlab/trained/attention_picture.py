@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from rnnlab import plots
 from rnnlab.arrays import Float
 
-#: Inches of a symbol.
-ROOM = 0.24
+#: Inches of a symbol's row or column, and of a letter of its name.
+ROOM, LETTER = 0.24, 0.08
 
 
 def plot(weights: Float[np.ndarray, "T S"], source: Sequence[str], target: Sequence[str]) -> Figure:
@@ -24,7 +24,10 @@ def plot(weights: Float[np.ndarray, "T S"], source: Sequence[str], target: Seque
     """
     rows, columns = weights.shape
     figure, axes = plots.subplots(
-        1, 1, width=max(3.0, 1.4 + ROOM * columns), height=max(2.5, 1.2 + ROOM * rows)
+        1,
+        1,
+        width=1.5 + LETTER * max(map(len, target)) + ROOM * columns,
+        height=1.5 + LETTER * max(map(len, source)) + ROOM * rows,
     )
     ax = axes[0, 0]
     ax.imshow(weights, cmap="gray_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")

@@ -96,7 +96,7 @@ def test_sentences_are_grouped_by_the_words_of_their_source():
         f"BLEU of sources of {name} words"
         for name in ("1 to 8", "9 to 11", "15 to 17", "18 or more")
     ]
-    assert set(groups.values()) == {pytest.approx(100)}
+    assert list(groups.values()) == pytest.approx([100] * 4)
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_losses_do_not_depend_on_the_batch(given):
         np.testing.assert_allclose(found[0], nats[row], rtol=1e-5)
         assert int(count[0]) == int(symbols[row]) == len(pair.target) - 1
     whole = TranslationLoss(model, pairs)(params, 0)["loss"]
-    assert whole == pytest.approx(float(nats.sum() / symbols.sum()), rel=1e-5)
+    assert whole == pytest.approx(float(nats.sum()) / int(symbols.sum()), rel=1e-5)
 
 
 @pytest.mark.slow
@@ -137,7 +137,7 @@ def test_adjoints_are_those_of_autodiff(given, hand_over):
     config, coders, _, _, pairs = given
     network = changed(config, hand_over=hand_over).network
     model = network.model(coders.source.vocabulary.size, coders.target.vocabulary.size)
-    params = jax.tree.map(lambda a: 2 * a.astype(jnp.float64), model.init(jax.random.key(1)))
+    params = jax.tree.map(lambda a: 2 * a, model.init(jax.random.key(1)))
     (pair,) = (CodedPair(p.source, p.target) for p in pairs[:1])
     module, source = model.bind(params), jnp.asarray(pair.source)[None]
     layer, count = module.encoder.cell.layers[-1], len(pair.source)
@@ -152,17 +152,17 @@ def test_adjoints_are_those_of_autodiff(given, hand_over):
             state = jax.tree.map(lambda h, c=change: h + c, state)
             ys.append(jax.tree.leaves(state)[0])
         both = jnp.concatenate([jnp.stack(ys, 1), outputs[..., size:]], axis=-1)
-        memory = module.hand((final[-1]._replace(forward=state),), both, jnp.array([count]))
+        memory = module.hand((final[-1]._replace(forward=state),), both, jnp.array([count], jnp.int32))
         target = jnp.asarray(pair.target)[None]
-        nats, symbols = losses_after(module, memory, target, jnp.array([target.shape[1]]))
+        nats, symbols = losses_after(module, memory, target, jnp.array([target.shape[1]], jnp.int32))
         return nats[0] / symbols[0].astype(nats.dtype)
 
-    want = jax.grad(loss)(jnp.zeros((count, 1, size)))
+    want = jax.grad(loss)(jnp.zeros((count, 1, size), jnp.float32))
     found = adjoints.profiles(model, params, [pair])
     assert found is not None and found.sentences == [1] * count
     norms = np.log10(np.linalg.norm(want[:, 0], axis=-1))[::-1]
-    np.testing.assert_allclose(found.all_ways, norms, atol=1e-6)
-    same = np.allclose(found.all_ways, found.by_the_end)
+    np.testing.assert_allclose(found.all_ways, norms, atol=1e-4)
+    same = np.allclose(found.all_ways, found.by_the_end, atol=1e-4)
     assert same == (hand_over == "context")
 
 
@@ -194,7 +194,7 @@ def test_the_trained_model_answers_any_line(whole, tmp_path):
     assert answers[0]["answer"] == "" and answers[-1]["answer"] == kept[0]["beams"]
     model.show(lines[0], tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
-    for line in ("", "x" * 300):
+    for line in ("", "Anna " * 100):
         with pytest.raises(UsageError, match="a picture shows 1 to 80"):
             model.show(line, tmp_path / "b.png")
 
@@ -240,14 +240,14 @@ def test_a_work_directory_belongs_to_its_sentences(tmp_path, whole):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hand_over": "both"}, "hand_over='both'"),
+        ({"hand_over": "both"}, "hand_over=both"),
         (
             {"hand_over": "state", "feeding": "readout"},
             "feeding=readout: needs hand_over=attention",
         ),
         ({"readout": 9}, "readout=9: must be embedding where tied=True"),
         ({"attention": "dot"}, "decoder_hidden=8: must be twice hidden"),
-        ({"units": "letters"}, "units='letters'"),
+        ({"units": "letters"}, "units=letters"),
         ({"boundaries": (9, 5)}, "boundaries="),
         ({"beams": 0}, "beams=0"),
     ],
