@@ -10,8 +10,8 @@ reaches the states of the encoder.
 Command: python run.py --experiment=translation
 Without attention: --config.network.hand_over=context or state
 In under a minute, on sentences that it makes: --preset=tiny
-Expected on the test sentences of 2016, German to English, with attention: BLEU 40.8 with five beams,
-39.1 greedily, after 8 epochs in an hour on one shared CPU core (one seed).
+Expected on the test sentences of 2016, German to English, with attention: BLEU 40.8 with five
+beams, 39.1 greedily, after 8 epochs in an hour on one shared CPU core (one seed).
 Splits: those of Multi30k (29,000, 1,014 and 1,000 sentences); Tatoeba's are cut by their English
 side. The test sentences are translated once, with the checkpoint of the lowest validation loss.
 """

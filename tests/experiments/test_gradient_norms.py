@@ -113,6 +113,7 @@ def test_a_run_is_extended_by_seeds_radii_and_values(finished, tmp_path, monkeyp
         measured(tmp_path / "other", lengths=(8,), extends=str(folder))
 
 
+@pytest.mark.slow
 def test_a_hyperparameter_is_varied_over_the_cells_that_have_it(tmp_path):
     data = measured(
         tmp_path / "w",

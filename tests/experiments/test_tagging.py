@@ -144,6 +144,7 @@ def test_features_of_a_word_and_its_neighbours():
 # --- a run, and its model ---
 
 
+@pytest.mark.slow
 def test_it_learns_and_everything_is_there(whole):
     rows, summary = evaluations(whole), summary_of(whole)
     assert [row["step"] for row in rows] == [0, 10, 20, 30]
@@ -158,6 +159,7 @@ def test_it_learns_and_everything_is_there(whole):
     assert state_of(whole) == "done"
 
 
+@pytest.mark.slow
 def test_the_same_command_changes_nothing(whole, tmp_path):
     folder = copy(whole, tmp_path / "w")
     with mock.patch.object(measure, "summarise", side_effect=AssertionError):
@@ -165,6 +167,7 @@ def test_the_same_command_changes_nothing(whole, tmp_path):
     assert_same(whole, folder, WRITTEN)
 
 
+@pytest.mark.slow
 def test_the_model_answers_as_the_test_did(whole):
     model = rnnlab.load(whole)
     words, _, found = json.loads((whole / "answers.json").read_text())
@@ -175,6 +178,7 @@ def test_the_model_answers_as_the_test_did(whole):
     assert set(model.labels) == {label for labels in found for label in labels}
 
 
+@pytest.mark.slow
 def test_whatever_line_comes_is_answered(whole):
     """Nothing, unknown scripts, emoji, special tokens, a sentence of 10,000 words."""
     model = rnnlab.load(whole)
@@ -187,6 +191,7 @@ def test_whatever_line_comes_is_answered(whole):
     assert model.predict([]) == []
 
 
+@pytest.mark.slow
 def test_a_line_in_a_line_out_and_a_picture(whole, tmp_path, capsys):
     file = tmp_path / "lines.txt"
     file.write_bytes("\ufeffAnna met Boris .\r\n\r\nin Rome it rained".encode() + b" \xff\n")
@@ -203,6 +208,7 @@ def test_a_line_in_a_line_out_and_a_picture(whole, tmp_path, capsys):
         rnnlab.load(whole).show(" ", picture)
 
 
+@pytest.mark.slow
 def test_a_damaged_description_is_one_line(whole, tmp_path):
     folder = copy(whole, tmp_path / "w")
     path = folder / "model.json"

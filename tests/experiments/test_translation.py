@@ -152,9 +152,11 @@ def test_adjoints_are_those_of_autodiff(given, hand_over):
             state = jax.tree.map(lambda h, c=change: h + c, state)
             ys.append(jax.tree.leaves(state)[0])
         both = jnp.concatenate([jnp.stack(ys, 1), outputs[..., size:]], axis=-1)
-        memory = module.hand((final[-1]._replace(forward=state),), both, jnp.array([count], jnp.int32))
+        ends = (final[-1]._replace(forward=state),)
+        memory = module.hand(ends, both, jnp.array([count], jnp.int32))
         target = jnp.asarray(pair.target)[None]
-        nats, symbols = losses_after(module, memory, target, jnp.array([target.shape[1]], jnp.int32))
+        lengths = jnp.array([target.shape[1]], jnp.int32)
+        nats, symbols = losses_after(module, memory, target, lengths)
         return nats[0] / symbols[0].astype(nats.dtype)
 
     want = jax.grad(loss)(jnp.zeros((count, 1, size), jnp.float32))
