@@ -24,6 +24,7 @@ RUN = "python -m pip install -e .\npython run.py\n"
 TEST = 'python -m pip install -e ".[test]"\npython -m pytest -n 2\n'
 
 
+@pytest.mark.slow
 def test_site_builds_without_warnings(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],

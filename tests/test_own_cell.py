@@ -237,6 +237,7 @@ def run(folder, *flags):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_sweep_takes_both_from_the_command_line(folder):
     names = "my_package.my_module:MyCell,my_package.my_module:MyNNX"
     flags = ("--config.radii=0.5,1.0", "--config.lengths=2,5", "--config.hidden=4")

@@ -304,6 +304,7 @@ def program(layer, strategy: Strategy = autodiff, **flags):
         pytest.param("gru_reset_before", True, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_all_strategies_agree_on_everything_at_once(name, reverse):
     layer = everything(cells.by_name(name, D))
     params, xs, state = arguments(layer)

@@ -47,6 +47,7 @@ def finished(tmp_path_factory):
     return folder, run(folder)
 
 
+@pytest.mark.slow
 def test_linear_orthogonal_networks_grow_as_the_power_of_the_radius(finished):
     _, data = finished
     data = data.sel(cell="linear").squeeze(drop=True)

@@ -52,6 +52,7 @@ def data(folder):
     return results.load_dataset(folder / "results.nc")
 
 
+@pytest.mark.slow
 def test_an_orthogonal_linear_network_loses_its_radius_at_every_step(data):
     exact = np.log10(0.9) * np.arange(13)
     for part in ("h", "joint"):

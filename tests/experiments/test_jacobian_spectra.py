@@ -41,6 +41,7 @@ def log10_svd(matrix):
     return np.log10(np.linalg.svd(matrix, compute_uv=False))
 
 
+@pytest.mark.slow
 def test_orthogonal_matrices_are_a_point(data):
     for length in CONFIG.lengths:
         values = data.log10_sigma.sel(case="orthogonal", length=length).isel(index=slice(0, 4))

@@ -116,6 +116,7 @@ def test_solved_is_the_first_evaluation_below_the_bar(tiny):
     assert len(rows) == 2 and all("/2 (" in row["solved"] for row in rows)
 
 
+@pytest.mark.slow
 def test_a_gradient_that_cannot_vanish(small):
     """The additive recurrence hands on every gradient: ‖∂L/∂s_0‖ of a unit readout is 1."""
     _, data = small

@@ -99,6 +99,7 @@ assert 0 < answer["nats"] < math.log(model.vocabulary.size) and model.step > 0
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
+@pytest.mark.slow
 def test_three_lines_in_a_fresh_process_leave_the_run_untouched(name, request, tmp_path):
     folder = request.getfixturevalue(name)
     (tmp_path / "library").mkdir()

@@ -243,6 +243,7 @@ test_loop.run(Path({folder!r}), evaluate=evaluate)
 
 
 @pytest.mark.cpu
+@pytest.mark.slow
 def test_killed_at_random_moments(whole, tmp_path):
     for kill in (True, True, False):
         code = SCRIPT.format(root=str(ROOT), folder=str(tmp_path / "w"), kill=kill)

@@ -65,6 +65,7 @@ def loss_of(model, padded, params):
     return compute(params)
 
 
+@pytest.mark.slow
 def test_padding_and_company_change_neither_loss_nor_gradient(model):
     model, params = model
     lengths = np.array(LENGTHS[:3])
@@ -96,6 +97,7 @@ def test_the_softmax_has_the_cross_entropy_of_each_word(softmax):
         np.testing.assert_allclose(nats[row], want, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_labels_do_not_depend_on_the_batch_and_keep_their_order(model, monkeypatch):
     model, params = model
     together = tagging.label(model, params, ROWS)
