@@ -17,7 +17,7 @@ from tests.experiments.victim import Server
 
 pytestmark = pytest.mark.slow
 
-#: Kills of each experiment; they make 204 in all.
+#: Kills of each experiment.
 KILLS = 17
 #: Full disks and missing descriptors of each experiment.
 FAULTS = 8
@@ -26,11 +26,12 @@ FAULTS = 8
 UNSAID = 70
 
 TRAINING = ["--config.steps=12", "--config.evaluate_every=4", "--config.dispatch=2"]
+LANGUAGE = [*TRAINING, "--config.warmup=2", "--config.hidden=8", "--config.checkpoint_every=3"]
 #: The command of each experiment, small enough for seconds.
 COMMANDS = {
-    "addition": [*TRAINING, "--config.warmup=2", "--config.hidden=8", "--config.checkpoint_every=3"],
+    "addition": LANGUAGE,
     "bptt_horizon": ["--config.steps=6", "--config.gradient_batches=2", "--config.tasks=adding"],
-    "char_lm": [*TRAINING, "--config.warmup=2", "--config.hidden=8", "--config.checkpoint_every=3"],
+    "char_lm": LANGUAGE,
     "clipping": [*TRAINING, "--config.methods=sgd,clip"],
     "cliff": ["--config.points=21", "--config.updates=20"],
     "embeddings": ["--config.epochs=2", "--config.checkpoint_epochs=1", "--config.map=pca"],
