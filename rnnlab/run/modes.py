@@ -1,7 +1,8 @@
-"""The modes of the command line that use a trained model: generate, predict and show.
+"""The modes of the command line that begin no run.
 
-The work directory is only read. `rnnlab.load` returns the model; one that cannot do what is asked
-refuses with a UsageError.
+Generate, predict and show ask a trained model: its work directory is only read, `rnnlab.load`
+returns the model, and one that cannot do what is asked refuses with a UsageError. Compare puts
+finished runs side by side.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.run import lines
 from rnnlab.run.pictures import check_format
 
-Mode = Literal["run", "generate", "predict", "show"]
+Mode = Literal["run", "generate", "predict", "show", "compare"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 #: Lines that are answered together, at most.
@@ -152,6 +153,11 @@ class Show:
         print(path)
 
 
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """A page that puts the finished runs of a folder side by side (`rnnlab.run.compare`)."""
+
+
 def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
     """The answers to some lines; a line that the model refuses has the `error` instead.
 
@@ -167,8 +173,13 @@ def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
 
 
 #: What is asked in each mode but `run`; its fields are the flags of that mode.
-Question = Generate | Predict | Show
-QUESTIONS: dict[str, type[Question]] = {"generate": Generate, "predict": Predict, "show": Show}
+Question = Generate | Predict | Show | Compare
+QUESTIONS: dict[str, type[Question]] = {
+    "generate": Generate,
+    "predict": Predict,
+    "show": Show,
+    "compare": Compare,
+}
 
 
 def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:

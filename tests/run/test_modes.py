@@ -265,7 +265,10 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--mode=write"], "--mode=write: no such mode; known: run, generate, predict, show"),
+        (
+            ["--mode=write"],
+            "--mode=write: no such mode; known: run, generate, predict, show, compare",
+        ),
         (["--mode=generate"], "--mode=generate: needs --workdir=PATH, or --experiment=NAME"),
         (["--prompt=x"], "--prompt: only with --mode=generate"),
         (["--workdir=w", "--draw=0"], "--draw: only with --mode=generate"),
