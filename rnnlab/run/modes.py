@@ -27,7 +27,9 @@ BATCH = 64
 class Writer(Protocol):
     """A model that writes text."""
 
-    def stream(self, prompt: str, temperature: float, top_k: int, seed: int) -> Iterator[str]:
+    def stream(
+        self, prompt: str, temperature: float, top_k: int, seed: int, *, top_p: float
+    ) -> Iterator[str]:
         """The prompt, then what continues it, each symbol as soon as it is drawn, forever."""
         ...
 
@@ -62,6 +64,8 @@ class Generate:
     temperature: float = 1.0
     #: How many of the likeliest symbols are drawn from; 0 for all.
     top_k: int = 0
+    #: Of the likeliest of these, as many as have this probability together; 1 for all.
+    top_p: float = 1.0
     #: Seed of the symbols drawn.
     draw: int = 0
 
@@ -70,9 +74,12 @@ class Generate:
         for name, least in {"count": 1, "temperature": 0, "top_k": 0, "draw": 0}.items():
             value = getattr(self, name)
             if not least <= value < float("inf"):
-                raise UsageError(f"--{name}={value}: must be at least {least}")
+                finite = ", and finite" if isinstance(value, float) else ""
+                raise UsageError(f"--{name}={value}: must be at least {least}{finite}")
             if isinstance(value, int) and value >= 2**31:
                 raise UsageError(f"--{name}={value}: must be below 2^31")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"--top_p={self.top_p}: must be above 0 and at most 1")
 
     def ask(self, model: object) -> None:
         """Prints the prompt and what the model continues it with.
@@ -82,7 +89,9 @@ class Generate:
         """
         if not isinstance(model, Writer):
             raise UsageError(f"--mode=generate: a {type(model).__name__} writes no text")
-        pieces = model.stream(self.prompt, self.temperature, self.top_k, self.draw)
+        pieces = model.stream(
+            self.prompt, self.temperature, self.top_k, self.draw, top_p=self.top_p
+        )
         for piece in itertools.islice(pieces, self.count + 1):
             print(piece, end="", flush=True)
         print()
@@ -128,7 +137,7 @@ class Predict:
 class Show:
     """A picture of how a model reads one line."""
 
-    #: The line, or a file that begins with it.
+    #: The line, or a file that begins with it, or - for standard input.
     input: str = ""
     #: The picture, which ends in .png, .pdf or .svg.
     output: str = "shown.png"
