@@ -99,7 +99,11 @@ class Generate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """An answer to each line of a file."""
+    """An answer to each line of a file.
+
+    A model of pictures or sounds is asked about files: their names are the lines, or one of them is
+    given itself.
+    """
 
     #: The file, or - for standard input.
     input: str = "-"
@@ -120,17 +124,23 @@ class Predict:
         if not isinstance(model, Predictor) or not getattr(model, "answers_lines", True):
             raise UsageError(f"--mode=predict: a {type(model).__name__} answers no lines")
         count = unanswered = 0
-        with lines.opened(self.input) as stream:
-            for batch in lines.batches(stream, BATCH, f"--input={self.input}"):
-                for answer in _answers(model, batch):
-                    count += 1
-                    if "error" in answer:
-                        unanswered += 1
-                        print(f"error: line {count}: {answer['error']}", file=sys.stderr)
-                    print(json.dumps(answer) if self.scores else answer.get("answer", ""))
-                sys.stdout.flush()
+        for batch in self._batches(model):
+            for answer in _answers(model, batch):
+                count += 1
+                if "error" in answer:
+                    unanswered += 1
+                    print(f"error: line {count}: {answer['error']}", file=sys.stderr)
+                print(json.dumps(answer) if self.scores else answer.get("answer", ""))
+            sys.stdout.flush()
         if unanswered:
             raise RunError(f"{unanswered} of {count} lines have no answer")
+
+    def _batches(self, model: Predictor) -> Iterator[list[str]]:
+        if _is_read_whole(model, self.input):
+            yield [self.input]
+            return
+        with lines.opened(self.input) as stream:
+            yield from lines.batches(stream, BATCH, f"--input={self.input}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,8 +167,14 @@ class Show:
         if not self.input:
             raise UsageError("--mode=show: needs --input=TEXT, or --input=FILE")
         path = pathlib.Path(self.output).expanduser()
-        model.show(lines.first(self.input), path)
+        whole = _is_read_whole(model, self.input)
+        model.show(self.input if whole else lines.first(self.input), path)
         print(path)
+
+
+def _is_read_whole(model: object, name: str) -> bool:
+    """Whether a file is one that the model reads itself, by its ending, and not one of lines."""
+    return pathlib.PurePath(name).suffix.lower() in getattr(model, "endings", ())
 
 
 def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
