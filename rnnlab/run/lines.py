@@ -52,11 +52,17 @@ def batches(stream: io.BufferedReader, size: int, where: str) -> Iterator[list[s
 
 
 def first(given: str) -> str:
-    """The first line of a file, or of standard input for -, or a text that names no file."""
+    """The first line of a file, or of standard input for -, or a text that names no file.
+
+    Raises:
+        UsageError: it names a folder.
+    """
     if given == "-":
         return next(batches(sys.stdin.buffer, 1, "--input=-"), [""])[0]
     with contextlib.suppress(OSError, ValueError):  # a text may be no name of a file at all
         path = pathlib.Path(os.path.expanduser(given))
+        if path.is_dir():
+            raise UsageError(f"--input={given}: is a directory")
         if path.is_file():
             with path.open("rb") as stream:
                 return next(batches(stream, 1, f"--input={given}"), [""])[0]

@@ -161,7 +161,8 @@ class Show:
         """Draws the picture.
 
         Raises:
-            UsageError: if the model draws nothing, or cannot read the line.
+            UsageError: if the model draws nothing, or cannot read the line, or there is no folder
+                for the picture.
         """
         if not isinstance(model, Shower):
             raise UsageError(f"--mode=show: a {type(model).__name__} draws no lines")
@@ -169,7 +170,11 @@ class Show:
             raise UsageError("--mode=show: needs --input=TEXT, or --input=FILE")
         path = pathlib.Path(self.output).expanduser()
         whole = _is_read_whole(model, self.input)
-        model.show(self.input if whole else lines.first(self.input), path)
+        line = self.input if whole else lines.first(self.input)
+        try:
+            model.show(line, path)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise UsageError(f"--output={self.output}: {error.strerror}") from error
         print(path)
 
 
