@@ -107,7 +107,7 @@ def test_unknown_words_keep_their_places_behind_symbols_that_are_no_words(monkey
     )
     codes = np.array([0, *coders.target.encode("she"), 2, 1], np.int32)
     written = translating.Translation(codes, -1.0, -2.0)
-    monkeypatch.setattr(translating, "translate", lambda *_: [written])
+    monkeypatch.setattr(translating, "translate", lambda m, p, read, *_: [written] * len(read))
     monkeypatch.setattr(translating, "attention_of", lambda *_: np.eye(5)[:, [0, 2, 3]])
     model, params = translation.Config().network.model(9, 9), {}
     (found,) = translating.translate_lines(model, params, coders, [" Anna  sieht Bob\t"])
