@@ -90,10 +90,10 @@ def fit(
     config: Config, workdir: Workdir, model: Model, rows: Rows, validation: list[CodedPair]
 ) -> Outcome:
     """Trains to the end of the plan, or resumes a run that was stopped."""
-    training = config.training
+    training, plan = config.training, config.plan(rows.epoch)
     learner = translation_learner(
         model,
-        optimiser=training.make_optimiser(config.steps(rows.epoch)),
+        optimiser=training.make_optimiser(plan.steps),
         clip=training.clip(),
         smoothing=training.smoothing,
         own=training.own,
@@ -104,7 +104,7 @@ def fit(
     return train(
         workdir,
         learner,
-        config.plan(rows.epoch),
+        plan,
         jax.random.key(config.seed),
         evaluator=TranslationLoss(model, validation),
         feed=Feed(batches),

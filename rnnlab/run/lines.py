@@ -52,7 +52,9 @@ def batches(stream: io.BufferedReader, size: int, where: str) -> Iterator[list[s
 
 
 def first(given: str) -> str:
-    """The first line of a file, or the text itself where there is no such file."""
+    """The first line of a file, or of standard input for -, or a text that names no file."""
+    if given == "-":
+        return next(batches(sys.stdin.buffer, 1, "--input=-"), [""])[0]
     with contextlib.suppress(OSError, ValueError):  # a text may be no name of a file at all
         path = pathlib.Path(os.path.expanduser(given))
         if path.is_file():

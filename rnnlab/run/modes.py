@@ -27,7 +27,9 @@ BATCH = 64
 class Writer(Protocol):
     """A model that writes text."""
 
-    def stream(self, prompt: str, temperature: float, top_k: int, seed: int) -> Iterator[str]:
+    def stream(
+        self, prompt: str, temperature: float, top_k: int, seed: int, *, top_p: float
+    ) -> Iterator[str]:
         """The prompt, then what continues it, each symbol as soon as it is drawn, forever."""
         ...
 
@@ -62,6 +64,8 @@ class Generate:
     temperature: float = 1.0
     #: How many of the likeliest symbols are drawn from; 0 for all.
     top_k: int = 0
+    #: Of the likeliest of these, as many as have this probability together; 1 for all.
+    top_p: float = 1.0
     #: Seed of the symbols drawn.
     draw: int = 0
 
@@ -70,9 +74,12 @@ class Generate:
         for name, least in {"count": 1, "temperature": 0, "top_k": 0, "draw": 0}.items():
             value = getattr(self, name)
             if not least <= value < float("inf"):
-                raise UsageError(f"--{name}={value}: must be at least {least}")
+                finite = ", and finite" if isinstance(value, float) else ""
+                raise UsageError(f"--{name}={value}: must be at least {least}{finite}")
             if isinstance(value, int) and value >= 2**31:
                 raise UsageError(f"--{name}={value}: must be below 2^31")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"--top_p={self.top_p}: must be above 0 and at most 1")
 
     def ask(self, model: object) -> None:
         """Prints the prompt and what the model continues it with.
@@ -82,7 +89,9 @@ class Generate:
         """
         if not isinstance(model, Writer):
             raise UsageError(f"--mode=generate: a {type(model).__name__} writes no text")
-        pieces = model.stream(self.prompt, self.temperature, self.top_k, self.draw)
+        pieces = model.stream(
+            self.prompt, self.temperature, self.top_k, self.draw, top_p=self.top_p
+        )
         for piece in itertools.islice(pieces, self.count + 1):
             print(piece, end="", flush=True)
         print()
@@ -90,7 +99,11 @@ class Generate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """An answer to each line of a file."""
+    """An answer to each line of a file.
+
+    A model of pictures or sounds is asked about files: their names are the lines, or one of them is
+    given itself.
+    """
 
     #: The file, or - for standard input.
     input: str = "-"
@@ -111,24 +124,30 @@ class Predict:
         if not isinstance(model, Predictor) or not getattr(model, "answers_lines", True):
             raise UsageError(f"--mode=predict: a {type(model).__name__} answers no lines")
         count = unanswered = 0
-        with lines.opened(self.input) as stream:
-            for batch in lines.batches(stream, BATCH, f"--input={self.input}"):
-                for answer in _answers(model, batch):
-                    count += 1
-                    if "error" in answer:
-                        unanswered += 1
-                        print(f"error: line {count}: {answer['error']}", file=sys.stderr)
-                    print(json.dumps(answer) if self.scores else answer.get("answer", ""))
-                sys.stdout.flush()
+        for batch in self._batches(model):
+            for answer in _answers(model, batch):
+                count += 1
+                if "error" in answer:
+                    unanswered += 1
+                    print(f"error: line {count}: {answer['error']}", file=sys.stderr)
+                print(json.dumps(answer) if self.scores else answer.get("answer", ""))
+            sys.stdout.flush()
         if unanswered:
             raise RunError(f"{unanswered} of {count} lines have no answer")
+
+    def _batches(self, model: Predictor) -> Iterator[list[str]]:
+        if _is_read_whole(model, self.input):
+            yield [self.input]
+            return
+        with lines.opened(self.input) as stream:
+            yield from lines.batches(stream, BATCH, f"--input={self.input}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Show:
     """A picture of how a model reads one line."""
 
-    #: The line, or a file that begins with it.
+    #: The line, or a file that begins with it, or - for standard input.
     input: str = ""
     #: The picture, which ends in .png, .pdf or .svg.
     output: str = "shown.png"
@@ -148,8 +167,14 @@ class Show:
         if not self.input:
             raise UsageError("--mode=show: needs --input=TEXT, or --input=FILE")
         path = pathlib.Path(self.output).expanduser()
-        model.show(lines.first(self.input), path)
+        whole = _is_read_whole(model, self.input)
+        model.show(self.input if whole else lines.first(self.input), path)
         print(path)
+
+
+def _is_read_whole(model: object, name: str) -> bool:
+    """Whether a file is one that the model reads itself, by its ending, and not one of lines."""
+    return pathlib.PurePath(name).suffix.lower() in getattr(model, "endings", ())
 
 
 def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:

@@ -13,13 +13,14 @@ from typing import Any
 
 from rnnlab.arrays import Params
 from rnnlab.data.coded_lines import LineCoder
+from rnnlab.data.tokens import END
 from rnnlab.errors import UsageError
 from rnnlab.nn.encoder_decoder import EncoderDecoder
 from rnnlab.nn.functional import Functional
 from rnnlab.run.workdir import Workdir
 from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
-from rnnlab.training.translating import Coders, attention_of, translate_lines
+from rnnlab.training.translating import Coders, Line, attention_of, translate_lines
 from rnnlab.training.translator_settings import TranslatorNetwork
 
 #: Symbols of a line whose attention is drawn, at most.
@@ -91,14 +92,7 @@ class Translator:
         Returns:
             For each line `{"line", "answer", "score", "log_probability"}`, the latter in nats.
         """
-        found = translate_lines(
-            self.model,
-            self.params,
-            self.coders,
-            lines,
-            self.beams if beams is None else beams,
-            self.penalty if penalty is None else penalty,
-        )
+        found = self._translate(lines, beams, penalty)
         return [
             {
                 "line": each.line,
@@ -127,14 +121,22 @@ class Translator:
         read = self.coders.source.tokens(line)
         if not 0 < len(read) <= MOST:
             raise UsageError(f"line: has {len(read)} symbols; a picture shows 1 to {MOST}")
-        (answer,) = self.predict([line])
-        written = self.coders.target.tokens(answer["answer"])
-        weights = attention_of(
-            self.model,
-            self.params,
-            self.coders.source.vocabulary.encode(read),
-            self.coders.target.vocabulary.encode(written),
-        )
+        (found,) = self._translate([line])
+        source, target = self.coders.source, self.coders.target
+        weights = attention_of(self.model, self.params, source.encode(line), found.codes)
+        written = [target.vocabulary.tokens[code] for code in found.codes]
         assert weights is not None
         with plots.style():
-            plots.save(attention_picture.plot(weights, read, [*written, "</s>"]), path)
+            plots.save(attention_picture.plot(weights, read, [*written, END]), path)
+
+    def _translate(
+        self, lines: Sequence[str], beams: int | None = None, penalty: float | None = None
+    ) -> list[Line]:
+        return translate_lines(
+            self.model,
+            self.params,
+            self.coders,
+            lines,
+            self.beams if beams is None else beams,
+            self.penalty if penalty is None else penalty,
+        )

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.coded_lines import LineCoder
-from rnnlab.data.tokens import END_CODE, START_CODE, UNKNOWN
+from rnnlab.data.tokens import END_CODE, PAD_CODE, START_CODE, UNKNOWN
 from rnnlab.data.units import Words
 from rnnlab.nn.beam import beam_search
 from rnnlab.nn.decoding import limits_of, replace_unknown
@@ -155,12 +155,14 @@ class Line(NamedTuple):
     Attributes:
         line: what was read.
         text: what was written.
+        codes: of the symbols that were written, `[T]`.
         score: of beam search.
         log_probability: of what was written, in nats.
     """
 
     line: str
     text: str
+    codes: Int[np.ndarray, "T"]
     score: float
     log_probability: float
 
@@ -189,14 +191,16 @@ def translate_lines(
     sources = [coders.source.encode(line) for line in lines]
     full = [place for place, codes in enumerate(sources) if len(codes)]
     found = translate(model, params, [sources[place] for place in full], beams, penalty)
-    written = [Line(line, "", 0.0, 0.0) for line in lines]
+    written = [Line(line, "", np.zeros(0, np.int32), 0.0, 0.0) for line in lines]
     for place, (codes, score, nats) in zip(full, found, strict=True):
         tokens = coders.target.vocabulary.decode(codes)
         if coders.target.units.kind == Words.kind and UNKNOWN in tokens:
             weights = attention_of(model, params, sources[place], codes)
             if weights is not None:
                 read = coders.source.tokens(lines[place])
-                tokens = replace_unknown(tokens, read, weights, UNKNOWN)
+                # An early network may write what stands for no word, which is no token.
+                words = ~np.isin(codes, (PAD_CODE, START_CODE))
+                tokens = replace_unknown(tokens, read, weights[:-1][words], UNKNOWN)
         text = coders.target.units.decode(tokens)
-        written[place] = Line(lines[place], text, score, nats)
+        written[place] = Line(lines[place], text, codes, score, nats)
     return written

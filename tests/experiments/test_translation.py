@@ -1,12 +1,7 @@
 """The experiment `translation`: losses, batches, a run, its model, its resumption, bad input."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -25,11 +20,11 @@ from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, translating
 from rnnlab.training.translation import CodedPair, TranslationLoss, losses, losses_after
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.presets import run_tiny
 from tests.experiments.runs import assert_same, evaluations, state_of, summary_of
 from tests.experiments.settings import changed
 
-ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
     "hidden": 6,
     "decoder_hidden": 8,
@@ -274,47 +269,12 @@ def test_the_default_is_multi30k_from_german():
 
 # --- interruptions ---
 
-SCRIPT = """
-import sys
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from tests.experiments import test_translation
-
-test_translation.killing({step}, {delay})
-test_translation.run(Path({folder!r}))
-"""
-
-
-def killing(step, delay):
-    """From the evaluation after that training step on, the process ends a while later."""
-    import threading
-
-    ask = TranslationLoss.__call__
-
-    def call(self, params, at):
-        values = ask(self, params, at)
-        if at >= step:
-            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return values
-
-    TranslationLoss.__call__ = call
-
 
 @pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, tmp_path):
     """Resumed, it ends with the same bytes; twice killed, too."""
-    folder, codes = tmp_path / "w", []
-    for step in (0, 6):
-        code = SCRIPT.format(
-            root=str(ROOT), folder=str(folder), step=step, delay=random.random() * 0.5
-        )
-        environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=600)
-        codes.append(done.returncode)
-    assert set(codes) <= {0, -signal.SIGKILL} and -signal.SIGKILL in codes
+    folder = tmp_path / "w"
+    assert any([killed(run, folder, number=1, delay=random.random() * 0.5) for _ in range(2)])
     run(folder)
     assert_same(whole, folder, WRITTEN)
