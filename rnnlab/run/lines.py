@@ -60,13 +60,15 @@ def first(given: str) -> str:
     if given == "-":
         with opened(given) as stream:
             return next(batches(stream, 1, "--input=-"), [""])[0]
+    folder = False
     with contextlib.suppress(OSError, ValueError):  # a text may be no name of a file at all
         path = pathlib.Path(os.path.expanduser(given))
-        if path.is_dir():
-            raise UsageError(f"--input={given}: is a directory")
+        folder = path.is_dir()
         if path.is_file():
             with path.open("rb") as stream:
                 return next(batches(stream, 1, f"--input={given}"), [""])[0]
+    if folder:
+        raise UsageError(f"--input={given}: is a directory")
     return given
 
 

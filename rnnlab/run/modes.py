@@ -1,7 +1,8 @@
-"""The modes of the command line that use a trained model: generate, predict and show.
+"""The modes of the command line that begin no run.
 
-The work directory is only read. `rnnlab.load` returns the model; one that cannot do what is asked
-refuses with a UsageError.
+Generate, predict and show ask a trained model: its work directory is only read, `rnnlab.load`
+returns the model, and one that cannot do what is asked refuses with a UsageError. Compare puts
+finished runs side by side.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.run import lines
 from rnnlab.run.pictures import check_format
 
-Mode = Literal["run", "generate", "predict", "show"]
+Mode = Literal["run", "generate", "predict", "show", "compare"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 #: Lines that are answered together, at most.
@@ -99,7 +100,11 @@ class Generate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """An answer to each line of a file."""
+    """An answer to each line of a file.
+
+    A model of pictures or sounds is asked about files: their names are the lines, or one of them is
+    given itself.
+    """
 
     #: The file, or - for standard input.
     input: str = "-"
@@ -120,17 +125,23 @@ class Predict:
         if not isinstance(model, Predictor) or not getattr(model, "answers_lines", True):
             raise UsageError(f"--mode=predict: a {type(model).__name__} answers no lines")
         count = unanswered = 0
-        with lines.opened(self.input) as stream:
-            for batch in lines.batches(stream, BATCH, f"--input={self.input}"):
-                for answer in _answers(model, batch):
-                    count += 1
-                    if "error" in answer:
-                        unanswered += 1
-                        print(f"error: line {count}: {answer['error']}", file=sys.stderr)
-                    print(json.dumps(answer) if self.scores else answer.get("answer", ""))
-                sys.stdout.flush()
+        for batch in self._batches(model):
+            for answer in _answers(model, batch):
+                count += 1
+                if "error" in answer:
+                    unanswered += 1
+                    print(f"error: line {count}: {answer['error']}", file=sys.stderr)
+                print(json.dumps(answer) if self.scores else answer.get("answer", ""))
+            sys.stdout.flush()
         if unanswered:
             raise RunError(f"{unanswered} of {count} lines have no answer")
+
+    def _batches(self, model: Predictor) -> Iterator[list[str]]:
+        if _is_read_whole(model, self.input):
+            yield [self.input]
+            return
+        with lines.opened(self.input) as stream:
+            yield from lines.batches(stream, BATCH, f"--input={self.input}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,12 +168,24 @@ class Show:
             raise UsageError(f"--mode=show: a {type(model).__name__} draws no lines")
         if not self.input:
             raise UsageError("--mode=show: needs --input=TEXT, or --input=FILE")
-        path, line = pathlib.Path(self.output).expanduser(), lines.first(self.input)
+        path = pathlib.Path(self.output).expanduser()
+        whole = _is_read_whole(model, self.input)
+        line = self.input if whole else lines.first(self.input)
         try:
             model.show(line, path)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise UsageError(f"--output={self.output}: {error.strerror}") from error
         print(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """A page that puts the finished runs of a folder side by side (`rnnlab.run.compare`)."""
+
+
+def _is_read_whole(model: object, name: str) -> bool:
+    """Whether a file is one that the model reads itself, by its ending, and not one of lines."""
+    return pathlib.PurePath(name).suffix.lower() in getattr(model, "endings", ())
 
 
 def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
@@ -180,8 +203,13 @@ def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
 
 
 #: What is asked in each mode but `run`; its fields are the flags of that mode.
-Question = Generate | Predict | Show
-QUESTIONS: dict[str, type[Question]] = {"generate": Generate, "predict": Predict, "show": Show}
+Question = Generate | Predict | Show | Compare
+QUESTIONS: dict[str, type[Question]] = {
+    "generate": Generate,
+    "predict": Predict,
+    "show": Show,
+    "compare": Compare,
+}
 
 
 def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:

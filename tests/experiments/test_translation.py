@@ -161,11 +161,13 @@ def test_a_translation_does_not_depend_on_the_others(given, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hand_over", ["attention", "context"])
-def test_adjoints_are_those_of_autodiff(given, hand_over):
+@pytest.mark.parametrize(
+    ("hand_over", "cell"), [("attention", "gru"), ("context", "gru"), ("attention", "lstm")]
+)
+def test_adjoints_are_those_of_autodiff(given, hand_over, cell):
     """The state after a symbol is changed by itself, and the rest of the sentence is read again."""
     config, coders, _, _, pairs = given
-    network = changed(config, hand_over=hand_over).network
+    network = changed(config, hand_over=hand_over, cell=cell).network
     model = network.model(coders.source.vocabulary.size, coders.target.vocabulary.size)
     params = jax.tree.map(lambda a: 2 * a, model.init(jax.random.key(1)))
     (pair,) = (CodedPair(p.source, p.target) for p in pairs[:1])
@@ -179,8 +181,14 @@ def test_adjoints_are_those_of_autodiff(given, hand_over):
         state, ys = layer.forward.initial_state((1,), xs.dtype), []
         for x, change in zip(xs, changes, strict=True):
             state, _ = layer.forward.step(module.encoder.params[-1]["forward"], x, state)
-            state = jax.tree.map(lambda h, c=change: h + c, state)
-            ys.append(jax.tree.leaves(state)[0])
+            leaves, structure = jax.tree.flatten(state)
+            state = structure.unflatten(
+                [
+                    leaf + c
+                    for leaf, c in zip(leaves, jnp.split(change, len(leaves), -1), strict=True)
+                ]
+            )
+            ys.append(state.h)
         both = jnp.concatenate([jnp.stack(ys, 1), outputs[..., size:]], axis=-1)
         ends = (final[-1]._replace(forward=state),)
         memory = module.hand(ends, both, jnp.array([count], jnp.int32))
@@ -189,7 +197,8 @@ def test_adjoints_are_those_of_autodiff(given, hand_over):
         nats, symbols = losses_after(module, memory, target, lengths)
         return nats[0] / symbols[0].astype(nats.dtype)
 
-    want = jax.grad(loss)(jnp.zeros((count, 1, size), jnp.float32))
+    parts = len(jax.tree.leaves(layer.forward.initial_state((), jnp.float32)))
+    want = jax.grad(loss)(jnp.zeros((count, 1, parts * size), jnp.float32))
     found = adjoints.profiles(model, params, [pair])
     assert found is not None and found.sentences == [1] * count
     norms = np.log10(np.linalg.norm(want[:, 0], axis=-1))[::-1]

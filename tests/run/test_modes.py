@@ -283,7 +283,10 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--mode=write"], "--mode=write: no such mode; known: run, generate, predict, show"),
+        (
+            ["--mode=write"],
+            "--mode=write: no such mode; known: run, generate, predict, show, compare",
+        ),
         (["--mode=generate"], "--mode=generate: needs --workdir=PATH, or --experiment=NAME"),
         (["--prompt=x"], "--prompt: only with --mode=generate"),
         (["--workdir=w", "--draw=0"], "--draw: only with --mode=generate"),
@@ -334,3 +337,26 @@ def test_wrong_use_is_one_line_and_exit_code_2(folder, capsys, arguments, line):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.startswith(f"error: {line}")
     assert contents(folder.parent) == before
+
+
+class Looker:
+    """A model whose lines name pictures."""
+
+    endings = (".png",)
+
+    def predict(self, lines):
+        return [{"line": line, "answer": f"seen {line}"} for line in lines]
+
+    def show(self, line, path):
+        pathlib.Path(path).write_text(line)
+
+
+def test_a_file_that_the_model_reads_itself_is_one_line(folder, capsys, monkeypatch):
+    monkeypatch.setattr(rnnlab, "load", lambda path: Looker())
+    pathlib.Path("a.PNG").write_bytes(b"\x89PNG\r\n\x1a\nmore\n")
+    pathlib.Path("names").write_text("a.PNG\nb.png\n")
+    assert run(folder, "--workdir=w", "--mode=predict", "--input=a.PNG") == 0
+    assert run(folder, "--workdir=w", "--mode=predict", "--input=names") == 0
+    assert capsys.readouterr().out == "seen a.PNG\nseen a.PNG\nseen b.png\n"
+    assert run(folder, "--workdir=w", "--mode=show", "--input=a.PNG", "--output=o.png") == 0
+    assert pathlib.Path("o.png").read_text() == "a.PNG"
