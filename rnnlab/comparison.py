@@ -119,7 +119,8 @@ def table(rows: Sequence[Row], numbers: Sequence[str]) -> list[dict[str, Any]]:
 def spread_text(values: Sequence[float]) -> str | float | int | None:
     """Mean, ± half its 95 % interval, least and largest value; the number itself where it is one.
 
-    The interval is there from three values on. All are written to the place of the fourth digit of the mean.
+    The interval is there from three values on. All are written to the place of the fourth digit of
+    the mean.
     """
     if len(set(values)) <= 1:
         return None if not values else int(values[0]) if values[0] == int(values[0]) else values[0]

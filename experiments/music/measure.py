@@ -66,17 +66,18 @@ def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:
     lengths = np.array([len(one) for one in rolls], np.int32)
     limits = tight_boundaries(lengths, training.buckets)
     epoch = epoch_of(config, rolls)
+    plan = config.plan(epoch, max(int(lengths.sum()) // epoch, 1))
     learner = music_learner(
         given.model,
         batch=training.batch,
-        optimiser=training.make_optimiser(config.steps(epoch)),
+        optimiser=training.make_optimiser(plan.steps),
         clip=training.clip(),
         transposition=Transposition.within(rolls, training.transpose),
     )
     return train(
         workdir,
         learner,
-        config.plan(epoch, max(int(lengths.sum()) // epoch, 1)),
+        plan,
         jax.random.key(config.seed),
         evaluator=Validation(given),
         feed=Feed(bucketed(rolls, training.batch, limits, config.seed, time_major=False)),

@@ -17,7 +17,7 @@ BASELINES = ("frequent", "features", "none")
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Epochs):
+class Training(settings.Bucketed):
     """How the network is trained on shuffled sentences."""
 
     #: Times that the sentences are read.
