@@ -340,7 +340,7 @@ def test_wrong_settings_are_refused(changes, message):
 
 
 def test_a_language_of_blank_lines_is_refused():
-    with pytest.raises(UsageError, match="^target_language=en: all sentences to train on are bl"):
+    with pytest.raises(UsageError, match=r"^target_language=en: all sentences to train on are bl"):
         measure.coders_of(config_of(), Pairs(["Anna", "Bob"], ["", " "]))
 
 
