@@ -159,4 +159,3 @@ def digit_of(picture: Picture, side: int, share: float = 20 / 28) -> UInt8[np.nd
     )
     room[top : top + high, left : left + wide] = small
     return np.rint(room).astype(np.uint8)
-
