@@ -14,7 +14,7 @@ from rnnlab.training.plan import Plan
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Epochs):
+class Training(settings.Bucketed):
     """How the network is trained on shuffled chorales."""
 
     #: Times that the chorales are read.

@@ -58,14 +58,14 @@ class Choice:
         if not 0 < self.top_p <= 1:
             raise UsageError(f"top_p={self.top_p}: must be above 0 and at most 1")
 
-    def __call__(self, key: Key, logits: Float[Array, "B V"]) -> Int[Array, "B"]:
-        """Symbols `[B]`, int32, from logits `[B, V]`."""
+    def __call__(self, key: Key, logits: Float[Array, "*B V"]) -> Int[Array, "*B"]:
+        """Symbols `[*B]`, int32, from logits `[*B, V]`."""
         if self.temperature == 0:
             return jnp.argmax(logits, axis=-1).astype(jnp.int32)
         logits = self._sharpened(likeliest(logits, self.top_k))
         return jax.random.categorical(key, most_probable(logits, self.top_p)).astype(jnp.int32)
 
-    def _sharpened(self, logits: Float[Array, "B V"]) -> Float[Array, "B V"]:
+    def _sharpened(self, logits: Float[Array, "*B V"]) -> Float[Array, "*B V"]:
         """The logits divided by the temperature, up to a constant."""
         limits = jnp.finfo(logits.dtype)
         least = float(limits.tiny)
@@ -157,7 +157,7 @@ def sample(
       state: before its first step.
       limits: symbols of each row at most, as `limits_of` finds.
       most: the largest of them, L.
-      key: of what is drawn.
+      key: of what is drawn; `[B]` draws each row with a key of its own, whatever rows there are.
       start: code that is read first.
       end: code that ends a row.
       choice: how a symbol is drawn.
@@ -167,7 +167,10 @@ def sample(
     """
 
     def choose(logits: Array, place: Array) -> Array:
-        return choice(jax.random.fold_in(key, place), logits)
+        if not key.ndim:
+            return choice(jax.random.fold_in(key, place), logits)
+        keys = jax.vmap(lambda one: jax.random.fold_in(one, place))(key)
+        return jax.vmap(choice)(keys, logits)
 
     return _write(step, state, limits, most, choose, start, end)
 

@@ -36,6 +36,8 @@ usage: {program} [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
                           input), a line each; --scores: as JSON, with all that it says of a line
   --mode=show             a picture of how that model reads --input=TEXT (or the first line of a
                           file): --output=shown.png; all three leave the work directory as it is
+  --mode=compare          a page that puts the finished runs in the folder --workdir=FOLDER side by
+                          side, as --each does at its end, where the experiment can
   --coordinator=ADDRESS:PORT --hosts=N --host=I
                           train on N hosts: the same command on each, with I from 0 to N - 1;
                           --coordinator=auto where Slurm, MPI or a TPU pod tells

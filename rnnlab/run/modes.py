@@ -1,7 +1,8 @@
-"""The modes of the command line that use a trained model: generate, predict and show.
+"""The modes of the command line that begin no run.
 
-The work directory is only read. `rnnlab.load` returns the model; one that cannot do what is asked
-refuses with a UsageError.
+Generate, predict and show ask a trained model: its work directory is only read, `rnnlab.load`
+returns the model, and one that cannot do what is asked refuses with a UsageError. Compare puts
+finished runs side by side.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.run import lines
 from rnnlab.run.pictures import check_format
 
-Mode = Literal["run", "generate", "predict", "show"]
+Mode = Literal["run", "generate", "predict", "show", "compare"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 #: Lines that are answered together, at most.
@@ -160,7 +161,8 @@ class Show:
         """Draws the picture.
 
         Raises:
-            UsageError: if the model draws nothing, or cannot read the line.
+            UsageError: if the model draws nothing, or cannot read the line, or there is no folder
+                for the picture.
         """
         if not isinstance(model, Shower):
             raise UsageError(f"--mode=show: a {type(model).__name__} draws no lines")
@@ -168,8 +170,17 @@ class Show:
             raise UsageError("--mode=show: needs --input=TEXT, or --input=FILE")
         path = pathlib.Path(self.output).expanduser()
         whole = _is_read_whole(model, self.input)
-        model.show(self.input if whole else lines.first(self.input), path)
+        line = self.input if whole else lines.first(self.input)
+        try:
+            model.show(line, path)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise UsageError(f"--output={self.output}: {error.strerror}") from error
         print(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """A page that puts the finished runs of a folder side by side (`rnnlab.run.compare`)."""
 
 
 def _is_read_whole(model: object, name: str) -> bool:
@@ -192,8 +203,13 @@ def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
 
 
 #: What is asked in each mode but `run`; its fields are the flags of that mode.
-Question = Generate | Predict | Show
-QUESTIONS: dict[str, type[Question]] = {"generate": Generate, "predict": Predict, "show": Show}
+Question = Generate | Predict | Show | Compare
+QUESTIONS: dict[str, type[Question]] = {
+    "generate": Generate,
+    "predict": Predict,
+    "show": Show,
+    "compare": Compare,
+}
 
 
 def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:

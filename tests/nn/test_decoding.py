@@ -130,6 +130,17 @@ def test_what_is_drawn_has_the_probabilities_of_the_table():
             np.testing.assert_allclose(chosen, nats, atol=1e-9)
 
 
+def test_a_row_with_a_key_of_its_own_is_drawn_as_if_it_were_alone():
+    def draw(rows):
+        state, limits = jax.tree.map(lambda leaf: leaf[rows], (STATE, jnp.asarray(LIMITS)))
+        keys = jax.vmap(jax.random.key)(rows)
+        return decoding.sample(step, state, limits, 4, keys, start=START, end=END)
+
+    together, alone = quick.jit(draw)(np.array([0, 1, 2])), quick.jit(draw)(np.array([1]))
+    np.testing.assert_array_equal(together.symbols[1], alone.symbols[0])
+    np.testing.assert_allclose(together.log_probability[1], alone.log_probability[0], rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_temperature_zero_or_one_kept_symbol_is_greedy():
     arguments = step, STATE, jnp.asarray(LIMITS), 4

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -237,7 +238,14 @@ def test_a_line_that_cannot_be_read_does_not_keep_the_others_from_being_answered
     assert second == {"line": "b?", "error": "line='b?': has '?', which the model does not know"}
 
 
-def test_a_picture_of_one_line(folder, capsys):
+def test_an_answer_that_is_interrupted_has_nothing_to_resume(folder, capsys, monkeypatch):
+    stdin(monkeypatch, b"a\n")
+    monkeypatch.setattr(Model, "predict", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert run(folder, "--workdir=w", "--mode=predict") == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_a_picture_of_one_line(folder, capsys, monkeypatch):
     pathlib.Path("lines").write_bytes(b"\xef\xbb\xbffrom a file\r\nsecond\n")
     for given, line in (("lines", "from a file"), ("a text " * 100, "a text " * 100)):
         assert run(folder, "--workdir=w", "--mode=show", f"--input={given}") == 0
@@ -245,6 +253,9 @@ def test_a_picture_of_one_line(folder, capsys):
         assert pathlib.Path("shown.png").read_text() == line
     assert run(folder, "--workdir=w", "--mode=show", "--input=x", "--output=a.svg") == 0
     assert pathlib.Path("a.svg").exists()
+    stdin(monkeypatch, b"from standard input\nsecond\n")
+    assert run(folder, "--workdir=w", "--mode=show", "--input=-") == 0
+    assert pathlib.Path("shown.png").read_text() == "from standard input"
 
 
 @pytest.mark.parametrize("prompt", [["--prompt=-hello"], ["--prompt", "-hello"]])
@@ -272,7 +283,10 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--mode=write"], "--mode=write: no such mode; known: run, generate, predict, show"),
+        (
+            ["--mode=write"],
+            "--mode=write: no such mode; known: run, generate, predict, show, compare",
+        ),
         (["--mode=generate"], "--mode=generate: needs --workdir=PATH, or --experiment=NAME"),
         (["--prompt=x"], "--prompt: only with --mode=generate"),
         (["--workdir=w", "--draw=0"], "--draw: only with --mode=generate"),
@@ -281,6 +295,11 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
         (["--mode=predict", "--output=x.png"], "--output: only with --mode=show"),
         (["--mode=show", "--scores"], "--scores: only with --mode=predict"),
         (["--mode=show", "--workdir=w"], "--mode=show: needs --input=TEXT, or --input=FILE"),
+        (["--mode=show", "--workdir=w", "--input=."], "--input=.: is a directory"),
+        (
+            ["--mode=show", "--workdir=w", "--input=x", "--output=nowhere/x.png"],
+            "--output=nowhere/x.png: No such file or directory",
+        ),
         (["--mode=show", "--output=x.txt"], "--output=x.txt: pictures are written as png, pdf"),
         (["--mode=generate", "--count=0"], "--count=0: must be at least 1"),
         (["--mode=generate", "--count=x"], "--count=x: "),
