@@ -3,8 +3,8 @@
 It reads the chorales of Bach beat by beat as frames of 88 piano keys and says how likely each key
 of the next frame is, independently of the others (JSB chorales in quarter notes, the splits of
 Boulanger-Lewandowski et al. 2012). The loss is -log p of a frame, summed over its keys, as a mean
-over frames. Chorales are transposed while it trains. Validation chooses the checkpoint; the test
-split is read once. Then the network writes a chorale, continues one, and harmonises its melody.
+over frames. Validation chooses the checkpoint; the test split is read once. Then the network writes
+a chorale, continues one, and harmonises its melody.
 
 Command: python run.py --experiment=music
 Cells with as many parameters as the published ones, 300,000:

@@ -12,7 +12,7 @@ import numpy as np
 from experiments.music.baselines import BASELINES
 from experiments.music.config import Config
 from rnnlab.arrays import Float, Params
-from rnnlab.data.buckets import Buckets, bucketed, tight_boundaries
+from rnnlab.data.buckets import Buckets, bucketed, row_lengths, tight_boundaries
 from rnnlab.data.midi import write_midi
 from rnnlab.data.piano_roll import Roll, pitches, roll, tops
 from rnnlab.data.pipelines import Feed
@@ -63,7 +63,7 @@ def problem(config: Config, splits: Splits[list[Roll]]) -> Problem:
 def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:
     """Trains to the end of the plan, or resumes a run that was stopped."""
     training, rolls = config.training, given.splits.train
-    lengths = np.array([len(one) for one in rolls], np.int32)
+    lengths = row_lengths(rolls)
     limits = tight_boundaries(lengths, training.buckets)
     epoch = epoch_of(config, rolls)
     plan = config.plan(epoch, max(int(lengths.sum()) // epoch, 1))
@@ -86,7 +86,7 @@ def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:
 
 def epoch_of(config: Config, rolls: Sequence[Roll]) -> int:
     """Training steps of an epoch."""
-    lengths = [len(one) for one in rolls]
+    lengths = row_lengths(rolls)
     limits = tight_boundaries(lengths, config.training.buckets)
     return len(Buckets(lengths, config.training.batch, limits))
 
@@ -209,10 +209,10 @@ def melodies(config: Config, given: Problem, params: Params) -> dict[str, Any]:
             for number, chorale in enumerate(chosen)
         ]
         nats = by_frames(after_first(frame_nats(given.model, params, found)))
-        numbers[f"nats of melodies harmonised with particles={particles}"] = nats
-        numbers[f"their share of Bach's keys below, {particles}"] = shared(chosen, found)
+        numbers[f"nats of harmonised melodies, particles={particles}"] = nats
+        numbers[f"keys in common with the chorales, particles={particles}"] = shared(chosen, found)
     nats = by_frames(after_first(frame_nats(given.model, params, chosen)))
-    return numbers | {"nats of the same chorales as they are": nats}
+    return numbers | {"nats of these chorales as they are": nats}
 
 
 def shared(chorales: Sequence[Roll], found: Sequence[Roll]) -> float:

@@ -84,5 +84,6 @@ INTRODUCTION = """\
     checkpoint that foresees the validation split best. Published, on the Bach chorales with
     300,000 parameters (Bai et al. 2018, Table 1): tanh 8.91, LSTM 8.45, GRU 8.43, TCN 8.10."""
 CAPTION = """\
-    Particles are chorales that are written side by side below a melody; one is the melody held
-    down and no more."""
+    Particles are chorales that are written side by side below a melody, of which one is drawn; with
+    one particle the melody is held down and no more. Keys in common are those below the melody:
+    twice those of both, over those of each."""

@@ -1,7 +1,7 @@
-"""Small chorales that are made, for quick runs: chords of a cadence in four voices, in any key.
+"""Small chorales that are made, for quick runs: cadences in four voices, all in C major.
 
-A frame alone does not tell which chord comes next: that needs the key, which a few chords give
-away, the place within the phrase, and whether the chord has lasted a beat already.
+A frame alone does not tell which chord comes next: that needs the place within the phrase, and
+whether the chord has lasted a beat already.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ def made_chorales(count: int, seed: int) -> list[Roll]:
 
 
 def _chorale(draw: random.Random) -> Roll:
-    tonic = draw.randrange(12)
     frames: list[list[int]] = []
     for phrase in [*draw.choices(PHRASES, k=draw.randrange(2, 5)), PHRASES[0]]:
         for degree in phrase:
-            frames += [_chord(tonic, degree)] * (2 if draw.random() < 0.25 else 1)
+            frames += [_chord(degree)] * (2 if draw.random() < 0.25 else 1)
         frames.append(frames[-1])  # a phrase rests on its last chord
     return roll(frames)
 
 
-def _chord(tonic: int, degree: int) -> list[int]:
+def _chord(degree: int) -> list[int]:
     """A triad: its root in the bass, and root, third and fifth spread over the voices above."""
-    root, third, fifth = ((tonic + SCALE[(degree + step) % 7]) % 12 for step in (0, 2, 4))
+    root, third, fifth = (SCALE[(degree + step) % 7] for step in (0, 2, 4))
     above = zip(RANGES, (fifth, root, third), strict=True)
     return [36 + root, *(low + (note - low) % 12 for low, note in above)]

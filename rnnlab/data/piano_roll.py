@@ -44,6 +44,21 @@ def tops(keys: Roll) -> Roll:
     return found
 
 
+def shifted(keys: Roll, semitones: int) -> Roll:
+    """All keys moved up, or down for a negative number; what leaves the piano is left out."""
+    found = np.zeros_like(keys)
+    low, high = max(semitones, 0), KEYS + min(semitones, 0)
+    found[:, low:high] = keys[:, low - semitones : high - semitones]
+    return found
+
+
+def shifts(keys: Roll) -> list[int]:
+    """The semitones, of an octave around 0, by which no key leaves the piano."""
+    used = np.flatnonzero(keys.any(axis=0))
+    low, high = (int(used[0]), int(used[-1])) if len(used) else (KEYS // 2,) * 2
+    return [one for one in range(-6, 6) if low + one >= 0 and high + one < KEYS]
+
+
 def pitch_name(pitch: int) -> str:
     """The name of a MIDI pitch: 60 is C4, the middle C, 61 is C♯4."""
     return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"

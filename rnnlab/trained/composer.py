@@ -10,22 +10,23 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
 
 from rnnlab.arrays import Params
 from rnnlab.data.midi import BEATS, read_midi, write_midi
-from rnnlab.data.piano_roll import KEYS, LOWEST, Roll, pitches, tops, trimmed
+from rnnlab.data.piano_roll import KEYS, LOWEST, Roll, pitches, shifted, shifts, tops, trimmed
 from rnnlab.errors import UsageError
 from rnnlab.nn import Functional
 from rnnlab.run.files import expanded
 from rnnlab.run.workdir import Workdir
+from rnnlab.sizes import check_at_least
 from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
-from rnnlab.training.composing import check_temperature, continued, harmonised
-from rnnlab.training.music import Composer, composer
+from rnnlab.training.composing import Setting, check_temperature, continued, harmonised
+from rnnlab.training.music import Composer, composer, frame_nats
 from rnnlab.training.music_settings import MusicNetwork
 
 #: Particles of a melody, at most: their frames are kept until one is chosen.
@@ -140,6 +141,9 @@ class MusicModel:
     config: dict[str, Any] = dataclasses.field(repr=False)
     step: int
 
+    #: Of the files that its lines name.
+    endings: ClassVar[tuple[str, ...]] = (".mid", ".midi")
+
     def compose(
         self,
         prompt: Roll | None = None,
@@ -149,6 +153,9 @@ class MusicModel:
         seed: int = 0,
     ) -> Roll:
         """A piano roll, uint8 `[T, 88]`: the prompt, and that many beats more.
+
+        The network reads the prompt in the key in which it is likeliest, for it may know one key
+        alone, as that of the chorales does; what it writes is moved back.
 
         Args:
             prompt: the first frames; None lets the network begin.
@@ -162,13 +169,18 @@ class MusicModel:
         prompt = np.zeros((0, KEYS), np.uint8) if prompt is None else _checked(prompt)
         if beats < 0:
             raise UsageError(f"beats={beats}: must be at least 0")
-        key = jax.random.key(seed)
-        return continued(self.model, self.params, prompt, beats, key, temperature)
+        key = jax.random.key(check_at_least("seed", seed, 0))
+        semitones = self._prompt_shift(prompt)
+        moved = shifted(prompt, semitones)
+        keys = continued(self.model, self.params, moved, beats, key, temperature)
+        return np.concatenate([prompt, shifted(keys[len(prompt) :], -semitones)])
 
     def harmonise(
         self, melody: Roll, *, particles: int = 64, temperature: float = 1.0, seed: int = 0
     ) -> Roll:
         """The highest keys of a piano roll, with voices below them: see `composing.harmonised`.
+
+        As in `compose`, the network reads the melody in the key in which it is likeliest.
 
         Args:
             melody: uint8 `[T, 88]`; all keys but the highest of each frame are left out.
@@ -179,9 +191,16 @@ class MusicModel:
         Raises:
             UsageError: a number out of range, or a melody that is no piano roll.
         """
-        settings = {"particles": particles, "temperature": temperature}
-        start = self.model, self.params, _checked(melody), jax.random.key(seed)
-        return harmonised(*start, **settings).keys
+        melody, key = tops(_checked(melody)), jax.random.key(check_at_least("seed", seed, 0))
+
+        def voices(semitones: int, temperature: float) -> Setting:
+            moved = shifted(melody, semitones)
+            settings: Any = {"particles": particles, "temperature": temperature}
+            return harmonised(self.model, self.params, moved, key, **settings)
+
+        semitones = max(shifts(melody), key=lambda one: (voices(one, 1.0).log_p, -abs(one)))
+        below = shifted(voices(semitones, temperature).keys, -semitones)
+        return np.maximum(melody, below)
 
     def predict(self, lines: Sequence[str]) -> list[dict[str, Any]]:
         """Continues MIDI files, or harmonises their melodies, and writes the results as MIDI files.
@@ -230,6 +249,15 @@ class MusicModel:
         keys, given = self._write(request, trimmed(read_midi(request.source)))
         with plots.style():
             plots.save(roll_picture.plot(keys, given), path)
+
+    def _prompt_shift(self, prompt: Roll) -> int:
+        """By how many semitones a prompt is moved to be likeliest."""
+        if not prompt.any():
+            return 0
+        tried = shifts(prompt)
+        nats = frame_nats(self.model, self.params, [shifted(prompt, one) for one in tried])
+        sums = [float(one.sum()) for one in nats]
+        return min(zip(sums, map(abs, tried), tried, strict=True))[2]
 
     def _write(self, request: Request, read: Roll) -> tuple[Roll, Roll]:
         """A piano roll, and which of its keys were given."""

@@ -48,10 +48,9 @@ def draw(ax: Axes, keys: Roll, given: Roll, title: str = "") -> None:
             changes = np.flatnonzero(np.diff(np.pad(part[:, key].astype(int), 1)))
             bars = [(start, stop - start) for start, stop in changes.reshape(-1, 2)]
             ax.broken_barh(bars, (key + LOWEST - 0.42, 0.84), color=colour, lw=0.4, ec="white")
-    whole = np.flatnonzero(given.any(axis=1) & ~(keys.astype(bool) & ~given).any(axis=1))
-    prompt = len(whole) if len(whole) and whole[-1] + 1 == len(whole) < len(keys) else 0
-    if prompt:
-        ax.axvline(prompt, color="black", lw=1.2, ls="--")
+    end = int(np.flatnonzero(given.any(axis=1)).max(initial=-1)) + 1
+    if 0 < end < len(keys) and (given[:end] == keys[:end].astype(bool)).all():
+        ax.axvline(end, color="black", lw=1.2, ls="--")
     names = [pitch for pitch in range(low, high) if pitch % 12 in (0, 7)]
     ax.set_yticks(names, labels=[pitch_name(pitch) for pitch in names])
     ax.set(xlim=(0, max(len(keys), 1)), ylim=(low - 0.5, high - 0.5), xlabel="beat", title=title)

@@ -30,7 +30,11 @@ CHORALES, FRAMES, SHORTEST = 16, 4096, 32
 
 
 class Composer(nnx.Module):
-    """`p(x_t | x_1 … x_{t-1}) = Π_k Bernoulli(x_tk; σ(y_t W + b)_k)`, with y the network's outputs.
+    """`p(x_t | x_1 … x_{t-1}) = Π_k Bernoulli(x_tk; σ([y_t, x_{t-1}] W + b)_k)`.
+
+    Here `y_t` is the network's output after `x_{t-1}`; beside it the readout may see that frame
+    itself, which tells what only moves by a step without a place in the state (A. Graves,
+    "Generating sequences with recurrent neural networks", 2013, section 2).
 
     The frames `x_t` have a 1 for each key that sounds. The network reads a silent frame and then
     each frame, and after each of them says how likely each key of the next is, independently of the
@@ -47,7 +51,9 @@ class Composer(nnx.Module):
     def __init__(self, network: MusicNetwork, *, rngs: nnx.Rngs) -> None:
         cell = network.stack()
         self.read = Recurrent(cell, KEYS, strategy=network.strategy, rngs=rngs)
-        self.judge = nnx.Linear(output_size(cell) or KEYS, KEYS, rngs=rngs)
+        self.skip = network.skip
+        features = (output_size(cell) or KEYS) + (KEYS if network.skip else 0)
+        self.judge = nnx.Linear(features, KEYS, rngs=rngs)
 
     def logits(
         self, frames: UInt8[Array, "B T keys"], lengths: Int[Array, "B"], key: Key | None = None
@@ -60,7 +66,7 @@ class Composer(nnx.Module):
             key: of dropout; None for none.
         """
         before = self._after_silence(frames)[:, :-1]
-        return self.judge(self.read(before, lengths=lengths, key=key)[1])
+        return self._judged(self.read(before, lengths=lengths, key=key)[1], before)
 
     def nats(
         self, frames: UInt8[Array, "B T keys"], lengths: Int[Array, "B"], key: Key | None = None
@@ -74,9 +80,10 @@ class Composer(nnx.Module):
         self, frames: UInt8[Array, "B T keys"], lengths: Int[Array, "B"]
     ) -> tuple[State, Float[Array, "B keys"]]:
         """The state after the silent frame and these, and the log-odds of the frame to come."""
-        state, ys = self.read(self._after_silence(frames), lengths=lengths + 1)
-        last = jnp.take_along_axis(ys, lengths[:, None, None], axis=1)[:, 0]
-        return state, self.judge(last)
+        xs = self._after_silence(frames)
+        state, ys = self.read(xs, lengths=lengths + 1)
+        y, x = (jnp.take_along_axis(a, lengths[:, None, None], axis=1)[:, 0] for a in (ys, xs))
+        return state, self._judged(y, x)
 
     def initial_state(self, batch: int) -> State:
         """The state before the silent frame of that many rolls."""
@@ -88,7 +95,10 @@ class Composer(nnx.Module):
         """Reads a frame: the next state, and the log-odds of the keys of the next frame."""
         x = frame.astype(self.judge.param_dtype)
         state, y = stream_step(self.read.cell, self.read.params, x, state)
-        return state, self.judge(y)
+        return state, self._judged(y, x)
+
+    def _judged(self, y: Float[Array, "... H"], x: Float[Array, "... keys"]) -> Any:
+        return self.judge(jnp.concatenate([y, x], axis=-1) if self.skip else y)
 
     def _after_silence(self, frames: UInt8[Array, "B T keys"]) -> Float[Array, "B T+1 keys"]:
         xs = jnp.asarray(frames).astype(self.judge.param_dtype)

@@ -17,6 +17,9 @@ class MusicNetwork(settings.Network):
     #: Parameters of the network at most, where `hidden` is 0.
     parameters: int = 300_000
 
+    #: Whether the readout sees the last frame itself, besides what the layers make of it.
+    skip: bool = True
+
     def __post_init__(self) -> None:
         """Checks every field."""
         checks.one_of(self, "compute", ("float32",))

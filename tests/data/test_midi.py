@@ -8,7 +8,16 @@ import pytest
 
 from rnnlab.data.made_chorales import made_chorales
 from rnnlab.data.midi import BEATS, read_midi, write_midi
-from rnnlab.data.piano_roll import KEYS, pitch_name, pitches, roll, tops, trimmed
+from rnnlab.data.piano_roll import (
+    KEYS,
+    pitch_name,
+    pitches,
+    roll,
+    shifted,
+    shifts,
+    tops,
+    trimmed,
+)
 from rnnlab.errors import UsageError
 
 
@@ -202,5 +211,10 @@ def test_rolls_by_their_pitches():
         "B♭4",
         "C8",
     ]
+    assert pitches(shifted(keys, 3)) == [[], [24], [63, 67, 70], []]
+    assert pitches(shifted(keys, -3)) == [[], [105], [57, 61, 64], []]
+    np.testing.assert_array_equal(shifted(keys, 0), keys)
+    assert shifts(keys) == [0] and shifts(keys[2:]) == list(range(-6, 6)) == shifts(keys[:0])
+    assert shifts(roll([[23, 105]])) == [-2, -1, 0, 1, 2, 3]
     with pytest.raises(ValueError, match=r"pitch 109: a piano has 21 \.\. 108"):
         roll([[109]])

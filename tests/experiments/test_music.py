@@ -1,11 +1,7 @@
 """The experiment `music`: baselines, a run, its model on MIDI files, its resumption, bad input."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,15 +17,17 @@ from experiments.music import baselines, measure
 from rnnlab.data.made_chorales import made_chorales
 from rnnlab.data.midi import read_midi, write_midi
 from rnnlab.data.music import read_music
-from rnnlab.data.piano_roll import pitches, roll, tops
+from rnnlab.data.piano_roll import pitches, roll, shifted, tops
 from rnnlab.errors import UsageError
 from rnnlab.run import launch
 from rnnlab.run.workdir import open_workdir
 from rnnlab.trained.composer import MusicModel, read_line
 from rnnlab.training import devices
+from rnnlab.training.composing import continued
 from rnnlab.training.music import composer, frame_nats
 from rnnlab.training.music_settings import MusicNetwork
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.presets import run_tiny
 from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
 from tests.experiments.settings import changed
@@ -185,6 +183,28 @@ def test_pictures_mark_what_was_given(model, tune, tmp_path):
         assert all(name in text for name in ("given", "written", "beat", "C4"))
 
 
+def test_a_prompt_is_read_in_the_key_in_which_it_is_likeliest(model):
+    """Tried one by one; what is written is moved back, and the prompt stays as it is."""
+    tune, start = roll([[55, 64], [57, 62], [55, 60]]), (model.model, model.params)
+    found = []
+    for semitones in range(-6, 6):
+        moved = shifted(tune, semitones)
+        (nats,) = frame_nats(*start, [moved])
+        written = continued(*start, moved, 9, jax.random.key(2))
+        found.append((nats.sum(), shifted(written, -semitones)))
+    assert np.ptp([nats for nats, _ in found]) > 0.1
+    expected = min(found, key=lambda one: one[0])[1]
+    np.testing.assert_array_equal(model.compose(tune, beats=9, seed=2), expected)
+    np.testing.assert_array_equal(expected[:3], tune)
+
+
+def test_a_melody_is_kept_whatever_the_key(model):
+    tune = tops(roll([[55], [], [57, 62], [21]]))
+    for semitones in (0, 7):
+        moved = shifted(tune, semitones)
+        np.testing.assert_array_equal(tops(model.harmonise(moved, particles=3)), moved)
+
+
 def test_rolls_from_python(model):
     assert model.compose(beats=3).shape == (3, 88)
     for wrong in (np.zeros((3, 12)), np.full((2, 88), 2), np.zeros(88)):
@@ -245,6 +265,8 @@ def test_the_rest_of_the_lines_is_answered(whole, tune, tmp_path, capsys):
     assert [sorted(answer)[0] for answer in answers] == ["error", "answer", "answer", "error"]
     assert "line 1: " in err and "is empty" in err and "2 of 4 lines" in err
     assert len(read_midi(answers[1]["answer"])) == answers[1]["beats"]
+    assert launch.main([*asked, "--mode=predict", f"--input={tune}"], folder) == 0
+    assert capsys.readouterr().out == answers[1]["answer"] + "\n"
     picture = tmp_path / "roll.png"
     show = [*asked, "--mode=show", f"--input={lines[2]}", f"--output={picture}"]
     assert launch.main(show, folder) == 0 and picture.stat().st_size > 1000
@@ -283,47 +305,12 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
 
 # --- interruptions ---
 
-SCRIPT = """
-import sys
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from tests.experiments import test_music
-
-test_music.killing({step}, {delay})
-test_music.run(Path({folder!r}))
-"""
-
-
-def killing(step, delay):
-    """From the evaluation after that training step on, the process ends a while later."""
-    import threading
-
-    ask = measure.Validation.__call__
-
-    def call(self, params, at):
-        values = ask(self, params, at)
-        if at >= step:
-            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return values
-
-    setattr(measure.Validation, "__call__", call)  # noqa: B010
-
 
 @pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, tmp_path):
     """Resumed, it ends with the same bytes; twice killed, too."""
-    folder, codes = tmp_path / "w", []
-    for step in (0, 20):
-        code = SCRIPT.format(
-            root=str(ROOT), folder=str(folder), step=step, delay=random.random() * 0.5
-        )
-        environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=600)
-        codes.append(done.returncode)
-    assert set(codes) <= {0, -signal.SIGKILL} and -signal.SIGKILL in codes
+    folder = tmp_path / "w"
+    assert any([killed(run, folder, number=1, delay=random.random() * 0.5) for _ in range(2)])
     run(folder)
     assert_same(whole, folder, WRITTEN)
