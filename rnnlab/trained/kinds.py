@@ -31,6 +31,7 @@ KINDS = {
     "vectors": "rnnlab.trained.vectors",
     "texts": "rnnlab.trained.classifier",
     "sums": "rnnlab.trained.adder",
+    "captions": "rnnlab.trained.captioner",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

@@ -15,9 +15,9 @@ from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.coded_lines import LineCoder
 from rnnlab.data.tokens import END_CODE, START_CODE, UNKNOWN
 from rnnlab.data.units import Words
-from rnnlab.nn.beam import beam_search
+from rnnlab.nn.beam import Hypotheses, beam_search
 from rnnlab.nn.decoding import limits_of, replace_unknown
-from rnnlab.nn.encoder_decoder import EncoderDecoder
+from rnnlab.nn.encoder_decoder import Decoder, EncoderDecoder, Memory
 from rnnlab.nn.functional import Functional
 
 #: Sentences of a batch, and source symbols of one at most, which bound the memory.
@@ -126,7 +126,13 @@ def _search(
     limits: Array,
 ) -> Any:
     module = model.bind(params)
-    memory = module.encode(codes, lengths)
+    return searched(module, module.encode(codes, lengths), limits, most, beams, penalty)
+
+
+def searched(
+    module: Decoder, memory: Memory, limits: Array, most: int, beams: int, penalty: float
+) -> Hypotheses:
+    """The best sequences that a decoder finds for what it got; arguments as of `beam_search`."""
     return beam_search(
         partial(module.step, memory),
         module.begin(memory),
