@@ -20,7 +20,8 @@ Splits: digits to train, to validate and to test with are those of `image_classi
 its own. The test images are described once, with the checkpoint that did best on the others.
 """
 
+from experiments.captioning.comparison import compare
 from experiments.captioning.config import PRESETS, Config
 from experiments.captioning.run import run
 
-__all__ = ["PRESETS", "Config", "run"]
+__all__ = ["PRESETS", "Config", "compare", "run"]

@@ -17,7 +17,8 @@ Expected: 95.0 % of the words of the test split of ewt, in about 8 minutes of on
 Label sentences once it is trained: the same command and --mode=predict --input=FILE
 """
 
+from experiments.tagging.comparison import compare
 from experiments.tagging.config import PRESETS, Config
 from experiments.tagging.run import run
 
-__all__ = ["PRESETS", "Config", "run"]
+__all__ = ["PRESETS", "Config", "compare", "run"]

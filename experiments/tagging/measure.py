@@ -75,11 +75,12 @@ def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:
     lengths = np.array([len(row.words) for row in rows], np.int32)
     limits = tight_boundaries(lengths, training.buckets)
     epoch = len(Buckets(lengths, training.batch, limits))
-    optimiser = keep_frozen(training.make_optimiser(config.steps(epoch)))
+    plan = config.plan(epoch, max(int(lengths.sum()) // epoch, 1))
+    optimiser = keep_frozen(training.make_optimiser(plan.steps))
     return train(
         workdir,
         tagging_learner(given.model, optimiser=optimiser, clip=training.clip()),
-        config.plan(epoch, max(int(lengths.sum()) // epoch, 1)),
+        plan,
         jax.random.key(config.seed),
         evaluator=Validation(given),
         feed=Feed(bucketed(rows, training.batch, limits, config.seed, time_major=False)),

@@ -13,11 +13,12 @@ import optax
 
 from rnnlab.arrays import Array, Float, Int, Params, UInt8
 from rnnlab.data.captions import CaptionBatch, coded_batch
+from rnnlab.data.tokens import END_CODE, START_CODE
 from rnnlab.nn import Functional
+from rnnlab.nn.beam import beam_search
 from rnnlab.nn.captioner import Captioner
 from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.translating import searched
 from rnnlab.training.translation import scored
 from rnnlab.training.update import Learner
 
@@ -183,7 +184,7 @@ def describe(
         part = pixels[start : start + READ]
         best = jax.device_get(_search(model, most, beams, penalty, params, _filled(part)))
         for row in range(len(part)):
-            symbols, length, score, nats = (leaf[row, 0] for leaf in best)
+            symbols, length, score, nats = (leaf[row] for leaf in best)
             found.append(Caption(symbols[:length], float(score), float(nats)))
     return found
 
@@ -193,8 +194,18 @@ def _search(
     model: Model, most: int, beams: int, penalty: float, params: Params, pixels: Array
 ) -> Any:
     module = model.bind(params)
-    limits = jnp.full(len(pixels), most, jnp.int32)
-    return searched(module, module.encode(as_numbers(pixels)), limits, most, beams, penalty)
+    memory = module.encode(as_numbers(pixels))
+    found = beam_search(
+        partial(module.step, memory),
+        module.begin(memory),
+        jnp.full(len(pixels), most, jnp.int32),
+        most,
+        beams=beams,
+        start=START_CODE,
+        end=END_CODE,
+        penalty=penalty,
+    )
+    return found.symbols[:, 0], found.lengths[:, 0], found.scores[:, 0], found.log_probability[:, 0]
 
 
 def attention_of(

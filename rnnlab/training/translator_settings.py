@@ -44,7 +44,8 @@ class TranslatorNetwork:
     attention: str = "general"
     #: What of its attention the decoder's cell reads at the next step: none, readout or context.
     feeding: str = "none"
-    #: Dropout rate of embedded symbols, readouts and outputs between layers.
+    #: Dropout rate of embedded symbols, readouts and outputs between layers; not between those of a
+    #: decoder that feeds itself (feeding, or own symbols in training).
     dropout: float = 0.2
     #: Whether symbols are read and written with the same vectors; readout is embedding then.
     tied: bool = True

@@ -2,11 +2,7 @@
 
 import dataclasses
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,6 +21,7 @@ from rnnlab.run import launch
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.presets import run_tiny
 from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
 from tests.experiments.settings import changed
@@ -295,47 +292,12 @@ def test_presets():
 
 # --- interruptions ---
 
-SCRIPT = """
-import os, signal, sys, threading
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from tests.experiments import test_tagging
-
-test_tagging.killing({step}, {delay})
-test_tagging.run(Path({folder!r}))
-"""
-
-
-def killing(step, delay):
-    """From the evaluation after that training step on, the process ends a while later."""
-    import threading
-
-    ask = measure.Validation.__call__
-
-    def call(self, params, at):
-        values = ask(self, params, at)
-        if at >= step:
-            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return values
-
-    setattr(measure.Validation, "__call__", call)  # noqa: B010
-
 
 @pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, tmp_path):
     """Resumed, it ends with the same bytes; twice killed, too."""
-    folder, codes = tmp_path / "w", []
-    for step in (0, 10):
-        code = SCRIPT.format(
-            root=str(ROOT), folder=str(folder), step=step, delay=random.random() * 0.5
-        )
-        environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=300)
-        codes.append(done.returncode)
-    assert set(codes) <= {0, -signal.SIGKILL} and -signal.SIGKILL in codes
+    folder = tmp_path / "w"
+    assert any([killed(run, folder, number=1, delay=random.random() * 0.5) for _ in range(2)])
     run(folder)
     assert_same(whole, folder, WRITTEN)

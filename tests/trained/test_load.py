@@ -177,7 +177,7 @@ def test_characters_are_generated_as_they_are_drawn(characters):
     assert "".join(islice(model.stream("Anna ", 0.7, 5, 3), 31)) == text
     assert model.generate("Anna ", 30, temperature=0.7, top_k=5, seed=4) != text
     prompt, key = model.vocabulary.read(model.primer + "Anna "), jax.random.key(3)
-    choice = generation.Choice(0.7, 5)
+    choice = Choice(0.7, 5)
     drawn = jax.jit(
         lambda params: generation.sample(
             model.model, params, prompt, key, batch=1, count=30, choice=choice
