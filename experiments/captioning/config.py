@@ -21,11 +21,15 @@ class Training(settings.Training):
     #: With attention: weight of the doubly stochastic regulariser, for which the attention of all
     #: steps together is one at each place.
     doubly_stochastic: float = 0.001
+    #: Training steps at the start whose scenes have one digit: what a digit is, is learned there,
+    #: before which of several is named next.
+    alone: int = 600
 
     def __post_init__(self) -> None:
         """Checks every field."""
         super().__post_init__()
         checks.non_negative(self, "smoothing", "doubly_stochastic")
+        checks.at_least(self, alone=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +107,7 @@ PRESETS = {
             learning_rate=0.001,
             warmup=100,
             smoothing=0.1,
+            alone=0,
             evaluate_every=100,
             checkpoint_every=100,
         ),
@@ -121,11 +126,12 @@ PRESETS = {
         training=dataclasses.replace(
             _DEFAULT.training,
             batch=32,
-            steps=400,
-            learning_rate=0.01,
-            warmup=20,
-            evaluate_every=100,
-            checkpoint_every=100,
+            steps=1000,
+            learning_rate=0.005,
+            warmup=50,
+            alone=300,
+            evaluate_every=250,
+            checkpoint_every=250,
         ),
         writing=Writing(beams=2),
     ),

@@ -24,8 +24,8 @@ from rnnlab.training.captioning import (
     Model,
     attention_of,
     captioning_learner,
-    describe,
     mass_in_squares,
+    write_captions,
 )
 from rnnlab.training.cider import cider
 from rnnlab.training.evaluators import Evaluator, Together
@@ -71,7 +71,7 @@ def fit(config: Config, workdir: Workdir, data: CaptionData, name: str = "") -> 
             CaptionLoss(model, validation.pixels, data.coded(validation)),
             Written(model, data, of_scenes=config.of_scenes),
         ),
-        feed=Feed(data.batches(training.batch, config.seed)),
+        feed=Feed(data.batches(training.batch, config.seed, training.alone)),
         name=name,
     )
 
@@ -109,7 +109,7 @@ def write(
     penalty: float = 1.0,
 ) -> list[str]:
     """A caption for each image."""
-    found = describe(model, params, pixels, data.longest, beams, penalty)
+    found = write_captions(model, params, pixels, data.longest, beams, penalty)
     return [" ".join(data.vocabulary.decode(one.codes)) for one in found]
 
 

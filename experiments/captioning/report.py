@@ -98,7 +98,7 @@ def plot_captions(data: CaptionData, captions: list[dict[str, str]], judged: boo
     rows = -(-count // columns)
     height = 2.0 if columns == WIDE else 1.5
     figure, axes = plots.subplots(rows, columns, width=9, height=height * rows)
-    for ax in axes.flat:
+    for ax in axes.flat[count:]:
         ax.axis("off")
     for ax, pixels, row in zip(axes.flat, data.test.pixels[:count], captions, strict=False):
         caption_picture.show_pixels(ax, pixels)

@@ -110,25 +110,34 @@ class CaptionData:
         """The sentences as codes."""
         return [self.vocabulary.encode(words_of(sentence)) for sentence in given.sentences]
 
-    def batches(self, batch: int, seed: int) -> grain.MapDataset:
+    def batches(self, batch: int, seed: int, alone: int = 0) -> grain.MapDataset:
         """Batches to train on, `CaptionBatch`, without end; each is a function of seed and number.
 
         Scenes are new in every batch. Other images come in an order that is new in every epoch,
         with their boxes in any order.
+
+        Args:
+            batch: images of a batch.
+            seed: of all that is drawn.
+            alone: the scenes of so many first batches have one digit.
 
         Raises:
             UsageError: a batch that is larger than the number of images.
         """
         make: Callable[[int], CaptionBatch]
         if isinstance(self.train, Glyphs):
-            make = self._drawn(self.train, batch, seed)
+            make = self._drawn(self.train, batch, seed, alone)
         else:
             make = self._shuffled(self.train, batch, seed)
         return grain.MapDataset.range(2**48).map(lambda index: make(int(index)))
 
-    def _drawn(self, glyphs: Glyphs, batch: int, seed: int) -> Callable[[int], CaptionBatch]:
+    def _drawn(
+        self, glyphs: Glyphs, batch: int, seed: int, alone: int
+    ) -> Callable[[int], CaptionBatch]:
         def make(index: int) -> CaptionBatch:
-            drawn = draw_scenes(glyphs, self.size, batch, np.random.default_rng((seed, index)))
+            random = np.random.default_rng((seed, index))
+            digits = 1 if index < alone else scenes.MOST
+            drawn = draw_scenes(glyphs, self.size, batch, random, digits)
             given = captioned(drawn)
             return coded_batch(given.pixels, self.coded(given), scenes.LONGEST)
 
@@ -163,19 +172,21 @@ def read_captions(source: CaptionSource) -> CaptionData:
     if source.captions == NLVR:
         load = found("rnnlab.data.nlvr", "load_nlvr")
         folders = source.data_dir or None, source.manual_dir or None
-        parts = (Captioned(*load(*folders, split)) for split in ("train", "dev", "test"))
-        return CaptionData(*parts)
+        train, validation, test = (
+            Captioned(*load(*folders, split)) for split in ("train", "dev", "test")
+        )
+        return CaptionData(train, validation, test)
     images = "mnist" if source.captions == SCENES else MADE
     splits = read_images(ImageSource(source.data_dir, source.manual_dir, images=images))
     side, size = SQUARES[source.captions], SIZES[source.captions]
-    train, *others = (cut_out(split, side) for split in splits)
+    glyphs, *others = (cut_out(split, side) for split in splits)
     validation, test = (
-        captioned(draw_scenes(glyphs, size, count, np.random.default_rng(number)))
-        for number, (glyphs, count) in enumerate(
+        captioned(draw_scenes(other, size, count, np.random.default_rng(number)))
+        for number, (other, count) in enumerate(
             zip(others, COUNTS[source.captions], strict=True), start=1
         )
     )
-    return CaptionData(train, validation, test, size)
+    return CaptionData(glyphs, validation, test, size)
 
 
 def captioned(drawn: Scenes) -> Captioned:

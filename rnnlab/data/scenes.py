@@ -7,7 +7,7 @@ rows do not, so that each scene has one sentence.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,12 +76,12 @@ def cut_out(images: Images, side: int) -> Glyphs:
     Raises:
         UsageError: the ink of an image is larger than the square.
     """
-    pixels = np.asarray(images.pixels)
+    pixels, labels = np.asarray(images.pixels), np.asarray(images.labels, np.int32)
     if pixels.shape[1] == side:
-        return Glyphs(pixels, np.asarray(images.labels, np.int32))
+        return Glyphs(pixels, labels)
     starts = []
     for axis in (2, 1):  # first the rows that have ink in any column
-        has = (pixels > INK).any(axis=axis)
+        has: Any = (pixels > INK).any(axis=axis)
         first = has.argmax(axis=1)
         last = has.shape[1] - 1 - has[:, ::-1].argmax(axis=1)
         if np.any(last - first >= side):
@@ -89,10 +89,12 @@ def cut_out(images: Images, side: int) -> Glyphs:
         starts.append(np.clip((first + last + 1 - side) // 2, 0, pixels.shape[1] - side))
     rows, columns = (start[:, None] + np.arange(side) for start in starts)
     which = np.arange(len(pixels))[:, None, None]
-    return Glyphs(pixels[which, rows[:, :, None], columns[:, None]], np.int32(images.labels))
+    return Glyphs(pixels[which, rows[:, :, None], columns[:, None]], labels)
 
 
-def draw_scenes(glyphs: Glyphs, size: int, count: int, random: np.random.Generator) -> Scenes:
+def draw_scenes(
+    glyphs: Glyphs, size: int, count: int, random: np.random.Generator, digits: int = MOST
+) -> Scenes:
     """New scenes, each of `size` by `size` pixels; at least 2 S, and more for digits to move.
 
     Args:
@@ -100,6 +102,7 @@ def draw_scenes(glyphs: Glyphs, size: int, count: int, random: np.random.Generat
         size: pixels of a side of a scene.
         count: of scenes B.
         random: draws everything.
+        digits: of a scene at most.
 
     Raises:
         UsageError: two digits do not fit beside each other.
@@ -107,7 +110,7 @@ def draw_scenes(glyphs: Glyphs, size: int, count: int, random: np.random.Generat
     side = glyphs.side
     if size < 2 * side:
         raise UsageError(f"size={size}: must be at least {2 * side}, two digits")
-    layouts = _draw_layouts(count, random)
+    layouts = _draw_layouts(count, random, digits)
     row, place, in_row = np.moveaxis(_PLACES[layouts], -1, 0)
     there = row >= 0
     which = random.integers(0, len(glyphs.labels), (count, MOST))
@@ -149,7 +152,7 @@ def sentences(scenes: Scenes) -> list[str]:
     return [sentence(*one) for one in zip(scenes.layouts, scenes.labels, strict=True)]
 
 
-def _draw_layouts(count: int, random: np.random.Generator) -> np.ndarray:
-    digits = random.integers(0, len(OF_COUNT), count)
+def _draw_layouts(count: int, random: np.random.Generator, most: int) -> np.ndarray:
+    digits = random.integers(0, most, count)
     which = random.random(count)
     return np.array([OF_COUNT[n][int(w * len(OF_COUNT[n]))] for n, w in zip(digits, which)])  # noqa: B905

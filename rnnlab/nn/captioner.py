@@ -60,7 +60,7 @@ class Captioner(Decoder):
         readout: int,
         hand_over: str = "attention",
         attention: str = "additive",
-        feeding: str = "readout",
+        feeding: str = "context",
         dropout: float = 0.0,
         tied: bool = False,
         strategy: str | Strategy = "autodiff",

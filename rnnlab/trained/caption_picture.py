@@ -13,7 +13,7 @@ from rnnlab import plots
 from rnnlab.arrays import Float, UInt8
 
 #: Panels of a row, and inches of one whose picture is as high as it is wide.
-COLUMNS, ROOM = 7, 1.35
+COLUMNS, ROOM = 8, 1.2
 #: How the end of a sentence is written.
 END = "</s>"
 
@@ -41,7 +41,7 @@ def plot(
     figure, axes = plots.subplots(
         rows, columns, width=width, height=rows * (width / columns / aspect + 0.3)
     )
-    for ax in axes.flat:
+    for ax in axes.flat[len(panels) :]:
         ax.axis("off")
     for place, (ax, word) in enumerate(zip(axes.flat, panels, strict=False)):
         show_pixels(ax, pixels)
@@ -59,7 +59,10 @@ def plot(
 
 
 def show_pixels(ax: Axes, pixels: UInt8[np.ndarray, "height width C"]) -> None:
-    """A picture as the network sees it; gray ones as ink on paper."""
+    """A picture as the network sees it in a thin frame; gray ones as ink on paper."""
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set(visible=True, color="#bbbbbb", lw=0.6)
     if pixels.shape[-1] == 1:
         ax.imshow(pixels[..., 0], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
     else:

@@ -128,7 +128,7 @@ class PictureCaptioner:
         else:
             names = [str(name) for name in pictures]
             pixels = np.stack([self.read(name) for name in names]) if names else self._none()
-        found = captioning.describe(
+        found = captioning.write_captions(
             self.model,
             self.params,
             pixels,

@@ -47,7 +47,7 @@ class CaptionerNetwork:
     #: Scores of the attention: additive, dot or general.
     attention: str = "additive"
     #: What of its attention the decoder's cell reads at the next step: none, readout or context.
-    feeding: str = "readout"
+    feeding: str = "context"
     #: Dropout rate of embedded symbols and readouts.
     dropout: float = 0.0
     #: How sequences are run: hoisted, autodiff, rematerialised, split, auto, ...

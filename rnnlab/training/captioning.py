@@ -161,7 +161,7 @@ class Caption(NamedTuple):
     log_probability: float
 
 
-def describe(
+def write_captions(
     model: Model,
     params: Params,
     pixels: UInt8[np.ndarray, "N height width C"],
@@ -252,9 +252,9 @@ def mass_in_squares(
     """
     masses = []
     for one, corner in zip(weights, corners, strict=True):
-        inside = [
-            np.abs((np.arange(places) + 0.5) * pixels / places - start - side / 2) <= side / 2
-            for places, pixels, start in zip(one.shape, shape, corner, strict=True)
-        ]
+        inside = []
+        for places, pixels, start in zip(one.shape, shape, corner, strict=True):
+            middles = (np.arange(places) + 0.5) * pixels / places
+            inside.append((middles >= start) & (middles < start + side))
         masses.append(float(one[np.ix_(*inside)].sum()))
     return masses

@@ -71,6 +71,9 @@ def test_a_batch_is_a_function_of_seed_and_number():
     )
     one, again, other = data.batches(5, 7), data.batches(5, 7), data.batches(5, 8)
     first, third = one[0], one[2]
+    alone = data.batches(5, 7, alone=1)
+    assert (alone[0].lengths == 4).all() and (alone[1].lengths != 4).any()
+    np.testing.assert_array_equal(alone[1].pixels, one[1].pixels)
     for a, b in zip(third, again[2], strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(first.pixels, third.pixels)
@@ -90,7 +93,7 @@ def test_ink_is_cut_out_and_put_into_the_middle():
     assert found.ink.shape == (2, 6, 6) and found.labels.tolist() == [4, 5]
     assert [ink.sum() for ink in found.ink] == [9 * 15, 3]
     rows, columns = np.nonzero(found.ink[0])
-    assert (rows.min(), columns.min()) == (0, 1) and rows.max() == 4
+    assert (rows.min(), rows.max()) == (1, 5) and (columns.min(), columns.max()) == (2, 4)
     with pytest.raises(UsageError, match="side=4: the ink of a digit is larger"):
         cut_out(Images(pixels, [4, 5]), 4)
     with pytest.raises(UsageError, match="size=11: must be at least 12"):

@@ -41,6 +41,7 @@ SMALL: dict[str, Any] = {
     "evaluate_every": 4,
     "checkpoint_every": 2,
     "warmup": 2,
+    "alone": 4,
 }
 WRITTEN = ("metrics.jsonl", "captions.json", "attended.json", "model.json")
 
@@ -136,11 +137,8 @@ def test_other_hand_overs_run_and_have_no_attention(tmp_path, hand_over):
 def test_tiny_preset(tmp_path):
     names = run_tiny(captioning, tmp_path / "w")
     assert {"report.html", "summary.json", "captions.png", "curve.png"} <= names
-    assert summary_of(tmp_path / "w")["test captions right"] > LEARNED
-
-
-#: Of the captions of scenes that tiny networks write, right by chance are below 4 %.
-LEARNED = 0.05
+    assert summary_of(tmp_path / "w")["test captions right"] > 0.5
+    assert summary_of(tmp_path / "w")["attention on the digit being named, mean"] > 0.5
 
 
 @pytest.mark.slow

@@ -11,10 +11,10 @@ from rnnlab.training.captioner_settings import CaptionerNetwork
 from rnnlab.training.captioning import (
     CaptionLoss,
     attention_of,
-    describe,
     doubly_stochastic,
     losses,
     mass_in_squares,
+    write_captions,
 )
 
 RNG = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def test_losses_captions_and_attention_do_not_depend_on_the_batch(hand_over, mon
     model, params = given(hand_over)
     nats, symbols, weights = losses(model, params, coded_batch(PIXELS, CODES))
     assert symbols.tolist() == [len(one) + 1 for one in CODES]
-    together = describe(model, params, PIXELS, 6, beams=2)
+    together = write_captions(model, params, PIXELS, 6, beams=2)
     looked = attention_of(model, params, PIXELS, CODES)
     assert (weights is None) == (looked is None) == (hand_over == "output")
     for row, one in enumerate(CODES):
@@ -83,7 +83,7 @@ def test_losses_captions_and_attention_do_not_depend_on_the_batch(hand_over, mon
     whole = CaptionLoss(model, PIXELS, CODES)(params, 0)["loss"]
     assert whole == pytest.approx(float(nats.sum()) / int(symbols.sum()), rel=1e-5)
     monkeypatch.setattr(captioning, "READ", 2)
-    for one, other in zip(together, describe(model, params, PIXELS, 6, beams=2), strict=True):
+    for one, other in zip(together, write_captions(model, params, PIXELS, 6, beams=2), strict=True):
         np.testing.assert_array_equal(one.codes, other.codes)
         assert one.score == pytest.approx(other.score, rel=1e-5)
     assert CaptionLoss(model, PIXELS, CODES)(params, 0)["loss"] == pytest.approx(whole, rel=1e-5)
@@ -102,6 +102,6 @@ def test_greedy_is_beam_search_with_one_beam():
     limits = jnp.full(5, 6, jnp.int32)
     step = partial(module.step, memory)
     want = greedy(step, module.begin(memory), limits, 6, start=START_CODE, end=END_CODE)
-    for row, one in enumerate(describe(model, params, PIXELS, 6)):
+    for row, one in enumerate(write_captions(model, params, PIXELS, 6)):
         np.testing.assert_array_equal(one.codes, want.symbols[row, : want.lengths[row]])
         assert one.log_probability == pytest.approx(float(want.log_probability[row]), rel=1e-4)
