@@ -25,7 +25,7 @@ class CaptionerNetwork:
     """Convolutions that look, and a decoder that writes."""
 
     #: Features of each layer of convolutions.
-    channels: tuple[int, ...] = (16, 32, 64, 64)
+    channels: tuple[int, ...] = (8, 32, 64, 64)
     #: Pixels of a side of the kernels, odd.
     size: int = 3
     #: Layers of convolutions that halve height and width, the first ones.
@@ -38,8 +38,8 @@ class CaptionerNetwork:
     hidden: int = 128
     #: Features of a symbol, learned.
     embedding: int = 64
-    #: Features from which the next symbol is read.
-    readout: int = 128
+    #: Features from which the next symbol is read, and of the scores of additive attention.
+    readout: int = 64
     #: What the decoder gets of an image: attention to its places; or a vector, as its first state
     #: (state), read before the first symbol (first), beside every symbol (input), or by the readout
     #: alone (output); or none, which writes without seeing anything.
