@@ -27,12 +27,12 @@ from rnnlab.statistics import mean_interval
 #: Fields that say where something lies, by the last part of their names, and not what is run.
 PLACES = ("data_dir", "manual_dir")
 SPREAD = """\
-    Runs that differ in the seed alone are one row: the mean, ± half its 95 % interval by Student's
-    t, and in brackets the least and the largest value."""
+    Runs that differ in the seed alone are one row: the mean, for three seeds or more ± half its
+    95 % interval by Student's t, and in brackets the least and the largest value."""
 DOTS = """\
     A circle for each run; the bar is the mean, and the line, for three seeds or more, its 95 %
     interval by Student's t."""
-#: Seeds from which an interval is drawn: that of two is thirteen times as wide as they differ.
+#: Seeds from which an interval is told: that of two is thirteen times as wide as they differ.
 FEWEST = 3
 #: Letters of a line of a label beside dots.
 LONGEST = 28
@@ -119,16 +119,16 @@ def table(rows: Sequence[Row], numbers: Sequence[str]) -> list[dict[str, Any]]:
 def spread_text(values: Sequence[float]) -> str | float | int | None:
     """Mean, ± half its 95 % interval, least and largest value; the number itself where it is one.
 
-    All are written to the place of the fourth digit of the mean.
+    The interval is there from three values on. All are written to the place of the fourth digit of
+    the mean.
     """
     if len(set(values)) <= 1:
         return None if not values else int(values[0]) if values[0] == int(values[0]) else values[0]
     mean = float(np.mean(values))
     places = max(3 - math.floor(math.log10(abs(mean))), 0) if mean else 4
     low, high = mean_interval(values)
-    half = (high - low) / 2
-    ends = f"{min(values):.{places}f} … {max(values):.{places}f}"
-    return f"{mean:.{places}f} ± {half:.{places}f} ({ends})"
+    half = f" ± {(high - low) / 2:.{places}f}" if len(values) >= FEWEST else ""
+    return f"{mean:.{places}f}{half} ({min(values):.{places}f} … {max(values):.{places}f})"
 
 
 def plot_dots(rows: Sequence[Row], numbers: Sequence[str], baselines: Sequence[str] = ()) -> Figure:

@@ -15,16 +15,11 @@ from rnnlab.training.plan import Plan
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Scheduled):
+class Training(settings.Epochs):
     """How the network is trained on shuffled images."""
 
     #: Times that the training images are read.
     epochs: int = 10
-
-    def __post_init__(self) -> None:
-        """Checks every field but `batch` and `warmup`, which depend on the number of images."""
-        super().__post_init__()
-        checks.at_least(self, epochs=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,15 +30,13 @@ class Config:
     source: ImageSource = ImageSource(images="mnist")
     #: The network.
     network: ConvolutionalNetwork = ConvolutionalNetwork()
-    #: Its training; evaluate_every=0 evaluates after every epoch. A dispatch of several updates
-    #: takes as many times as long to compile.
+    #: Its training. A dispatch of several updates takes as many times as long to compile.
     training: Training = Training(
         batch=64,
         epochs=10,
         learning_rate=0.002,
         schedule="cosine",
         warmup=100,
-        evaluate_every=0,
         checkpoint_every=430,
         dispatch=1,
     )
@@ -78,9 +71,8 @@ class Config:
 
     def plan(self) -> Plan:
         """How long training is."""
-        return self.training.make_plan(
-            self.steps,
-            evaluate_every=self.training.evaluate_every or self.epoch,
+        return self.training.epochs_plan(
+            self.epoch,
             best="error",
             speed_unit="images",
             units_per_update=self.training.batch,

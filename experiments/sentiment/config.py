@@ -33,7 +33,7 @@ class Words:
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Epochs):
+class Training(settings.Bucketed):
     """How the network is trained on shuffled texts of similar lengths."""
 
     #: Times that the training texts are read.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.tagging.baselines import BASELINES
+from experiments.tagging.baselines import BASELINES, require
 from experiments.tagging.config import Config, Training
 from experiments.tagging.scores import Scores, are_entities, score
 from rnnlab.arrays import Params
@@ -49,8 +49,9 @@ def problem(config: Config, splits: Splits[Tagged]) -> Problem:
 
     Raises:
         UsageError: a file of vectors that does not exist or has other vectors than `embedding`.
-        RunError: it cannot be read.
+        RunError: it cannot be read, or the baseline needs a package that is missing.
     """
+    require(config.baseline)
     coder = Coder.of(splits.train, config.network.lower)
     given = None
     if config.vectors:

@@ -91,7 +91,7 @@ def plot_lengths(rows: list[Row]) -> Figure:
     names = [name.removeprefix(measure.BY_LENGTH).removesuffix(" words") for name in groups]
     ax.set_xticks(range(len(groups)), labels=names)
     ax.set(xlabel="words of the source", ylabel="BLEU, beam search")
-    ax.set_ylim(bottom=0)
+    ax.set(xlim=(-0.4, len(groups) - 0.6), ylim=(0, None))
     figure.legend(title="BLEU of all test sentences", alignment="left", loc="outside upper left")
     return figure
 

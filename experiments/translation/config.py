@@ -17,7 +17,7 @@ UNITS = ("pieces", "words")
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Epochs):
+class Training(settings.Bucketed):
     """How the network is trained on pairs of sentences of similar lengths."""
 
     #: Times that the training pairs are read.

@@ -28,6 +28,7 @@ then, and with scheduled sampling, the decoder goes step by step.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -274,12 +275,12 @@ class Decoder(nnx.Module):
 
     def to_symbols(self, readouts: Float[Array, "... R"]) -> Float[Array, "... V"]:
         """The logits of readouts."""
-        rows = readouts.reshape(-1, readouts.shape[-1])  # XLA:CPU is faster with one matrix
+        rows = _matrix(readouts)  # XLA:CPU is faster with one matrix
         if self.tied:
             logits = rows @ self.target.table.get_value().T + self.bias.get_value()
         else:
             logits = self.output(rows)
-        return logits.reshape(*readouts.shape[:-1], -1)
+        return logits.reshape(*readouts.shape[:-1], logits.shape[-1])
 
     def _step(
         self, memory: Memory, state: DecoderState, x: Float[Array, "B ... E"]
@@ -303,6 +304,10 @@ class Decoder(nnx.Module):
     ) -> tuple[Array, Array | None]:
         """`readouts` by one step after the other; without dropout within the decoder's layers."""
         batch, steps = targets.shape
+        if not steps:
+            none = jnp.zeros((batch, 0, self.readout_size), jax.tree.leaves(memory.start)[0].dtype)
+            mask = memory.mask
+            return none, None if mask is None else jnp.zeros((batch, 0, mask.shape[1]), none.dtype)
         key_symbols, key_readout, key_own = _split(key, 3)
         noise = takes = None
         if key is not None and self.dropout:
@@ -332,7 +337,7 @@ class Decoder(nnx.Module):
         if memory.context is None or to not in CONTEXT_TO[self.hand_over]:
             return xs
         between = xs.ndim - memory.context.ndim
-        context = memory.context.reshape(len(xs), *(1,) * between, -1)
+        context = memory.context.reshape(len(xs), *(1,) * between, memory.context.shape[-1])
         context = jnp.broadcast_to(context, (*xs.shape[:-1], context.shape[-1]))
         return jnp.concatenate([xs, context], axis=-1)
 
@@ -349,8 +354,8 @@ class Decoder(nnx.Module):
             context, weights = self._attend(memory, ys) if attended is None else attended
             ys = jnp.concatenate([ys, context], axis=-1)
         ys = self._with_context(memory, ys, "readout")
-        rows = ys.reshape(-1, ys.shape[-1])
-        return jnp.tanh(self.readout(rows)).reshape(*ys.shape[:-1], -1), weights
+        readouts = jnp.tanh(self.readout(_matrix(ys)))
+        return readouts.reshape(*ys.shape[:-1], self.readout_size), weights
 
     def _dropped(self, xs: Array, key: Key | None) -> Array:
         if key is None or not self.dropout:
@@ -449,9 +454,15 @@ class EncoderDecoder(Decoder):
         self, final: State, outputs: Float[Array, "B S M"], lengths: Int[Array, "B"]
     ) -> Memory:
         """What the decoder gets of the encoder's final state and outputs."""
-        leaves = [leaf.reshape(len(outputs), -1) for leaf in jax.tree.leaves(final)]
+        leaves = [
+            leaf.reshape(len(leaf), math.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(final)
+        ]
         summary = jnp.concatenate(leaves, axis=-1)
         return self.remember(summary, outputs, valid_steps(lengths, outputs.shape[1]))
+
+
+def _matrix(xs: Float[Array, "... F"]) -> Float[Array, "rows F"]:
+    return xs.reshape(math.prod(xs.shape[:-1]), xs.shape[-1])
 
 
 def _split(key: Key | None, count: int) -> Any:

@@ -70,10 +70,7 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
         return _say(f"error: {error}. Fix this and rerun the same command to resume.", 1)
     except KeyboardInterrupt as interrupt:
         again = f"{command_line.program(argv)} {shlex.join(argv[1:])}".strip()
-        return _say(
-            f"interrupted; rerun the same command to resume: {again}",
-            143 if isinstance(interrupt, _Terminated) else 130,
-        )
+        return _interrupted(interrupt, f"; rerun the same command to resume: {again}")
     except Exception as error:
         reason = memory.shortage(error)
         if reason is None:
@@ -85,6 +82,11 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM. It ends a run as Ctrl-C does: the state is recorded and the run can be resumed."""
+
+
+def _interrupted(interrupt: KeyboardInterrupt, more: str = "") -> int:
+    """Says so, and returns the exit code."""
+    return _say(f"interrupted{more}", 143 if isinstance(interrupt, _Terminated) else 130)
 
 
 def _terminate(signum: int, frame: object) -> None:
@@ -108,7 +110,10 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         assert not isinstance(line.question, modes.Compare)
         _set_up_jax()
         root = _workdir_to_ask(line, folder)
-        line.question.ask(modes.load(root, accept_changes=line.accept_changes))
+        try:
+            line.question.ask(modes.load(root, accept_changes=line.accept_changes))
+        except KeyboardInterrupt as interrupt:  # an answer is not resumed
+            return _interrupted(interrupt)
     else:
         experiment = _experiment(line, folder)
         _set_up_jax()

@@ -58,7 +58,8 @@ def first(given: str) -> str:
         UsageError: it names a folder.
     """
     if given == "-":
-        return next(batches(sys.stdin.buffer, 1, "--input=-"), [""])[0]
+        with opened(given) as stream:
+            return next(batches(stream, 1, "--input=-"), [""])[0]
     folder = False
     with contextlib.suppress(OSError, ValueError):  # a text may be no name of a file at all
         path = pathlib.Path(os.path.expanduser(given))

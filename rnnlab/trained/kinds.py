@@ -32,6 +32,7 @@ KINDS = {
     "texts": "rnnlab.trained.classifier",
     "sums": "rnnlab.trained.adder",
     "captions": "rnnlab.trained.captioner",
+    "music": "rnnlab.trained.composer",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

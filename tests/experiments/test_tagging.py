@@ -16,7 +16,7 @@ from experiments.tagging import baselines, measure
 from experiments.tagging.scores import score
 from rnnlab.data.made_sentences import made_tagged
 from rnnlab.data.sentences import Tagged
-from rnnlab.errors import UsageError
+from rnnlab.errors import RunError, UsageError
 from rnnlab.run import launch
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
@@ -129,6 +129,16 @@ def test_a_crf_on_features_learns_from_the_neighbours():
     usual = baselines.frequent(train)(test.sentences)
     assert 1 - score(test.labels, found, True).error > 0.95
     assert 1 - score(test.labels, usual, True).error < 0.85
+
+
+def test_a_baseline_that_is_not_installed_is_told_before_training(tmp_path):
+    nowhere = mock.patch.object(baselines.importlib.util, "find_spec", return_value=None)
+    with (
+        nowhere,
+        pytest.raises(RunError, match=r"^baseline=features: needs the package sklearn-cr"),
+    ):
+        run(tmp_path / "w", baseline="features")
+    assert not (tmp_path / "w" / "metrics.jsonl").exists()
 
 
 def test_features_of_a_word_and_its_neighbours():

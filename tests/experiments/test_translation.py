@@ -15,7 +15,7 @@ from experiments import translation
 from experiments.translation import adjoints, measure
 from rnnlab.data.buckets import pad
 from rnnlab.data.coded_lines import LineCoder
-from rnnlab.data.pairs import PairSource, read_pairs
+from rnnlab.data.pairs import Pairs, PairSource, read_pairs
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, translating
@@ -107,7 +107,7 @@ def test_unknown_words_keep_their_places_behind_symbols_that_are_no_words(monkey
     )
     codes = np.array([0, *coders.target.encode("she"), 2, 1], np.int32)
     written = translating.Translation(codes, -1.0, -2.0)
-    monkeypatch.setattr(translating, "translate", lambda *_: [written])
+    monkeypatch.setattr(translating, "translate", lambda m, p, read, *_: [written] * len(read))
     monkeypatch.setattr(translating, "attention_of", lambda *_: np.eye(5)[:, [0, 2, 3]])
     model, params = translation.Config().network.model(9, 9), {}
     (found,) = translating.translate_lines(model, params, coders, [" Anna  sieht Bob\t"])
@@ -322,6 +322,10 @@ def test_a_work_directory_belongs_to_its_sentences(tmp_path, whole):
         ),
         ({"readout": 9}, "readout=9: must be embedding where tied=True"),
         ({"attention": "dot"}, "decoder_hidden=8: must be twice hidden"),
+        (
+            {"attention": "dot", "feeding": "context", "decoder_hidden": 12, "layers": 2},
+            "attention=dot: with feeding=context all 24 numbers of the decoder's state ask for 12",
+        ),
         ({"units": "letters"}, "units=letters"),
         ({"boundaries": (9, 5)}, "boundaries="),
         ({"beams": 0}, "beams=0"),
@@ -333,6 +337,11 @@ def test_a_work_directory_belongs_to_its_sentences(tmp_path, whole):
 def test_wrong_settings_are_refused(changes, message):
     with pytest.raises(UsageError, match=message):
         config_of(**changes)
+
+
+def test_a_language_of_blank_lines_is_refused():
+    with pytest.raises(UsageError, match=r"^target_language=en: all sentences to train on are bl"):
+        measure.coders_of(config_of(), Pairs(["Anna", "Bob"], ["", " "]))
 
 
 def test_pairs_that_are_too_long_are_left_out():

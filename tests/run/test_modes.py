@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -235,6 +236,13 @@ def test_a_line_that_cannot_be_read_does_not_keep_the_others_from_being_answered
     assert run(folder, "--workdir=w", "--mode=predict", "--input=lines", "--scores") == 1
     second = json.loads(capsys.readouterr().out.splitlines()[1])
     assert second == {"line": "b?", "error": "line='b?': has '?', which the model does not know"}
+
+
+def test_an_answer_that_is_interrupted_has_nothing_to_resume(folder, capsys, monkeypatch):
+    stdin(monkeypatch, b"a\n")
+    monkeypatch.setattr(Model, "predict", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert run(folder, "--workdir=w", "--mode=predict") == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
 
 
 def test_a_picture_of_one_line(folder, capsys, monkeypatch):

@@ -21,6 +21,7 @@ from experiments import char_lm, sequential_mnist, word_lm
 from experiments.char_lm import measure
 from rnnlab.data.images import made_images
 from rnnlab.errors import RunError, UsageError
+from rnnlab.nn.decoding import Choice
 from rnnlab.run import sources
 from rnnlab.run.workdir import open_workdir
 from rnnlab.trained import ImageClassifier, TextModel
