@@ -9,6 +9,7 @@ generation with visual attention", 2015).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -86,7 +87,7 @@ class Captioner(Decoder):
         if hand_over == "none":
             return
         self.grid = tuple(places(pixels, pooled) for pixels in shape[:2])
-        count = self.grid[0] * self.grid[1]
+        count = math.prod(self.grid)
         self.convolutions = Convolutions(shape[2], channels, size=size, pooled=pooled, **types)
         linear: Any = partial(
             nnx.Linear, kernel_init=nnx.initializers.he_normal(), dtype=param_dtype, **types
@@ -105,7 +106,8 @@ class Captioner(Decoder):
             return self.remember(jnp.zeros((count, self.features), images.dtype))
         found = self.convolutions(images)
         if self.hand_over != "attention":
-            return self.remember(jax.nn.relu(self.of_image(found.reshape(count, -1))))
-        spots = found.reshape(count, -1, found.shape[-1])
+            flat = found.reshape(count, math.prod(found.shape[1:]))
+            return self.remember(jax.nn.relu(self.of_image(flat)))
+        spots = found.reshape(count, math.prod(self.grid), found.shape[-1])
         spots = jax.nn.relu(self.of_place(spots) + self.where.get_value())
         return self.remember(spots.mean(axis=1), spots, jnp.ones(spots.shape[:2], bool))

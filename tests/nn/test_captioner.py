@@ -119,3 +119,10 @@ def test_only_none_does_not_see_the_image():
         run = program(way)
         same = np.allclose(run(IMAGES, TARGETS).logits, run(IMAGES[::-1], TARGETS).logits)
         assert same == (way == "none")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_no_images_at_all(way):
+    decoded = program(way)(IMAGES[:0], TARGETS[:0])
+    assert decoded.logits.shape == (0, 3, 8)
