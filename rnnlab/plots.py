@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import pathlib
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -187,7 +188,9 @@ def _picture(figure: Figure, name: str) -> bytes:
     fixed: dict[Any, Any] = {"svg.hashsalt": "rnnlab", "svg.fonttype": "none", "pdf.fonttype": 42}
     with matplotlib.rc_context(fixed):
         dpi = _STYLE["savefig.dpi"]
-        figure.savefig(contents, format=name, dpi=dpi, metadata=FORMATS[name])
+        with warnings.catch_warnings():  # what the font lacks is drawn as a box
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            figure.savefig(contents, format=name, dpi=dpi, metadata=FORMATS[name])
     return contents.getvalue()
 
 

@@ -33,6 +33,26 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """The interval of the mean of normally distributed values, by Student's t.
+
+        m ± t_{n-1} s / √n
+
+    Source: "Student", "The probable error of a mean", Biometrika 6 (1908).
+
+    Returns:
+        Its ends; nan of fewer than two values.
+    """
+    from scipy.stats import t  # which takes half a second to import
+
+    count = len(values)
+    if count < 2:
+        return math.nan, math.nan
+    middle = float(np.mean(values))
+    half = float(t.ppf((1 + level) / 2, count - 1) * np.std(values, ddof=1) / math.sqrt(count))
+    return middle - half, middle + half
+
+
 def ratio_interval(
     numerator: Sequence[float],
     denominator: Sequence[float],

@@ -7,6 +7,7 @@ from rnnlab.statistics import (
     correlation_interval,
     correlations,
     macro_f1,
+    mean_interval,
     median_text,
     plus_minus_text,
     rank_correlation_interval,
@@ -28,6 +29,17 @@ def test_wilson_interval_is_scipys(successes, trials):
 def test_impossible_counts(successes, trials):
     with pytest.raises(UsageError, match=f"successes={successes}"):
         wilson_interval(successes, trials)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_the_interval_of_a_mean_is_scipys(level):
+    stats = pytest.importorskip("scipy.stats")
+    values = np.random.default_rng(0).normal(3, 2, 7)
+    exact = stats.ttest_1samp(values, 0).confidence_interval(level)
+    assert mean_interval(values, level) == pytest.approx(tuple(exact))
+    # By the table of Student's t: 12.706 for two values.
+    assert mean_interval([1.0, 3.0]) == pytest.approx((2 - 12.706, 2 + 12.706), abs=1e-3)
+    assert np.isnan(mean_interval([1.0])).all()
 
 
 def test_texts():

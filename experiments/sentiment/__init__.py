@@ -17,7 +17,8 @@ pooling: Yang et al. (2016). The test texts are evaluated once, with the checkpo
 the validation texts.
 """
 
+from experiments.sentiment.comparison import compare
 from experiments.sentiment.config import PRESETS, Config
 from experiments.sentiment.run import run
 
-__all__ = ["PRESETS", "Config", "run"]
+__all__ = ["PRESETS", "Config", "compare", "run"]

@@ -33,7 +33,7 @@ class Words:
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Scheduled):
+class Training(settings.Bucketed):
     """How the network is trained on shuffled texts of similar lengths."""
 
     #: Times that the training texts are read.
@@ -48,7 +48,7 @@ class Training(settings.Scheduled):
     def __post_init__(self) -> None:
         """Checks every field but `warmup`, whose limit depends on the number of texts."""
         super().__post_init__()
-        checks.at_least(self, epochs=1, buckets=1)
+        checks.at_least(self, buckets=1)
         checks.non_negative(self, "balance")
         checks.one_of(self, "best", ("accuracy", "macro_f1"))
 
@@ -65,15 +65,12 @@ class Config:
     network: ClassifierNetwork = ClassifierNetwork(
         cell="lstm", hidden=64, embedding=64, dropout=0.3, word_dropout=0.05
     )
-    #: Its training; evaluate_every=0 evaluates after every epoch.
+    #: Its training.
     training: Training = Training(
         batch=128,
         learning_rate=0.004,
         schedule="linear",
         warmup=100,
-        evaluate_every=0,
-        checkpoint_every=500,
-        dispatch=1,
     )
     #: Whether TF-IDF with logistic regression is trained beside it.
     baseline: bool = True
@@ -91,17 +88,11 @@ class Config:
                 f"inputs={self.network.inputs}, vectors={self.words.vectors!r}: pretrained inputs "
                 "need a file of vectors, and no others take one"
             )
-        if self.training.dispatch != 1:
-            raise UsageError(f"dispatch={self.training.dispatch}: must be 1, for batches differ")
 
     def plan(self, epoch: int) -> Plan:
         """How long training is, for epochs of that many training steps."""
-        return self.training.make_plan(
-            self.training.epochs * epoch,
-            evaluate_every=self.training.evaluate_every or epoch,
-            best="miss",
-            speed_unit="texts",
-            units_per_update=self.training.batch,
+        return self.training.epochs_plan(
+            epoch, best="miss", speed_unit="texts", units_per_update=self.training.batch
         )
 
 

@@ -41,16 +41,11 @@ class Network(settings.Network):
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Scheduled):
+class Training(settings.Epochs):
     """How the network is trained on shuffled images."""
 
     #: Times that the training images are read.
     epochs: int = 16
-
-    def __post_init__(self) -> None:
-        """Checks every field but `batch` and `warmup`, which depend on the number of images."""
-        super().__post_init__()
-        checks.at_least(self, epochs=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +58,13 @@ class Config:
     order: str = "pixels"
     #: The network.
     network: Network = Network(cell="gru", hidden=128)
-    #: Its training; evaluate_every=0 evaluates after every epoch.
+    #: Its training.
     training: Training = Training(
         batch=64,
         epochs=16,
         learning_rate=0.004,
         schedule="cosine",
         warmup=200,
-        evaluate_every=0,
         checkpoint_every=200,
         dispatch=20,
     )
@@ -112,9 +106,8 @@ class Config:
 
     def plan(self) -> Plan:
         """How long training is."""
-        return self.training.make_plan(
-            self.steps,
-            evaluate_every=self.training.evaluate_every or self.epoch,
+        return self.training.epochs_plan(
+            self.epoch,
             best="error",
             speed_unit="images",
             units_per_update=self.training.batch,

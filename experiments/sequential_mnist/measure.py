@@ -15,7 +15,7 @@ from rnnlab.data.pipelines import Feed, shuffled
 from rnnlab.run.workdir import Workdir
 from rnnlab.statistics import wilson_interval
 from rnnlab.training.evaluators import Evaluator, ImageEvaluator, Memory, Together
-from rnnlab.training.images import Examination, ImageModel, image_learner
+from rnnlab.training.images import Examination, SequenceModel, image_learner
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.summary import best_step
 
@@ -25,9 +25,9 @@ ANSWERS = "answers.json"
 ADJOINTS = 8
 
 
-def model_of(config: Config) -> ImageModel:
+def model_of(config: Config) -> SequenceModel:
     """The network."""
-    return ImageModel(config.network.reader(CLASSES, **config.cell_settings), config.order)
+    return SequenceModel(config.network.reader(CLASSES, **config.cell_settings), config.order)
 
 
 def fit(config: Config, workdir: Workdir, splits: Splits) -> Outcome:

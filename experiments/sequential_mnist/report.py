@@ -11,11 +11,10 @@ from rnnlab import plots
 from rnnlab.data.images import CLASSES, Images
 from rnnlab.run.report import Report
 from rnnlab.run.workdir import Workdir
-from rnnlab.training import log
+from rnnlab.statistics import confusion
+from rnnlab.training import image_pictures, log
 
 CURVE, CONFUSION, MISREAD, ADJOINTS = "curve.png", "confusion.png", "misread.png", "adjoints.png"
-#: Rows and columns of misread digits.
-SHOWN = 3, 8
 
 
 def write(
@@ -36,13 +35,13 @@ def write(
     """
     rows = workdir.path(log.METRICS).read_text(encoding="utf-8")
     trained, evaluated = log.read(rows, "train"), log.read(rows, "evaluation")
-    counts = confusion(np.asarray(test.labels), answers)
+    counts = confusion(np.asarray(test.labels), answers, CLASSES)
     with plots.style():
-        plots.save(plot_curve(trained, evaluated, epoch), workdir.path(CURVE))
-        plots.save(plot_confusion(counts), workdir.path(CONFUSION))
+        plots.save(image_pictures.plot_curve(trained, evaluated, epoch), workdir.path(CURVE))
+        plots.save(image_pictures.plot_confusion(counts), workdir.path(CONFUSION))
         plots.save(plot_adjoints(evaluated), workdir.path(ADJOINTS))
         if np.any(answers != test.labels):
-            plots.save(plot_misread(test, answers), workdir.path(MISREAD))
+            plots.save(image_pictures.plot_misread(test, answers), workdir.path(MISREAD))
     page = Report("Can a network read a digit as a sequence?")
     page.text(INTRODUCTION)
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
@@ -63,56 +62,6 @@ def write(
     page.figure(workdir.path(ADJOINTS), caption=ADJOINTS_CAPTION, alt="Adjoint norm against lag.")
     page.settings(workdir)
     page.write(workdir.path("report.html"))
-
-
-def confusion(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Images of each digit, by rows, that were taken for each digit, by columns: `[10, 10]`."""
-    return np.bincount(labels * CLASSES + answers, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
-
-
-def plot_curve(
-    trained: list[dict[str, Any]],
-    evaluated: list[dict[str, Any]],
-    epoch: int,
-) -> Figure:
-    """Accuracy and loss against epochs."""
-    figure, axes = plots.subplots(1, 2, width=9)
-    for ax, name in zip(axes[0], ("accuracy", "loss"), strict=True):
-        ax.plot([r["step"] / epoch for r in trained], [r[name] for r in trained], lw=0.8, alpha=0.6)
-        ax.plot([r["step"] / epoch for r in evaluated], [r[name] for r in evaluated], "o-")
-        ax.set(xlabel="epoch", ylabel=name)
-    loss = axes[0, 1]
-    loss.set(ylabel="nats for each image", yscale="log")
-    loss.legend(["training", "validation"])
-    return figure
-
-
-def plot_confusion(counts: np.ndarray) -> Figure:
-    """The confusion matrix with its numbers."""
-    figure, axes = plots.subplots(1, 1, width=5.5, height=5)
-    ax = axes[0, 0]
-    wrong = np.where(np.eye(CLASSES, dtype=bool), 0, counts)
-    ax.imshow(wrong, cmap="Reds", vmin=0, vmax=max(2 * wrong.max(), 1))
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            ax.text(column, row, str(count), ha="center", va="center", fontsize=7)
-    ax.set(xlabel="taken for", ylabel="digit", xticks=range(CLASSES), yticks=range(CLASSES))
-    return figure
-
-
-def plot_misread(test: Images, answers: np.ndarray) -> Figure:
-    """Some of the images that were misread, spread evenly over all of them."""
-    wrong = np.flatnonzero(answers != test.labels)
-    rows, columns = SHOWN
-    chosen = wrong[np.linspace(0, len(wrong) - 1, min(rows * columns, len(wrong))).astype(int)]
-    rows = -(-len(chosen) // columns)
-    figure, axes = plots.subplots(rows, columns, width=7, height=1.2 * rows)
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, index in zip(axes.flat, chosen, strict=False):
-        ax.imshow(test.pixels[index], cmap="gray_r", vmin=0, vmax=255)
-        ax.set_title(f"{test.labels[index]}, not {answers[index]}", fontsize=8)
-    return figure
 
 
 def plot_adjoints(evaluated: list[dict[str, Any]]) -> Figure:

@@ -15,7 +15,7 @@ def run(config: Config, workdir: Workdir) -> Status:
     """Trains, tests and reports; a rerun resumes where it stopped."""
     splits = read_images(config.source)
     side, names = SIDES[config.source.images], [str(digit) for digit in range(CLASSES)]
-    images.describe(workdir, config.network, config.order, side, names)
+    images.describe(workdir, config.network, side, names, config.order)
     outcome = measure.fit(config, workdir, splits)
     if outcome.diverged:
         tell_diverged(workdir, outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -26,23 +27,27 @@ def frequent(train: Tagged) -> Labeller:
 
 
 def features(train: Tagged) -> Labeller:
-    """A CRF on what people would look at: words, their ends, shapes and neighbours.
+    """A CRF on what people would look at: words, their ends, shapes and neighbours."""
+    import sklearn_crfsuite
 
-    Raises:
-        RunError: the package sklearn-crfsuite is missing.
-    """
-    try:
-        import sklearn_crfsuite
-    except ModuleNotFoundError as error:
-        raise RunError(
-            "baseline=features: needs the package sklearn-crfsuite; install the extra 'peers', or "
-            "choose --config.baseline=frequent"
-        ) from error
     crf = sklearn_crfsuite.CRF(
         algorithm="lbfgs", c1=0.1, c2=0.1, max_iterations=100, all_possible_transitions=True
     )
     crf.fit([describe(words) for words in train.sentences], train.labels)
     return lambda sentences: [list(found) for found in crf.predict(list(map(describe, sentences)))]
+
+
+def require(name: str) -> None:
+    """Checks that a baseline can run, before hours of training.
+
+    Raises:
+        RunError: the package sklearn-crfsuite is missing.
+    """
+    if name == "features" and importlib.util.find_spec("sklearn_crfsuite") is None:
+        raise RunError(
+            "baseline=features: needs the package sklearn-crfsuite; install the extra 'peers', or "
+            "choose --config.baseline=frequent"
+        )
 
 
 def describe(words: Sequence[str]) -> list[dict[str, Any]]:

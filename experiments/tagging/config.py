@@ -6,7 +6,6 @@ import dataclasses
 
 from rnnlab.data.source import MADE
 from rnnlab.data.tagging import TaggingSource
-from rnnlab.errors import UsageError
 from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.training import settings
@@ -18,7 +17,7 @@ BASELINES = ("frequent", "features", "none")
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Scheduled):
+class Training(settings.Bucketed):
     """How the network is trained on shuffled sentences."""
 
     #: Times that the sentences are read.
@@ -31,9 +30,7 @@ class Training(settings.Scheduled):
     def __post_init__(self) -> None:
         """Checks every field but `warmup`, whose limit depends on the number of sentences."""
         super().__post_init__()
-        checks.at_least(self, epochs=1, longest=1, buckets=1)
-        if self.dispatch != 1:
-            raise UsageError(f"dispatch={self.dispatch}: must be 1, for batches differ in length")
+        checks.at_least(self, longest=1, buckets=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,17 +45,14 @@ class Config:
     network: TaggingNetwork = TaggingNetwork(
         cell="lstm", layers=1, hidden=150, dropout=0.5, dropout_inputs=True
     )
-    #: Its training; evaluate_every=0 evaluates after every epoch. Batches of several lengths need
-    #: dispatch=1.
+    #: Its training.
     training: Training = Training(
         batch=32,
         learning_rate=0.004,
         schedule="cosine",
         warmup=100,
         clip_norm=5.0,
-        evaluate_every=0,
         checkpoint_every=200,
-        dispatch=1,
     )
     #: What is measured beside it: frequent (the most frequent label of each word), features (a CRF
     #: on hand-made features; needs the package sklearn-crfsuite) or none.
@@ -75,10 +69,6 @@ class Config:
         checks.seed(self, "seed")
         self.plan(10**6, 1)
 
-    def steps(self, epoch: int) -> int:
-        """Training steps, for epochs of that many."""
-        return self.training.epochs * epoch
-
     def plan(self, epoch: int, words: int) -> Plan:
         """How long training is.
 
@@ -86,20 +76,18 @@ class Config:
             epoch: training steps of an epoch.
             words: of a batch, on average.
         """
-        return self.training.make_plan(
-            self.steps(epoch),
-            evaluate_every=self.training.evaluate_every or epoch,
-            best="error",
-            speed_unit="words",
-            units_per_update=words,
+        return self.training.epochs_plan(
+            epoch, best="error", speed_unit="words", units_per_update=words
         )
 
 
 _EWT = Config()
-_ENTITIES = dataclasses.replace(
+#: Two thirds of its words occur once: spelling tells more here.
+_WIKIANN = dataclasses.replace(
     _EWT,
     source=TaggingSource(data="wikiann"),
-    training=dataclasses.replace(_EWT.training, epochs=8),
+    network=dataclasses.replace(_EWT.network, characters="lstm", spelling=100, unknown=0.7),
+    training=dataclasses.replace(_EWT.training, epochs=6, learning_rate=0.002),
 )
 
 PRESETS = {
@@ -112,9 +100,9 @@ PRESETS = {
             _EWT.training, batch=20, epochs=4, learning_rate=0.02, warmup=10, buckets=2
         ),
     ),
-    "wikiann": _ENTITIES,
+    "wikiann": _WIKIANN,
     "wnut17": dataclasses.replace(
-        _ENTITIES,
+        _EWT,
         source=TaggingSource(data="wnut17"),
         training=dataclasses.replace(_EWT.training, epochs=20),
         baseline="features",

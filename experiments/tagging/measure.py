@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.tagging.baselines import BASELINES
+from experiments.tagging.baselines import BASELINES, require
 from experiments.tagging.config import Config, Training
 from experiments.tagging.scores import Scores, are_entities, score
 from rnnlab.arrays import Params
@@ -49,8 +49,9 @@ def problem(config: Config, splits: Splits[Tagged]) -> Problem:
 
     Raises:
         UsageError: a file of vectors that does not exist or has other vectors than `embedding`.
-        RunError: it cannot be read.
+        RunError: it cannot be read, or the baseline needs a package that is missing.
     """
+    require(config.baseline)
     coder = Coder.of(splits.train, config.network.lower)
     given = None
     if config.vectors:
@@ -75,11 +76,12 @@ def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:
     lengths = np.array([len(row.words) for row in rows], np.int32)
     limits = tight_boundaries(lengths, training.buckets)
     epoch = len(Buckets(lengths, training.batch, limits))
-    optimiser = keep_frozen(training.make_optimiser(config.steps(epoch)))
+    plan = config.plan(epoch, max(int(lengths.sum()) // epoch, 1))
+    optimiser = keep_frozen(training.make_optimiser(plan.steps))
     return train(
         workdir,
         tagging_learner(given.model, optimiser=optimiser, clip=training.clip()),
-        config.plan(epoch, max(int(lengths.sum()) // epoch, 1)),
+        plan,
         jax.random.key(config.seed),
         evaluator=Validation(given),
         feed=Feed(bucketed(rows, training.batch, limits, config.seed, time_major=False)),

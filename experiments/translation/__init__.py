@@ -16,7 +16,8 @@ Splits: those of Multi30k (29,000, 1,014 and 1,000 sentences); Tatoeba's are cut
 side. The test sentences are translated once, with the checkpoint of the lowest validation loss.
 """
 
+from experiments.translation.comparison import compare
 from experiments.translation.config import PRESETS, Config
 from experiments.translation.run import run
 
-__all__ = ["PRESETS", "Config", "run"]
+__all__ = ["PRESETS", "Config", "compare", "run"]

@@ -6,6 +6,7 @@ import dataclasses
 
 from rnnlab.data.pairs import PairSource
 from rnnlab.data.source import MADE
+from rnnlab.errors import UsageError
 from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.training import settings
@@ -16,15 +17,12 @@ UNITS = ("pieces", "words")
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Scheduled):
-    """How the network is trained on pairs of sentences of similar lengths.
-
-    Each batch has sentences of its own length, so that a dispatch is one update.
-    """
+class Training(settings.Bucketed):
+    """How the network is trained on pairs of sentences of similar lengths."""
 
     #: Times that the training pairs are read.
     epochs: int = 8
-    #: Probability that the labels give to all symbols evenly.
+    #: Probability that the labels give to all symbols evenly, below 1.
     smoothing: float = 0.1
     #: Probability with which the decoder reads its own symbol instead of the right one.
     own: float = 0.0
@@ -35,9 +33,12 @@ class Training(settings.Scheduled):
     def __post_init__(self) -> None:
         """Checks every field but `warmup`, which depends on the number of pairs."""
         super().__post_init__()
-        checks.at_least(self, epochs=1, boundaries=2)
+        checks.at_least(self, boundaries=2)
         checks.increasing(self, "boundaries")
-        checks.non_negative(self, "smoothing", "own")
+        if not 0 <= self.smoothing < 1:
+            raise UsageError(f"smoothing={self.smoothing}: must be at least 0 and below 1")
+        if not 0 <= self.own <= 1:
+            raise UsageError(f"own={self.own}: must be within 0 .. 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +68,13 @@ class Config:
     symbols: int = 4000
     #: The network.
     network: TranslatorNetwork = TranslatorNetwork()
-    #: Its training; evaluate_every=0 evaluates after every epoch.
+    #: Its training.
     training: Training = Training(
         batch=64,
         learning_rate=0.002,
         schedule="cosine",
         warmup=200,
-        evaluate_every=0,
         checkpoint_every=200,
-        dispatch=1,
     )
     #: How translations are written.
     writing: Writing = Writing()
@@ -92,19 +91,10 @@ class Config:
         checks.seed(self, "seed")
         self.plan(1)
 
-    def steps(self, epoch: int) -> int:
-        """Training steps, for epochs of that many."""
-        return self.training.epochs * epoch
-
     def plan(self, epoch: int) -> Plan:
         """How long training is, for epochs of that many training steps."""
-        return self.training.make_plan(
-            self.steps(epoch),
-            dispatch=1,
-            evaluate_every=self.training.evaluate_every or epoch,
-            best="loss",
-            speed_unit="sentences",
-            units_per_update=self.training.batch,
+        return self.training.epochs_plan(
+            epoch, best="loss", speed_unit="sentences", units_per_update=self.training.batch
         )
 
 

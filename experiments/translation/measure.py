@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from rnnlab.data.buckets import Buckets, bucketed, row_lengths
 from rnnlab.data.coded_lines import LineCoder
 from rnnlab.data.pairs import Pairs
 from rnnlab.data.pipelines import Feed
-from rnnlab.errors import UsageError
+from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import Workdir
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.summary import best_step
@@ -31,19 +32,25 @@ from rnnlab.training.translation import (
 
 #: What a work directory keeps of the test: sentences with their translations, and the adjoints.
 TRANSLATIONS, ADJOINTS = "translations.json", "adjoints.json"
+#: How the names of BLEU by length begin.
+BY_LENGTH = "BLEU of sources of "
 #: Longest sentences of each group by length, in words; a last group has all longer ones.
 WORDS = (8, 11, 14, 17)
 
 
 def coders_of(config: Config, train_pairs: Pairs) -> Coders:
-    """The units and vocabularies of the training sentences."""
-    languages = config.source.source_language, config.source.target_language
-    return Coders(
-        *(
-            LineCoder.of(lines, config.units, config.symbols, language)
-            for lines, language in zip(train_pairs, languages, strict=True)
-        )
-    )
+    """The units and vocabularies of the training sentences.
+
+    Raises:
+        UsageError: all sentences of a language are blank, or too few units for its characters.
+    """
+    coders = []
+    for name, lines in zip(("source_language", "target_language"), train_pairs, strict=True):
+        language = getattr(config.source, name)
+        if not any(map(str.strip, lines)):
+            raise UsageError(f"{name}={language}: all sentences to train on are blank")
+        coders.append(LineCoder.of(lines, config.units, config.symbols, language))
+    return Coders(*coders)
 
 
 def coded(coders: Coders, pairs: Pairs) -> list[CodedPair]:
@@ -90,10 +97,10 @@ def fit(
     config: Config, workdir: Workdir, model: Model, rows: Rows, validation: list[CodedPair]
 ) -> Outcome:
     """Trains to the end of the plan, or resumes a run that was stopped."""
-    training = config.training
+    training, plan = config.training, config.plan(rows.epoch)
     learner = translation_learner(
         model,
-        optimiser=training.make_optimiser(config.steps(rows.epoch)),
+        optimiser=training.make_optimiser(plan.steps),
         clip=training.clip(),
         smoothing=training.smoothing,
         own=training.own,
@@ -104,7 +111,7 @@ def fit(
     return train(
         workdir,
         learner,
-        config.plan(rows.epoch),
+        plan,
         jax.random.key(config.seed),
         evaluator=TranslationLoss(model, validation),
         feed=Feed(batches),
@@ -182,7 +189,7 @@ def by_length(kept: Sequence[Mapping[str, str]]) -> dict[str, float]:
         group = int(np.searchsorted(WORDS, len(row["source"].split())))
         low = WORDS[group - 1] + 1 if group else 1
         name = f"{low} to {WORDS[group]}" if group < len(WORDS) else f"{low} or more"
-        groups.setdefault(f"BLEU of sources of {name} words", []).append(row)
+        groups.setdefault(f"{BY_LENGTH}{name} words", []).append(row)
     return {
         name: bleu([row["beams"] for row in rows], [row["reference"] for row in rows])[0]
         for name, rows in groups.items()
@@ -194,7 +201,14 @@ def translations_of(workdir: Workdir) -> list[dict[str, str]]:
     return json.loads(workdir.path(TRANSLATIONS).read_text(encoding="utf-8"))
 
 
-def adjoints_of(workdir: Workdir) -> Profiles | None:
-    """The profiles of the encoder, where its cell has them."""
-    found = json.loads(workdir.path(ADJOINTS).read_text(encoding="utf-8"))
-    return None if found is None else Profiles(**found)
+def adjoints_of(root: pathlib.Path) -> Profiles | None:
+    """The profiles of the encoder in a work directory, where they were measured.
+
+    Raises:
+        RunError: they are damaged.
+    """
+    try:
+        found = json.loads((root / ADJOINTS).read_text(encoding="utf-8"))
+        return None if found is None else Profiles(**found)
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{root / ADJOINTS}: is damaged") from error

@@ -21,8 +21,6 @@ CURVE, LENGTHS, ADJOINTS = "curve.png", "lengths.png", "adjoints.png"
 #: Sentences whose attention is drawn: the first of the test with so many symbols at most; and
 #: translations that are shown.
 DRAWN, SYMBOLS, SHOWN = 4, 24, 12
-#: Of adjoints: distances that fewer sentences have are left out.
-FEWEST = 8
 
 
 def write(
@@ -45,7 +43,7 @@ def write(
     """
     rows = workdir.path(log.METRICS).read_text(encoding="utf-8")
     trained, evaluated = log.read(rows, "train"), log.read(rows, "evaluation")
-    kept, profiles = measure.translations_of(workdir), measure.adjoints_of(workdir)
+    kept, profiles = measure.translations_of(workdir), measure.adjoints_of(workdir.root)
     page = Report("How much does attention help a recurrent network to translate?")
     page.text(INTRODUCTION)
     page.table(list(summary.items()), columns=("what", "value"), caption=CAPTION)
@@ -98,7 +96,7 @@ def plot_curve(
 
 def plot_lengths(summary: dict[str, Any]) -> Figure:
     """BLEU of test sentences by the length of their source."""
-    prefix = "BLEU of sources of "
+    prefix = measure.BY_LENGTH
     groups = {k.removeprefix(prefix): v for k, v in summary.items() if k.startswith(prefix)}
     figure, axes = plots.subplots(1, 1, width=6, height=3.2)
     ax = axes[0, 0]
@@ -135,8 +133,7 @@ def plot_adjoints(profiles: Profiles) -> Figure:
     """How far back the loss is felt by the encoder."""
     figure, axes = plots.subplots(1, 1, width=6, height=3.6)
     ax = axes[0, 0]
-    most = max(profiles.sentences)
-    count = sum(n >= min(FEWEST, most) for n in profiles.sentences)
+    count = profiles.reach
     for values, label in (
         (profiles.all_ways, "by all ways"),
         (profiles.by_the_end, "through the final state alone"),
@@ -161,9 +158,9 @@ CURVE_CAPTION = """\
 LENGTHS_CAPTION = "BLEU of the test sentences, by the number of words of their source."
 ADJOINTS_CAPTION = """\
     Norm of the gradient of a translation's loss with respect to the state of the encoder's forward
-    layer, so many symbols before the end of the source: mean of the logarithm over validation
-    sentences. With attention the loss reaches every state directly; through the final state alone
-    it has to take the long way."""
+    layer (h; of LSTM h and c together), so many symbols before the end of the source: mean of the
+    logarithm over validation sentences. With attention the loss reaches every state directly;
+    through the final state alone it has to take the long way."""
 ATTENTION_CAPTION = """\
     What the decoder attended to, by columns, for each symbol that it wrote, by rows: white is 0,
     black is 1."""

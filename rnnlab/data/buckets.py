@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import grain
@@ -190,6 +190,34 @@ def bucketed(
         return pad(rows, *plan[position], time_major=time_major)
 
     return grain.MapDataset.range(2**62 // len(buckets) * len(buckets)).map(make)
+
+
+def grouped(
+    rows: Sequence[Any], *, most: int, steps: int, shortest: int
+) -> Iterator[tuple[list[int], Padded]]:
+    """Sequences of similar lengths together, in batches of few shapes: few programs compile.
+
+    Batches are `[B, S, ...]`, and S is a power of two.
+
+    Args:
+        rows: arrays `[T_i, ...]` that differ in their first axis only.
+        most: sequences of a batch.
+        steps: of all sequences of a batch, padding among them, which bounds the memory.
+        shortest: the least S.
+
+    Returns:
+        Which rows a batch holds, and the batch, which may have rows of zeros after them.
+    """
+    groups: dict[int, list[int]] = {}
+    for row, sequence in enumerate(rows):
+        power = 1 << max(len(sequence) - 1, 0).bit_length()
+        groups.setdefault(max(shortest, power), []).append(row)
+    for length, members in groups.items():
+        size = min(most, max(steps // length, 1))
+        for start in range(0, len(members), size):
+            chosen = members[start : start + size]
+            filled = np.array(chosen + [-1] * (size - len(chosen)), np.int32)
+            yield chosen, pad(rows, [length], filled, time_major=False)
 
 
 def pad(

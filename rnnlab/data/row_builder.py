@@ -35,11 +35,19 @@ class LabelledBuilder(RowBuilder, skip_registration=True):
     NAMES: ClassVar[tuple[str, ...]]
 
 
+def load_rows(
+    builder: type[RowBuilder], data_dir: Folder, manual_dir: Folder, split: str
+) -> list[Any]:
+    """The rows of a split; arguments and errors as in `builder.load_split`."""
+    text = load_text_split(builder, data_dir, manual_dir, split)
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
 def load_labelled(
     builder: type[LabelledBuilder], data_dir: Folder, manual_dir: Folder, split: str
 ) -> Labelled:
     """A split of texts with labels; arguments and errors as in `builder.load_split`."""
-    rows = _rows(load_text_split(builder, data_dir, manual_dir, split))
+    rows = load_rows(builder, data_dir, manual_dir, split)
     return Labelled([text for text, _ in rows], codes(label for _, label in rows), builder.NAMES)
 
 
@@ -47,9 +55,5 @@ def load_tagged(
     builder: type[RowBuilder], data_dir: Folder, manual_dir: Folder, split: str
 ) -> Tagged:
     """A split of sentences, rows `[words, labels]`; arguments and errors as in `load_labelled`."""
-    rows = _rows(load_text_split(builder, data_dir, manual_dir, split))
+    rows = load_rows(builder, data_dir, manual_dir, split)
     return Tagged([words for words, _ in rows], [labels for _, labels in rows])
-
-
-def _rows(text: str) -> list[Any]:
-    return [json.loads(line) for line in text.split("\n") if line]

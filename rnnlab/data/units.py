@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from rnnlab.errors import UsageError
 
 #: The piece that a space becomes part of.
 SPACE = "\u2581"
+SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Units(Protocol):
@@ -98,8 +100,8 @@ class Pieces:
         return sentencepiece.SentencePieceProcessor(model_proto=self.model)
 
     def encode(self, line: str) -> list[str]:
-        """The pieces of a line."""
-        return self._processor.encode(line, out_type=str)
+        """The pieces of a line; surrogates, which no encoding has, are read as U+FFFD."""
+        return self._processor.encode(SURROGATES.sub("\ufffd", line), out_type=str)
 
     def decode(self, tokens: Sequence[str]) -> str:
         """The line of pieces."""
@@ -158,5 +160,10 @@ def read_units(record: Mapping[str, Any]) -> Units:
     if record["kind"] == Words.kind:
         return Words(str(record["language"]))
     if record["kind"] == Pieces.kind:
-        return Pieces(base64.b64decode(record["model"], validate=True))
+        pieces = Pieces(base64.b64decode(record["model"], validate=True))
+        try:
+            pieces.encode("")
+        except RuntimeError as error:
+            raise ValueError("the pieces are no model of sentencepiece") from error
+        return pieces
     raise ValueError(f"units of the kind {record['kind']!r}")

@@ -7,6 +7,7 @@ in the score only. What a memory needs for its scores is computed once, by `keys
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -55,11 +56,11 @@ class Attention(nnx.Module):
         """
         memory = blanked(memory, mask)
         keys = self.keys(memory) if keys is None else blanked(keys, mask)
-        queries = query.reshape(len(query), -1, query.shape[-1])
+        between = query.shape[1:-1]
+        queries = query.reshape(len(query), math.prod(between), query.shape[-1])
         scores = self.scores(queries, keys)
         weights = masked_softmax(scores, jnp.broadcast_to(mask[:, None], scores.shape))
         context = weights @ memory
-        between = query.shape[1:-1]
         return (
             context.reshape(len(query), *between, memory.shape[-1]),
             weights.reshape(len(query), *between, memory.shape[1]),

@@ -104,6 +104,8 @@ class CRF(nnx.Module):
         lengths: Int[Array, "B"],
     ) -> Float[Array, "B"]:
         """The score of the labels of each sequence; arguments as in `log_likelihood`."""
+        if not scores.shape[1]:
+            return jnp.zeros(len(scores), scores.dtype)
         start, transition = self._penalised(FORBIDDEN)
         valid = valid_steps(lengths, scores.shape[1])
         labels = jnp.where(valid, labels, 0)
@@ -121,6 +123,8 @@ class CRF(nnx.Module):
 
         `α_t[j] = s_t[j] + log Σ_i exp(α_{t-1}[i] + A[i, j])`
         """
+        if not scores.shape[1]:
+            return jnp.zeros(len(scores), scores.dtype)
         start, transition = self._penalised(FORBIDDEN)
         valid = valid_steps(lengths, scores.shape[1])
         scores = blanked(scores, valid)
@@ -142,6 +146,8 @@ class CRF(nnx.Module):
 
         Source: A. Viterbi, "Error bounds for convolutional codes" (1967).
         """
+        if not scores.shape[1]:
+            return jnp.zeros(scores.shape[:2], jnp.int32), jnp.zeros(len(scores), scores.dtype)
         start, transition = self._penalised(-jnp.inf)
         valid = valid_steps(lengths, scores.shape[1])
         scores = blanked(scores, valid)

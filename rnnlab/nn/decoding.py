@@ -7,6 +7,8 @@ as all rows have ended. `rnnlab.nn.beam` looks further ahead.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,6 +23,79 @@ from rnnlab.errors import UsageError
 Step = Callable[[State, Array], tuple[State, Array]]
 #: What fills up the rows behind their ends.
 PAD = 0
+#: Up to it, logits divided by the temperature may leave the floating type.
+COLD = 1e-6
+#: Above it all symbols are as likely as at it, and its reciprocal is a number of float32.
+HOT = 1e30
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """How a symbol is drawn: `p ∝ exp(logit / temperature)` among the likeliest ones.
+
+    Attributes:
+        temperature: below 1 likely symbols become likelier still; 0 takes the likeliest.
+        top_k: how many of the likeliest symbols are drawn from; 0 for all. Symbols as likely as the
+            last of them are drawn from too.
+        top_p: of the likeliest of these, as many as have this probability together are drawn from,
+            at least one; 1 for all (A. Holtzman et al., "The curious case of neural text
+            degeneration", 2020).
+
+    Raises:
+        UsageError: a number out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks all three."""
+        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
+            raise UsageError(f"temperature={self.temperature}: must be at least 0, and finite")
+        if self.top_k < 0:
+            raise UsageError(f"top_k={self.top_k}: must be at least 0, which takes all symbols")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"top_p={self.top_p}: must be above 0 and at most 1")
+
+    def __call__(self, key: Key, logits: Float[Array, "*B V"]) -> Int[Array, "*B"]:
+        """Symbols `[*B]`, int32, from logits `[*B, V]`."""
+        if self.temperature == 0:
+            return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        logits = self._sharpened(likeliest(logits, self.top_k))
+        return jax.random.categorical(key, most_probable(logits, self.top_p)).astype(jnp.int32)
+
+    def _sharpened(self, logits: Float[Array, "*B V"]) -> Float[Array, "*B V"]:
+        """The logits divided by the temperature, up to a constant."""
+        limits = jnp.finfo(logits.dtype)
+        least = float(limits.tiny)
+        temperature = min(max(self.temperature, least), HOT)
+        if temperature <= max(COLD, least):  # the largest becomes 0, the others perhaps -inf
+            logits = logits - jnp.max(logits, axis=-1, keepdims=True)
+        return logits / temperature
+
+
+#: Draws every symbol with the probability that the logits give it.
+PLAIN = Choice()
+
+
+def likeliest(logits: Float[Array, "... V"], top_k: int) -> Float[Array, "... V"]:
+    """The logits with -inf for all but the `top_k` likeliest symbols; 0 keeps all."""
+    if not 0 < top_k < logits.shape[-1]:
+        return logits
+    least = jax.lax.top_k(logits, top_k)[0][..., -1:]
+    return jnp.where(logits < least, -jnp.inf, logits)
+
+
+def most_probable(logits: Float[Array, "... V"], top_p: float) -> Float[Array, "... V"]:
+    """The logits with -inf for all but the likeliest symbols that have `top_p` together."""
+    if top_p == 1:
+        return logits
+    ordered = -jnp.sort(-logits, axis=-1)
+    share = jax.nn.softmax(ordered, axis=-1)
+    keep = jnp.cumsum(share, axis=-1) - share < top_p  # those before have less
+    least = jnp.min(jnp.where(keep, ordered, jnp.inf), axis=-1, keepdims=True)
+    return jnp.where(logits < least, -jnp.inf, logits)
 
 
 class Written(NamedTuple):
@@ -73,9 +148,7 @@ def sample(
     *,
     start: int,
     end: int,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
+    choice: Choice = PLAIN,
 ) -> Written:
     """Draws every symbol.
 
@@ -84,58 +157,22 @@ def sample(
       state: before its first step.
       limits: symbols of each row at most, as `limits_of` finds.
       most: the largest of them, L.
-      key: of what is drawn.
+      key: of what is drawn; `[B]` draws each row with a key of its own, whatever rows there are.
       start: code that is read first.
       end: code that ends a row.
-      temperature: the logits are divided by it; 0 takes the likeliest symbol.
-      top_k: how many of the likeliest symbols are drawn from; 0 for all.
-      top_p: of the likeliest symbols, as many as have this probability together are drawn from
-        (A. Holtzman et al., "The curious case of neural text degeneration", 2020).
+      choice: how a symbol is drawn.
 
     Returns:
       The rows; `log_probability` is that of the decoder, before temperature and choice.
-
-    Raises:
-      UsageError: a number out of range.
     """
-    check_choice(temperature, top_k, top_p)
-    if temperature == 0:
-        return greedy(step, state, limits, most, start=start, end=end)
 
     def choose(logits: Array, place: Array) -> Array:
-        kept = likeliest(logits / jnp.asarray(temperature, logits.dtype), top_k, top_p)
-        return jax.random.categorical(jax.random.fold_in(key, place), kept).astype(jnp.int32)
+        if not key.ndim:
+            return choice(jax.random.fold_in(key, place), logits)
+        keys = jax.vmap(lambda one: jax.random.fold_in(one, place))(key)
+        return jax.vmap(choice)(keys, logits)
 
     return _write(step, state, limits, most, choose, start, end)
-
-
-def check_choice(temperature: float, top_k: int, top_p: float) -> None:
-    """Raises UsageError for numbers out of range."""
-    if not 0 <= temperature < float("inf"):
-        raise UsageError(f"temperature={temperature}: must be at least 0")
-    if top_k < 0:
-        raise UsageError(f"top_k={top_k}: must be at least 0")
-    if not 0 < top_p <= 1:
-        raise UsageError(f"top_p={top_p}: must be above 0 and at most 1")
-
-
-def likeliest(logits: Float[Array, "... V"], top_k: int, top_p: float) -> Float[Array, "... V"]:
-    """The logits with -inf for all but the likeliest symbols; see `sample`.
-
-    At least one symbol is kept, and all that are as likely as the last one kept.
-    """
-    symbols = logits.shape[-1]
-    if not (0 < top_k < symbols or top_p < 1):
-        return logits
-    ordered = -jnp.sort(-logits, axis=-1)
-    keep = jnp.ones(ordered.shape, bool)
-    if top_k:
-        keep &= jnp.arange(symbols) < top_k
-    if top_p < 1:  # kept while those before have less
-        share = jax.nn.softmax(ordered, axis=-1)
-        keep &= jnp.cumsum(share, axis=-1) - share < top_p
-    least = jnp.min(jnp.where(keep, ordered, jnp.inf), axis=-1, keepdims=True)
-    return jnp.where(logits >= least, logits, -jnp.inf)
 
 
 def _write(

@@ -27,6 +27,8 @@ def last(
       backward: how many of the last features come from a layer that reads backwards, such as half
         of a `Bidirectional`'s; its last step is the first in time.
     """
+    if not ys.shape[-2]:
+        return jnp.zeros((*ys.shape[:-2], ys.shape[-1]), ys.dtype)
     lengths = jnp.asarray(lengths, jnp.int32)
     ys = blanked(ys, valid_steps(lengths, ys.shape[-2]))
     ends = jnp.maximum(lengths - 1, 0)[..., None, None]

@@ -15,7 +15,7 @@ import os
 import pathlib
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.run import identity, results
 from rnnlab.run.fields import flatten_json
 
+T = TypeVar("T")
 What = Literal["final", "metrics", "results"]
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -79,7 +80,7 @@ def collect(
     if what not in get_args(What):
         raise UsageError(f"what={what!r}: must be one of {', '.join(get_args(What))}")
     given = list(runs) if isinstance(runs, Iterable) and not isinstance(runs, str) else [runs]
-    tables, left_out = _tables([found for each in given for found in _expanded(each)], _READ[what])
+    tables, left_out = read_all([found for each in given for found in _expanded(each)], _READ[what])
     _tell(given, what, left_out, found=bool(tables))
     fields = _fields([run for run, _ in tables], all_fields)
     whole = _stacked([_with_run(run, fields, frame) for run, frame in tables])
@@ -87,11 +88,16 @@ def collect(
     return whole
 
 
-def _tables(
-    paths: list[pathlib.Path], read: Callable[[Run], pd.DataFrame]
-) -> tuple[list[tuple[Run, pd.DataFrame]], dict[str, str]]:
-    """What can be read of all runs at the paths, and why the others are left out."""
-    tables: list[tuple[Run, pd.DataFrame]] = []
+def read_all(
+    paths: list[pathlib.Path], read: Callable[[Run], T]
+) -> tuple[list[tuple[Run, T]], dict[str, str]]:
+    """What can be read of all runs at the paths, and why the others are left out.
+
+    Args:
+        paths: work directories, and folders that are searched for them at any depth.
+        read: what is read of each; a RunError leaves the run out.
+    """
+    found: list[tuple[Run, T]] = []
     left_out: dict[str, str] = {}
     for path in dict.fromkeys(paths):
         roots = _work_directories(path)
@@ -104,10 +110,10 @@ def _tables(
         for root in roots:
             try:
                 run = _read(root)
-                tables.append((run, read(run)))
+                found.append((run, read(run)))
             except (RunError, OSError) as error:
                 left_out[str(root)] = str(error).removeprefix(f"{root}: ")
-    return tables, left_out
+    return found, left_out
 
 
 def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
@@ -133,9 +139,13 @@ def _expanded(path: str | os.PathLike[str]) -> list[pathlib.Path]:
 
 def _work_directories(path: pathlib.Path) -> list[pathlib.Path]:
     """The work directory, or those in the folder at any depth."""
-    found = []
-    for root, folders, files in os.walk(path):
+    found, seen = [], set[str]()
+    for root, folders, files in os.walk(path, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if os.path.realpath(root) in seen:  # a link to a folder above it has no end
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(root))
         if identity.FILE in files:
             folders.clear()  # nothing in a work directory is one
             found.append(pathlib.Path(root))
@@ -166,6 +176,15 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
         raise RunError(f"{path}: is damaged") from error
 
 
+def summary(run: Run) -> dict[str, Any]:
+    """The numbers of a finished run by name; empty where it has written none.
+
+    Raises:
+        RunError: they are damaged.
+    """
+    return _json(run.root / "summary.json")
+
+
 def _final(run: Run) -> pd.DataFrame:
     """The last row of each group of the log, side by side, and the summary."""
     try:
@@ -183,7 +202,7 @@ def _final(run: Run) -> pd.DataFrame:
         names = [name for name in part.columns if name not in plain]
         last = _last(part, names, keys).rename(columns={n: f"{group}/{n}" for n in names})
         whole = _joined(whole, last, keys)
-    for name, value in _json(run.root / "summary.json").items():
+    for name, value in summary(run).items():
         if isinstance(value, int | float | str):
             whole[f"summary/{name}"] = value
     return whole

@@ -30,11 +30,14 @@ usage: {program} [--experiment=NAME] [--preset=NAME] [--config.FIELD=VALUE ...]
                           mlflow, or MODULE:NAME of your own
   --experiments=FOLDER    choose from your own experiments instead of those of rnnlab
   --mode=generate         a text from the model of --workdir=PATH, or of the run of the other flags:
-                          --prompt=TEXT --count=500 --temperature=1.0 --top_k=0 --draw=0 (its seed)
+                          --prompt=TEXT --count=500 --temperature=1.0 --top_k=0 --top_p=1.0
+                          --draw=0 (its seed)
   --mode=predict          an answer of that model to each line of --input=FILE (- for standard
                           input), a line each; --scores: as JSON, with all that it says of a line
   --mode=show             a picture of how that model reads --input=TEXT (or the first line of a
                           file): --output=shown.png; all three leave the work directory as it is
+  --mode=compare          a page that puts the finished runs in the folder --workdir=FOLDER side by
+                          side, as --each does at its end, where the experiment can
   --coordinator=ADDRESS:PORT --hosts=N --host=I
                           train on N hosts: the same command on each, with I from 0 to N - 1;
                           --coordinator=auto where Slurm, MPI or a TPU pod tells

@@ -10,6 +10,7 @@ Only an error of the program itself shows a traceback.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import shlex
@@ -17,6 +18,8 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
 
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run import (
@@ -27,6 +30,7 @@ from rnnlab.run import (
     many,
     memory,
     modes,
+    names,
     pictures,
     registry,
     streams,
@@ -66,10 +70,7 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
         return _say(f"error: {error}. Fix this and rerun the same command to resume.", 1)
     except KeyboardInterrupt as interrupt:
         again = f"{command_line.program(argv)} {shlex.join(argv[1:])}".strip()
-        return _say(
-            f"interrupted; rerun the same command to resume: {again}",
-            143 if isinstance(interrupt, _Terminated) else 130,
-        )
+        return _interrupted(interrupt, f"; rerun the same command to resume: {again}")
     except Exception as error:
         reason = memory.shortage(error)
         if reason is None:
@@ -81,6 +82,11 @@ def main(argv: Sequence[str], folder: pathlib.Path) -> int:
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM. It ends a run as Ctrl-C does: the state is recorded and the run can be resumed."""
+
+
+def _interrupted(interrupt: KeyboardInterrupt, more: str = "") -> int:
+    """Says so, and returns the exit code."""
+    return _say(f"interrupted{more}", 143 if isinstance(interrupt, _Terminated) else 130)
 
 
 def _terminate(signum: int, frame: object) -> None:
@@ -98,10 +104,16 @@ def _dispatch(argv: Sequence[str], folder: pathlib.Path) -> int:
         print(help.of_everything(registry.experiments(folder), command_line.program(argv)))
     elif line.list:
         print(help.listing(registry.experiments(folder)))
+    elif isinstance(line.question, modes.Compare) and not line.help:
+        _compare(line, folder)
     elif line.question is not None and not line.help:
+        assert not isinstance(line.question, modes.Compare)
         _set_up_jax()
         root = _workdir_to_ask(line, folder)
-        line.question.ask(modes.load(root, accept_changes=line.accept_changes))
+        try:
+            line.question.ask(modes.load(root, accept_changes=line.accept_changes))
+        except KeyboardInterrupt as interrupt:  # an answer is not resumed
+            return _interrupted(interrupt)
     else:
         experiment = _experiment(line, folder)
         _set_up_jax()
@@ -127,8 +139,8 @@ def _experiment(line: command_line.CommandLine, folder: pathlib.Path) -> registr
     if line.experiments is not None and not line.experiment_given:
         known = registry.experiments(folder)
         if len(known) > 1:
-            where, names = f"--experiments={line.experiments}", ", ".join(known)
-            raise UsageError(f"{where}: choose --experiment=NAME, of {names}")
+            where = f"--experiments={line.experiments}"
+            raise UsageError(f"{where}: choose --experiment=NAME, of {', '.join(known)}")
         return next(iter(known.values()))
     return registry.find(folder, line.experiment)
 
@@ -151,7 +163,74 @@ def _run_lists(
     for variant in variants:
         one = command_line.CommandLine(variant.argv)
         places.append(_place(experiment, one, one.config(settings), settings))
-    return many.run(variants, places, run_one)
+    from rnnlab.run import compare  # which imports pandas
+
+    code = many.run(variants, places, run_one)
+    module = experiment.load()
+    if not compare.offered(module):
+        return code
+    runs = compare.find(places, experiment.name).runs
+    if len(runs) < 2:
+        return code
+    state = many.attempt("comparison", lambda: _put_side_by_side(module, line, runs, places))
+    return code or many.CODES[state]
+
+
+def _put_side_by_side(
+    module: ModuleType,
+    line: command_line.CommandLine,
+    runs: list[Any],
+    places: Sequence[pathlib.Path],
+) -> str:
+    """Writes the page that compares the runs of lists, into their folder or one of its own."""
+    from rnnlab.run import compare
+
+    if line.workdir is not None:
+        folder = pathlib.Path(line.workdir)
+    else:
+        name = names.joined(
+            [names.safe(line.experiment), "comparison"], json.dumps(sorted(map(str, places)))
+        )
+        folder = pathlib.Path("runs") / name
+    with pictures.also_as(*line.pictures):
+        print(f"comparison: {compare.write(module, runs, folder)}")
+    return "done"
+
+
+def _compare(line: command_line.CommandLine, folder: pathlib.Path) -> None:
+    """Puts the finished runs of a folder side by side.
+
+    Raises:
+        UsageError: no folder, no finished run in it, or an experiment that compares nothing.
+    """
+    from rnnlab.run import compare
+
+    if line.workdir is None:
+        raise UsageError(
+            "--mode=compare: needs --workdir=FOLDER, which holds the work directories of runs"
+        )
+    if line.config_given:
+        raise UsageError(
+            "--mode=compare: takes runs as they are; leave --preset, --config.FIELD and "
+            "--config-file out"
+        )
+    place = pathlib.Path(line.workdir)
+    if not place.is_dir():
+        raise UsageError(f"--workdir={place}: no such folder")
+    if (place / identity.FILE).exists():
+        raise UsageError(
+            f"--workdir={place}: is the work directory of one run; give the folder that holds it"
+        )
+    name = line.experiment if line.experiment_given else compare.experiment_of(place)
+    experiment = registry.find(folder, name)
+    line.check(experiment)
+    _set_up_jax()
+    module = experiment.load()
+    found = compare.in_folder(place, name)
+    for path, reason in found.left_out.items():
+        print(f"left out: {path} ({reason})", file=sys.stderr)
+    with pictures.also_as(*line.pictures):
+        print(f"comparison: {compare.write(module, found.runs, place)}")
 
 
 def _place(

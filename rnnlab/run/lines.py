@@ -52,12 +52,23 @@ def batches(stream: io.BufferedReader, size: int, where: str) -> Iterator[list[s
 
 
 def first(given: str) -> str:
-    """The first line of a file, or the text itself where there is no such file."""
+    """The first line of a file, or of standard input for -, or a text that names no file.
+
+    Raises:
+        UsageError: it names a folder.
+    """
+    if given == "-":
+        with opened(given) as stream:
+            return next(batches(stream, 1, "--input=-"), [""])[0]
+    folder = False
     with contextlib.suppress(OSError, ValueError):  # a text may be no name of a file at all
         path = pathlib.Path(os.path.expanduser(given))
+        folder = path.is_dir()
         if path.is_file():
             with path.open("rb") as stream:
                 return next(batches(stream, 1, f"--input={given}"), [""])[0]
+    if folder:
+        raise UsageError(f"--input={given}: is a directory")
     return given
 
 

@@ -212,15 +212,16 @@ def run(
     ended = []
     for number, (variant, path) in enumerate(zip(variants, paths, strict=True), start=1):
         _tell(f"run {number} of {len(variants)}: {variant.label}")
-        ended.append(Ended(variant, _state(variant, run_one), path))
+        state = attempt(variant.label, lambda v=variant: run_one(v))
+        ended.append(Ended(variant, state, path))
     _print_table(ended)
     return next(code for state, code in CODES.items() if any(e.state == state for e in ended))
 
 
-def _state(variant: Variant, run_one: Callable[[Variant], str]) -> str:
-    """Runs a variant; its errors end it alone, and are told."""
+def attempt(label: str, act: Callable[[], str]) -> str:
+    """What `act` returns, or how it ended: its errors end it alone, and are told with its label."""
     try:
-        return run_one(variant)
+        return act()
     except BrokenPipeError:
         raise
     except UsageError as error:
@@ -232,7 +233,7 @@ def _state(variant: Variant, run_one: Callable[[Variant], str]) -> str:
         if shortage is None:  # an error of the program itself, which keeps its traceback
             traceback.print_exc()
         message, state = shortage or f"{type(error).__name__}: {error}", "failed"
-    _tell(f"error: {variant.label}: {' '.join(message.split())}")
+    _tell(f"error: {label}: {' '.join(message.split())}")
     return state
 
 

@@ -1,7 +1,8 @@
-"""The modes of the command line that use a trained model: generate, predict and show.
+"""The modes of the command line that begin no run.
 
-The work directory is only read. `rnnlab.load` returns the model; one that cannot do what is asked
-refuses with a UsageError.
+Generate, predict and show ask a trained model: its work directory is only read, `rnnlab.load`
+returns the model, and one that cannot do what is asked refuses with a UsageError. Compare puts
+finished runs side by side.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.run import lines
 from rnnlab.run.pictures import check_format
 
-Mode = Literal["run", "generate", "predict", "show"]
+Mode = Literal["run", "generate", "predict", "show", "compare"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 #: Lines that are answered together, at most.
@@ -27,7 +28,9 @@ BATCH = 64
 class Writer(Protocol):
     """A model that writes text."""
 
-    def stream(self, prompt: str, temperature: float, top_k: int, seed: int) -> Iterator[str]:
+    def stream(
+        self, prompt: str, temperature: float, top_k: int, seed: int, *, top_p: float
+    ) -> Iterator[str]:
         """The prompt, then what continues it, each symbol as soon as it is drawn, forever."""
         ...
 
@@ -62,6 +65,8 @@ class Generate:
     temperature: float = 1.0
     #: How many of the likeliest symbols are drawn from; 0 for all.
     top_k: int = 0
+    #: Of the likeliest of these, as many as have this probability together; 1 for all.
+    top_p: float = 1.0
     #: Seed of the symbols drawn.
     draw: int = 0
 
@@ -70,9 +75,12 @@ class Generate:
         for name, least in {"count": 1, "temperature": 0, "top_k": 0, "draw": 0}.items():
             value = getattr(self, name)
             if not least <= value < float("inf"):
-                raise UsageError(f"--{name}={value}: must be at least {least}")
+                finite = ", and finite" if isinstance(value, float) else ""
+                raise UsageError(f"--{name}={value}: must be at least {least}{finite}")
             if isinstance(value, int) and value >= 2**31:
                 raise UsageError(f"--{name}={value}: must be below 2^31")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"--top_p={self.top_p}: must be above 0 and at most 1")
 
     def ask(self, model: object) -> None:
         """Prints the prompt and what the model continues it with.
@@ -82,7 +90,9 @@ class Generate:
         """
         if not isinstance(model, Writer):
             raise UsageError(f"--mode=generate: a {type(model).__name__} writes no text")
-        pieces = model.stream(self.prompt, self.temperature, self.top_k, self.draw)
+        pieces = model.stream(
+            self.prompt, self.temperature, self.top_k, self.draw, top_p=self.top_p
+        )
         for piece in itertools.islice(pieces, self.count + 1):
             print(piece, end="", flush=True)
         print()
@@ -90,7 +100,11 @@ class Generate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """An answer to each line of a file."""
+    """An answer to each line of a file.
+
+    A model of pictures or sounds is asked about files: their names are the lines, or one of them is
+    given itself.
+    """
 
     #: The file, or - for standard input.
     input: str = "-"
@@ -111,24 +125,30 @@ class Predict:
         if not isinstance(model, Predictor) or not getattr(model, "answers_lines", True):
             raise UsageError(f"--mode=predict: a {type(model).__name__} answers no lines")
         count = unanswered = 0
-        with lines.opened(self.input) as stream:
-            for batch in lines.batches(stream, BATCH, f"--input={self.input}"):
-                for answer in _answers(model, batch):
-                    count += 1
-                    if "error" in answer:
-                        unanswered += 1
-                        print(f"error: line {count}: {answer['error']}", file=sys.stderr)
-                    print(json.dumps(answer) if self.scores else answer.get("answer", ""))
-                sys.stdout.flush()
+        for batch in self._batches(model):
+            for answer in _answers(model, batch):
+                count += 1
+                if "error" in answer:
+                    unanswered += 1
+                    print(f"error: line {count}: {answer['error']}", file=sys.stderr)
+                print(json.dumps(answer) if self.scores else answer.get("answer", ""))
+            sys.stdout.flush()
         if unanswered:
             raise RunError(f"{unanswered} of {count} lines have no answer")
+
+    def _batches(self, model: Predictor) -> Iterator[list[str]]:
+        if _is_read_whole(model, self.input):
+            yield [self.input]
+            return
+        with lines.opened(self.input) as stream:
+            yield from lines.batches(stream, BATCH, f"--input={self.input}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Show:
     """A picture of how a model reads one line."""
 
-    #: The line, or a file that begins with it.
+    #: The line, or a file that begins with it, or - for standard input.
     input: str = ""
     #: The picture, which ends in .png, .pdf or .svg.
     output: str = "shown.png"
@@ -141,15 +161,31 @@ class Show:
         """Draws the picture.
 
         Raises:
-            UsageError: if the model draws nothing, or cannot read the line.
+            UsageError: if the model draws nothing, or cannot read the line, or there is no folder
+                for the picture.
         """
         if not isinstance(model, Shower):
             raise UsageError(f"--mode=show: a {type(model).__name__} draws no lines")
         if not self.input:
             raise UsageError("--mode=show: needs --input=TEXT, or --input=FILE")
         path = pathlib.Path(self.output).expanduser()
-        model.show(lines.first(self.input), path)
+        whole = _is_read_whole(model, self.input)
+        line = self.input if whole else lines.first(self.input)
+        try:
+            model.show(line, path)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise UsageError(f"--output={self.output}: {error.strerror}") from error
         print(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """A page that puts the finished runs of a folder side by side (`rnnlab.run.compare`)."""
+
+
+def _is_read_whole(model: object, name: str) -> bool:
+    """Whether a file is one that the model reads itself, by its ending, and not one of lines."""
+    return pathlib.PurePath(name).suffix.lower() in getattr(model, "endings", ())
 
 
 def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
@@ -167,8 +203,13 @@ def _answers(model: Predictor, batch: list[str]) -> list[dict[str, Any]]:
 
 
 #: What is asked in each mode but `run`; its fields are the flags of that mode.
-Question = Generate | Predict | Show
-QUESTIONS: dict[str, type[Question]] = {"generate": Generate, "predict": Predict, "show": Show}
+Question = Generate | Predict | Show | Compare
+QUESTIONS: dict[str, type[Question]] = {
+    "generate": Generate,
+    "predict": Predict,
+    "show": Show,
+    "compare": Compare,
+}
 
 
 def load(workdir: pathlib.Path, *, accept_changes: bool = False) -> object:

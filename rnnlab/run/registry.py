@@ -1,8 +1,9 @@
 """The folder of experiments as a registry, read from source so that listing it costs no import.
 
 A package of the folder is an experiment if its `config.py` has a class `Config`. Importing the
-package defines `Config` and `run(config, workdir)`; `config.py` may name some of its instances in
-`PRESETS`. The first line of the package's docstring is its summary.
+package defines `Config`, `run(config, workdir)` and perhaps `compare(runs, folder)`, which
+`rnnlab.run.compare` explains; `config.py` may name some instances of `Config` in `PRESETS`. The
+first line of the package's docstring is its summary.
 """
 
 import ast

@@ -16,14 +16,15 @@ import numpy as np
 from rnnlab.arrays import Float, Params
 from rnnlab.data.tokenise import tokenise
 from rnnlab.data.tokens import UNKNOWN_CODE, TokenVocabulary
+from rnnlab.errors import UsageError
 from rnnlab.run.workdir import Workdir
 from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
 from rnnlab.training.classification import Model, attention_weights, log_probabilities
 from rnnlab.training.classifier_settings import ClassifierNetwork
 
-#: Words that a picture shows at most.
-SHOWN = 40
+#: Words that a picture shows at most, and of a text that it is drawn of: it is read many times.
+SHOWN, READ = 40, 2000
 
 
 def describe(
@@ -93,8 +94,16 @@ class TextClassifier:
             )
         return answers
 
-    def effects(self, line: str) -> tuple[list[str], Float[np.ndarray, "words"]]:
-        """The words of a line, and what each of them does to the answer.
+    def effects(
+        self, line: str, most: int | None = None
+    ) -> tuple[list[str], Float[np.ndarray, "words"]]:
+        """The first words of a line, and what each of them does to the answer.
+
+        The whole line is read once for each of these words.
+
+        Args:
+            line: a text.
+            most: how many words; None for all.
 
         Returns:
             The words, and by how much `log p` of the answer is larger than if that word were
@@ -102,7 +111,8 @@ class TextClassifier:
         """
         words = tokenise(line)
         codes = self.vocabulary.encode(words)
-        without = np.tile(codes, (len(codes), 1))
+        words = words[:most]
+        without = np.tile(codes, (len(words), 1))
         np.fill_diagonal(without, UNKNOWN_CODE)
         log_p = log_probabilities(self.model, self.params, [codes, *without])
         return words, (log_p[0] - log_p[1:])[:, log_p[0].argmax()]
@@ -111,22 +121,27 @@ class TextClassifier:
         """Draws what each word of a line does to the answer, and the attention where there is one.
 
         Args:
-            line: a text; its first 40 words are drawn.
+            line: a text, of which the first 40 words are drawn.
             path: a file that ends in .png, .pdf or .svg.
+
+        Raises:
+            UsageError: a text of more words than are read for a picture.
         """
         from rnnlab import plots
 
+        read = tokenise(line)
+        if len(read) > READ:
+            raise UsageError(f"line: has {len(read)} words; a picture takes a text of up to {READ}")
         (answer,) = self.predict([line])
-        words, effects = self.effects(line)
-        weights = attention_weights(self.model, self.params, self.vocabulary.encode(words))
+        words, effects = self.effects(line, SHOWN)
+        weights = attention_weights(self.model, self.params, self.vocabulary.encode(read))
         values = {"nats for the answer": effects}
-        values |= {} if weights is None else {"attention": weights}
-        words, places = words[:SHOWN], np.arange(min(len(words), SHOWN))
+        values |= {} if weights is None else {"attention": weights[:SHOWN]}
+        places = np.arange(len(words))
         with plots.style():
             width = max(4.0, 0.28 * len(words) + 2)
             figure, axes = plots.subplots(len(values), 1, width=width)
             for ax, (name, numbers) in zip(axes[:, 0], values.items(), strict=True):
-                numbers = numbers[:SHOWN]
                 ax.bar(places, numbers, color=np.where(numbers < 0, "C3", "C0").tolist())
                 ax.set_xticks(places, words, rotation=60, ha="right")
                 ax.set(ylabel=name)

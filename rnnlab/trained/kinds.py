@@ -7,6 +7,7 @@
   checkpoint;
 - `predict(lines)`, a dict for each line of text, with at least `line` and the text `answer`. A line
   that it cannot read is a UsageError. A model of anything but lines has `answers_lines = False`;
+  one whose lines name files, such as pictures, has their `endings`;
 - `show(line, path)`, where there is a picture of how it reads a line.
 
 A new kind is a module and a line of `KINDS`.
@@ -30,6 +31,8 @@ KINDS = {
     "vectors": "rnnlab.trained.vectors",
     "texts": "rnnlab.trained.classifier",
     "sums": "rnnlab.trained.adder",
+    "captions": "rnnlab.trained.captioner",
+    "music": "rnnlab.trained.composer",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

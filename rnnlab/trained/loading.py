@@ -48,7 +48,9 @@ def load(
         if not accept_changes:
             _check_cell(root, model.network)
         return model
-    except (KeyError, TypeError) as error:  # fields that this version does not know
+    except UsageError:
+        raise
+    except (LookupError, TypeError, ValueError) as error:  # what this version does not know
         raise RunError(
             f"{root / MODEL}: is damaged or of another version ({error!r}); train again in another "
             "work directory"

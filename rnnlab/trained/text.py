@@ -21,12 +21,12 @@ from rnnlab.arrays import Array, Float, Int, Params, State
 from rnnlab.data import Vocabulary, WordVocabulary
 from rnnlab.data.corpus import Corpus
 from rnnlab.errors import UsageError
+from rnnlab.nn.decoding import Choice
 from rnnlab.run.workdir import Workdir
 from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
 from rnnlab.training import generation
 from rnnlab.training.cross_entropy import cross_entropy
-from rnnlab.training.generation import Choice
 from rnnlab.training.language import LanguageModel
 from rnnlab.training.settings import LanguageNetwork
 
@@ -132,6 +132,8 @@ class TextModel:
         temperature: float = 1.0,
         top_k: int = 0,
         seed: int = 0,
+        *,
+        top_p: float = 1.0,
     ) -> str:
         """The prompt and `count` symbols after it.
 
@@ -141,23 +143,31 @@ class TextModel:
             temperature: below 1 likely symbols become likelier still, 0 takes the likeliest.
             top_k: how many of the likeliest symbols are drawn from; 0 for all.
             seed: of the symbols drawn.
+            top_p: of the likeliest of these, as many as have this probability together are drawn
+                from; 1 for all.
 
         Raises:
             UsageError: a number out of range, or symbols that the vocabulary lacks.
         """
         if count < 0:
             raise UsageError(f"count={count}: must be at least 0")
-        pieces = self.stream(prompt, temperature, top_k, seed)
+        pieces = self.stream(prompt, temperature, top_k, seed, top_p=top_p)
         return "".join(islice(pieces, count + 1))
 
     def stream(
-        self, prompt: str = "", temperature: float = 1.0, top_k: int = 0, seed: int = 0
+        self,
+        prompt: str = "",
+        temperature: float = 1.0,
+        top_k: int = 0,
+        seed: int = 0,
+        *,
+        top_p: float = 1.0,
     ) -> Iterator[str]:
         """The prompt, then what `generate` appends, each symbol as soon as it is drawn, forever.
 
         Arguments and errors are those of `generate`.
         """
-        choice = Choice(temperature, top_k)
+        choice = Choice(temperature, top_k, top_p)
         read = self.read(prompt, "prompt")
         codes = np.concatenate([self.vocabulary.read(self.primer), read])
         drawn = generation.stream(self.model, self.params, codes, jax.random.key(seed), choice)

@@ -13,13 +13,15 @@ from typing import Any
 
 from rnnlab.arrays import Params
 from rnnlab.data.coded_lines import LineCoder
+from rnnlab.data.tokens import END
 from rnnlab.errors import UsageError
+from rnnlab.nn.decoding import Choice
 from rnnlab.nn.encoder_decoder import EncoderDecoder
 from rnnlab.nn.functional import Functional
 from rnnlab.run.workdir import Workdir
 from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
-from rnnlab.training.translating import Coders, attention_of, translate_lines
+from rnnlab.training.translating import Coders, Line, attention_of, spaced, translate_lines
 from rnnlab.training.translator_settings import TranslatorNetwork
 
 #: Symbols of a line whose attention is drawn, at most.
@@ -84,30 +86,46 @@ class Translator:
 
         Args:
             lines: sentences, detokenised as in the training text; what a network does not know of
-                them it reads as `<unk>`. An empty line has an empty translation.
+                them it reads as `<unk>`. White space is read as one space; a line of nothing else
+                has an empty translation.
             beams: of beam search; None for those of the training run.
             penalty: likewise.
 
         Returns:
             For each line `{"line", "answer", "score", "log_probability"}`, the latter in nats.
         """
-        found = translate_lines(
-            self.model,
-            self.params,
-            self.coders,
-            lines,
-            self.beams if beams is None else beams,
-            self.penalty if penalty is None else penalty,
+        return _answers(self._translate(lines, beams, penalty))
+
+    def sample(
+        self,
+        lines: Sequence[str],
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """A translation of each line that is drawn, symbol by symbol.
+
+        The same line with the same seed has the same translation, whatever the other lines are.
+
+        Args:
+            lines: as in `predict`.
+            temperature: below 1 likely symbols become likelier still, 0 takes the likeliest.
+            top_k: how many of the likeliest symbols are drawn from; 0 for all.
+            top_p: of the likeliest of these, as many as have this probability together are drawn
+                from; 1 for all.
+            seed: of what is drawn.
+
+        Returns:
+            As `predict`; the score is the log-probability.
+
+        Raises:
+            UsageError: a number out of range.
+        """
+        choice = Choice(temperature, top_k, top_p)
+        return _answers(
+            translate_lines(self.model, self.params, self.coders, lines, choice=choice, seed=seed)
         )
-        return [
-            {
-                "line": each.line,
-                "answer": each.text,
-                "score": each.score,
-                "log_probability": each.log_probability,
-            }
-            for each in found
-        ]
 
     def show(self, line: str, path: str | os.PathLike[str]) -> None:
         """Draws what was attended to for each symbol of the translation.
@@ -124,17 +142,37 @@ class Translator:
 
         if self.network.hand_over != "attention":
             raise UsageError(f"hand_over={self.network.hand_over}: there is no attention to draw")
-        read = self.coders.source.tokens(line)
+        source, target = self.coders.source, self.coders.target
+        read = source.tokens(spaced(line))
         if not 0 < len(read) <= MOST:
             raise UsageError(f"line: has {len(read)} symbols; a picture shows 1 to {MOST}")
-        (answer,) = self.predict([line])
-        written = self.coders.target.tokens(answer["answer"])
-        weights = attention_of(
-            self.model,
-            self.params,
-            self.coders.source.vocabulary.encode(read),
-            self.coders.target.vocabulary.encode(written),
-        )
+        (found,) = self._translate([line])
+        weights = attention_of(self.model, self.params, source.vocabulary.encode(read), found.codes)
+        written = [target.vocabulary.tokens[code] for code in found.codes]
         assert weights is not None
         with plots.style():
-            plots.save(attention_picture.plot(weights, read, [*written, "</s>"]), path)
+            plots.save(attention_picture.plot(weights, read, [*written, END]), path)
+
+    def _translate(
+        self, lines: Sequence[str], beams: int | None = None, penalty: float | None = None
+    ) -> list[Line]:
+        return translate_lines(
+            self.model,
+            self.params,
+            self.coders,
+            lines,
+            self.beams if beams is None else beams,
+            self.penalty if penalty is None else penalty,
+        )
+
+
+def _answers(found: Sequence[Line]) -> list[dict[str, Any]]:
+    return [
+        {
+            "line": each.line,
+            "answer": each.text,
+            "score": each.score,
+            "log_probability": each.log_probability,
+        }
+        for each in found
+    ]

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from rnnlab.arrays import Array, Float, Int, Params
-from rnnlab.data.buckets import Padded, pad
+from rnnlab.data.buckets import Padded, grouped
 from rnnlab.nn import Functional
 from rnnlab.nn.text_classifier import TextClassifier
 from rnnlab.statistics import confusion, macro_f1
@@ -107,15 +107,7 @@ def batches(texts: Sequence[Int[np.ndarray, "T"]]) -> Iterator[tuple[list[int], 
     Returns:
         The rows of each batch, and the batch, which may have more.
     """
-    groups: dict[int, list[int]] = {}
-    for row, text in enumerate(texts):
-        groups.setdefault(max(SHORTEST, 1 << max(len(text) - 1, 0).bit_length()), []).append(row)
-    for steps, rows in groups.items():
-        size = min(TEXTS, max(WORDS // steps, 1))
-        for start in range(0, len(rows), size):
-            chosen = rows[start : start + size]
-            filled = np.array(chosen + [-1] * (size - len(chosen)), np.int32)
-            yield chosen, pad(texts, [steps], filled, time_major=False)
+    return grouped(texts, most=TEXTS, steps=WORDS, shortest=SHORTEST)
 
 
 @partial(jax.jit, static_argnums=0)

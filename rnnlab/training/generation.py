@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -12,53 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.arrays import Array, Float, Int, Key, Params, State
+from rnnlab.arrays import Array, Int, Key, Params, State
 from rnnlab.errors import UsageError
+from rnnlab.nn.decoding import PLAIN, Choice
 from rnnlab.training.language import LanguageModel
-
-#: Up to it, logits divided by the temperature may leave the floating type.
-COLD = 1e-6
-#: Above it all symbols are as likely as at it, and its reciprocal is a number of float32.
-HOT = 1e30
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """How the next symbol is drawn: `p ∝ exp(logit / temperature)` among the `top_k` likeliest.
-
-    Attributes:
-        temperature: below 1 likely symbols become likelier still; 0 takes the likeliest.
-        top_k: how many symbols are drawn from; 0 for all. Symbols as likely as the last of them
-            are drawn from too.
-    """
-
-    temperature: float = 1.0
-    top_k: int = 0
-
-    def __post_init__(self) -> None:
-        """Checks both."""
-        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
-            raise UsageError(f"temperature={self.temperature}: must be a number of at least 0")
-        if self.top_k < 0:
-            raise UsageError(f"top_k={self.top_k}: must be at least 0, which takes all symbols")
-
-    def __call__(self, key: Key, logits: Float[Array, "B V"]) -> Int[Array, "B"]:
-        """Symbols `[B]`, int32, from logits `[B, V]`."""
-        if self.temperature == 0:
-            return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        if 0 < self.top_k < logits.shape[-1]:
-            least = jax.lax.top_k(logits, self.top_k)[0][..., -1:]
-            logits = jnp.where(logits < least, -jnp.inf, logits)
-        return jax.random.categorical(key, self._sharpened(logits)).astype(jnp.int32)
-
-    def _sharpened(self, logits: Float[Array, "B V"]) -> Float[Array, "B V"]:
-        """The logits divided by the temperature, up to a constant."""
-        limits = jnp.finfo(logits.dtype)
-        least = float(limits.tiny)
-        temperature = min(max(self.temperature, least), HOT)
-        if temperature <= max(COLD, least):  # the largest becomes 0, the others perhaps -inf
-            logits = logits - jnp.max(logits, axis=-1, keepdims=True)
-        return logits / temperature
 
 
 def sample(
@@ -69,7 +24,7 @@ def sample(
     *,
     batch: int,
     count: int,
-    choice: Choice = Choice(),
+    choice: Choice = PLAIN,
 ) -> Int[Array, "count B"]:
     """Continues a prompt `batch` times by `count` symbols; to be called under `jit`.
 
@@ -102,7 +57,7 @@ def stream(
     params: Params,
     prompt: Sequence[int] | Int[np.ndarray, "codes"],
     key: Key,
-    choice: Choice = Choice(),
+    choice: Choice = PLAIN,
 ) -> Iterator[int]:
     """The symbols that `sample` would draw for one text, each as soon as it is drawn, without end.
 

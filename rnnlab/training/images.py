@@ -1,7 +1,8 @@
-"""A recurrent network that reads images as sequences and names what they show."""
+"""Networks that name what images show: by convolutions, or recurrent over the pixels."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,9 +23,37 @@ from rnnlab.training.update import Learner
 READ = 100
 
 
+class ImageModel(abc.ABC):
+    """From images to the logits of their classes."""
+
+    @property
+    @abc.abstractmethod
+    def classes(self) -> int:
+        """How many there are."""
+
+    @abc.abstractmethod
+    def init(self, key: Key, side: int) -> Params:
+        """Draws the parameters, for images of that many pixels a side."""
+
+    @abc.abstractmethod
+    def logits(
+        self, params: Params, pixels: Pixels, key: Key | None = None
+    ) -> Float[Array, "images classes"]:
+        """Logits of the classes; `key` is of the noise of training, None for none."""
+
+    def losses(
+        self, params: Params, images: Images, key: Key | None = None
+    ) -> tuple[Float[Array, "images"], Bool[Array, "images"]]:
+        """Cross-entropy in nats of each image, and whether its likeliest class is right."""
+        chex.assert_equal_shape_prefix([images.pixels, images.labels], 1)
+        logits = self.logits(params, images.pixels, key)
+        nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, images.labels)
+        return nats, jnp.argmax(logits, axis=-1).astype(jnp.int32) == images.labels
+
+
 @dataclasses.dataclass(frozen=True)
-class ImageModel:
-    """`p(class) = softmax(y_T w + b)` with the network's last output `y_T`.
+class SequenceModel(ImageModel):
+    """A recurrent network over the pixels: `p(class) = softmax(y_T w + b)` with its last output.
 
     Attributes:
         reader: network and readout, with an output for each class.
@@ -33,6 +62,11 @@ class ImageModel:
 
     reader: Reader
     order: str
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return self.reader.outputs
 
     def init(self, key: Key, side: int) -> Params:
         """Draws the parameters, for images of that many pixels a side."""
@@ -44,15 +78,6 @@ class ImageModel:
         """Logits of the classes; `key` is of dropout, None for none."""
         _, ys = self.reader.run(params, sequences(pixels, self.order), key=key)
         return self.reader.read(params, ys[-1])
-
-    def losses(
-        self, params: Params, images: Images, key: Key | None = None
-    ) -> tuple[Float[Array, "images"], Bool[Array, "images"]]:
-        """Cross-entropy in nats of each image, and whether its likeliest class is right."""
-        chex.assert_equal_shape_prefix([images.pixels, images.labels], 1)
-        logits = self.logits(params, images.pixels, key)
-        nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, images.labels)
-        return nats, jnp.argmax(logits, axis=-1).astype(jnp.int32) == images.labels
 
 
 def image_learner(
@@ -84,6 +109,7 @@ def image_learner(
         clip=clip,
         axes=Images(0, 0),
         batch=batch,
+        written_out=not isinstance(model, SequenceModel),
     )
 
 
@@ -133,13 +159,12 @@ def log_probabilities(
     size = -(-count // max(batches, 1))
     room = np.zeros((batches * size, *pixels.shape[1:]), np.uint8)
     room[:count] = pixels
-    logits = _read(model, params, room.reshape(batches, size, *pixels.shape[1:]))
-    logits = np.asarray(logits, np.float64).reshape(-1, model.reader.outputs)[:count]
-    largest = logits.max(axis=1, keepdims=True)
-    return logits - (largest + np.log(np.exp(logits - largest).sum(axis=1, keepdims=True)))
+    read = [_read(model, params, batch) for batch in np.split(room, batches)] if count else []
+    logits = np.asarray(read, np.float64).reshape(-1, model.classes)[:count]
+    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
 
+# Not a loop on the device, in which XLA:CPU takes twenty times as long for convolutions.
 @partial(jax.jit, static_argnums=0)
-def _read(model: ImageModel, params: Params, batches: Any) -> Array:
-    """The logits `[batches, N, classes]` of images `[batches, N, S, S]`, one after the other."""
-    return jax.lax.map(partial(model.logits, params), batches)
+def _read(model: ImageModel, params: Params, pixels: Any) -> Array:
+    return model.logits(params, pixels)

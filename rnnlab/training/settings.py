@@ -166,6 +166,40 @@ class Scheduled(Descent):
 
 
 @dataclasses.dataclass(frozen=True)
+class Epochs(Scheduled):
+    """Descent over all of the data several times."""
+
+    #: Training steps between evaluations; 0 evaluates after every epoch.
+    evaluate_every: int = 0
+    #: Times that the data are read.
+    epochs: int = 8
+
+    def __post_init__(self) -> None:
+        """Checks every field but those whose limit depends on the size of the data."""
+        super().__post_init__()
+        checks.at_least(self, epochs=1)
+
+    def epochs_plan(self, epoch: int, **more: Any) -> Plan:
+        """The plan for epochs of that many training steps; `more` as in `make_plan`."""
+        every = self.evaluate_every or epoch
+        return self.make_plan(self.epochs * epoch, evaluate_every=every, **more)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bucketed(Epochs):
+    """Descent in batches of sequences of similar lengths."""
+
+    #: Training steps in one dispatch; 1, for batches differ in length.
+    dispatch: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks every field but `warmup`, whose limit depends on the size of the data."""
+        super().__post_init__()
+        if self.dispatch != 1:
+            raise UsageError(f"dispatch={self.dispatch}: must be 1, for batches differ in length")
+
+
+@dataclasses.dataclass(frozen=True)
 class Training(Scheduled):
     """Descent with a schedule for a given number of training steps."""
 

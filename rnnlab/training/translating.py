@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnlab.arrays import Array, Float, Int, Params
+from rnnlab.arrays import Array, Float, Int, Key, Params
 from rnnlab.data.coded_lines import LineCoder
-from rnnlab.data.tokens import END_CODE, START_CODE, UNKNOWN
+from rnnlab.data.tokens import END_CODE, PAD_CODE, START_CODE, UNKNOWN
 from rnnlab.data.units import Words
 from rnnlab.nn.beam import beam_search
-from rnnlab.nn.decoding import limits_of, replace_unknown
+from rnnlab.nn.decoding import Choice, limits_of, replace_unknown, sample
 from rnnlab.nn.encoder_decoder import EncoderDecoder
 from rnnlab.nn.functional import Functional
 
@@ -56,13 +57,57 @@ def translate(
         beams: of beam search; 1 is greedy.
         penalty: of the length, see `rnnlab.nn.beam`.
     """
+
+    def write(most: int, codes: Array, lengths: Array, limits: Array) -> Any:
+        return _search(model, beams, penalty, most, params, codes, lengths, limits)
+
+    return _written(sources, write)
+
+
+def draw(
+    model: Functional[EncoderDecoder],
+    params: Params,
+    sources: Sequence[Int[np.ndarray, "S"]],
+    choice: Choice,
+    seed: int = 0,
+) -> list[Translation]:
+    """A translation of each source, whose symbols are drawn; it does not depend on the others.
+
+    The same source has the same translation. Its score is its log-probability.
+
+    Args:
+        model: the model.
+        params: its parameters.
+        sources: codes of each sentence, which may be empty.
+        choice: how a symbol is drawn.
+        seed: of what is drawn.
+    """
+
+    def write(most: int, codes: Array, lengths: Array, limits: Array) -> Any:
+        rows = zip(np.asarray(codes), np.asarray(lengths), strict=True)
+        names = [zlib.crc32(row[:length].tobytes()) for row, length in rows]
+        names = np.array(names, np.uint32)
+        return _draw(
+            model, choice, most, params, codes, lengths, limits, names, jax.random.key(seed)
+        )
+
+    return _written(sources, write)
+
+
+def _written(sources: Sequence[np.ndarray], write: Callable[..., Any]) -> list[Translation]:
+    """What is written for each source, batch after batch.
+
+    Args:
+        sources: codes of each.
+        write: of the longest limit, codes, lengths and limits of a batch, makes symbols, lengths,
+            scores and log-probabilities.
+    """
     found: list[Any] = [None] * len(sources)
     for places, codes, lengths in _batches(sources):
         most = int(limits_of(codes.shape[1], FACTOR, MORE, MOST))
         limits = limits_of(lengths, FACTOR, MORE, most)
-        best = jax.device_get(_search(model, beams, penalty, most, params, codes, lengths, limits))
-        for row, place in enumerate(places):
-            symbols, length, score, nats = (leaf[row, 0] for leaf in best)
+        rows = zip(*jax.device_get(write(most, codes, lengths, limits)), strict=True)
+        for place, (symbols, length, score, nats) in zip(places, rows, strict=False):
             found[place] = Translation(symbols[:length], float(score), float(nats))
     return found
 
@@ -127,7 +172,7 @@ def _search(
 ) -> Any:
     module = model.bind(params)
     memory = module.encode(codes, lengths)
-    return beam_search(
+    found = beam_search(
         partial(module.step, memory),
         module.begin(memory),
         limits,
@@ -137,6 +182,35 @@ def _search(
         end=END_CODE,
         penalty=penalty,
     )
+    return tuple(leaf[:, 0] for leaf in found)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _draw(
+    model: Functional[EncoderDecoder],
+    choice: Choice,
+    most: int,
+    params: Params,
+    codes: Array,
+    lengths: Array,
+    limits: Array,
+    names: Array,
+    key: Key,
+) -> Any:
+    module = model.bind(params)
+    memory = module.encode(codes, lengths)
+    keys = jax.vmap(partial(jax.random.fold_in, key))(names)
+    written = sample(
+        partial(module.step, memory),
+        module.begin(memory),
+        limits,
+        most,
+        keys,
+        start=START_CODE,
+        end=END_CODE,
+        choice=choice,
+    )
+    return *written, written.log_probability
 
 
 @partial(jax.jit, static_argnums=0)
@@ -155,12 +229,14 @@ class Line(NamedTuple):
     Attributes:
         line: what was read.
         text: what was written.
+        codes: of the symbols that were written, `[T]`.
         score: of beam search.
         log_probability: of what was written, in nats.
     """
 
     line: str
     text: str
+    codes: Int[np.ndarray, "T"]
     score: float
     log_probability: float
 
@@ -180,23 +256,49 @@ def translate_lines(
     lines: Sequence[str],
     beams: int = 5,
     penalty: float = 1.0,
+    *,
+    choice: Choice | None = None,
+    seed: int = 0,
 ) -> list[Line]:
-    """The translation of each line; further arguments as in `translate`.
+    """The translation of each line.
 
-    A line without any unit has an empty translation. A network of words with attention writes for
-    an unknown word the word of the source that it attended to most.
+    White space is read as one space, and at the ends as none. A line without any unit has an empty
+    translation. A network of words with attention writes for an unknown word the word of the source
+    that it attended to most.
+
+    Args:
+        model: the model.
+        params: its parameters.
+        coders: of both languages.
+        lines: sentences.
+        beams: as in `translate`.
+        penalty: as in `translate`.
+        choice: draws the symbols instead, as `draw` does.
+        seed: of what is drawn.
     """
-    sources = [coders.source.encode(line) for line in lines]
+    plain = [spaced(line) for line in lines]
+    sources = [coders.source.encode(line) for line in plain]
     full = [place for place, codes in enumerate(sources) if len(codes)]
-    found = translate(model, params, [sources[place] for place in full], beams, penalty)
-    written = [Line(line, "", 0.0, 0.0) for line in lines]
+    read = [sources[place] for place in full]
+    if choice is None:
+        found = translate(model, params, read, beams, penalty)
+    else:
+        found = draw(model, params, read, choice, seed)
+    written = [Line(line, "", np.zeros(0, np.int32), 0.0, 0.0) for line in lines]
     for place, (codes, score, nats) in zip(full, found, strict=True):
         tokens = coders.target.vocabulary.decode(codes)
         if coders.target.units.kind == Words.kind and UNKNOWN in tokens:
             weights = attention_of(model, params, sources[place], codes)
             if weights is not None:
-                read = coders.source.tokens(lines[place])
-                tokens = replace_unknown(tokens, read, weights, UNKNOWN)
+                # An early network may write what stands for no word, which is no token.
+                words = ~np.isin(codes, (PAD_CODE, START_CODE))
+                source = coders.source.tokens(plain[place])
+                tokens = replace_unknown(tokens, source, weights[:-1][words], UNKNOWN)
         text = coders.target.units.decode(tokens)
-        written[place] = Line(lines[place], text, score, nats)
+        written[place] = Line(lines[place], text, codes, score, nats)
     return written
+
+
+def spaced(line: str) -> str:
+    """A line with one space for all white space between words, and none at its ends."""
+    return " ".join(line.split())

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.buckets import Padded, pad
 from rnnlab.data.tokens import END_CODE, START_CODE
-from rnnlab.nn.encoder_decoder import EncoderDecoder, Memory
+from rnnlab.nn.encoder_decoder import Decoder, EncoderDecoder, Memory
 from rnnlab.nn.functional import Functional
 from rnnlab.nn.masks import valid_steps
 from rnnlab.training.cross_entropy import cross_entropy
@@ -148,11 +148,25 @@ def losses_after(
     own: float = 0.0,
 ) -> tuple[Float[Array, "B"], Int[Array, "B"]]:
     """`losses` of translations `[B, T + 2]` of those lengths, after the sources were read."""
+    return scored(module, memory, target, lengths, key, smoothing=smoothing, own=own)[:2]
+
+
+def scored(
+    module: Decoder,
+    memory: Memory,
+    target: ArrayLike,
+    lengths: ArrayLike,
+    key: Array | None = None,
+    *,
+    smoothing: float = 0.0,
+    own: float = 0.0,
+) -> tuple[Float[Array, "B"], Int[Array, "B"], Float[Array, "B T+1 S"] | None]:
+    """As `losses_after`, and the weights of the attention where there is any."""
     before, after, symbols = _shifted(jnp.asarray(target), jnp.asarray(lengths))
-    logits = module.logits(memory, before, symbols, key, own=own).logits
-    nats = cross_entropy(logits, after, smoothing)
+    decoded = module.logits(memory, before, symbols, key, own=own)
+    nats = cross_entropy(decoded.logits, after, smoothing)
     counted = valid_steps(symbols, after.shape[1])
-    return jnp.where(counted, nats, 0).sum(axis=1), symbols
+    return jnp.where(counted, nats, 0).sum(axis=1), symbols, decoded.weights
 
 
 class TranslationLoss(Evaluator):

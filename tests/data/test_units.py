@@ -57,3 +57,10 @@ def test_units_are_json(pieces):
         assert read_units(json.loads(json.dumps(units.record()))) == units
     with pytest.raises(ValueError, match="'letters'"):
         read_units({"kind": "letters"})
+    for model in ("%%%", "AAAA"):  # no base 64, and no model of pieces
+        with pytest.raises(ValueError):
+            read_units({"kind": "pieces", "model": model})
+
+
+def test_pieces_read_what_has_no_encoding_as_an_unknown_character(pieces):
+    assert pieces.encode("a\udc80b") == pieces.encode("a\ufffdb")

@@ -1,12 +1,8 @@
 """The character model on a text that the test makes: what it writes, its resumption, its errors."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -25,10 +21,10 @@ from rnnlab.training import devices
 from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.settings import LanguageNetwork
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.runs import assert_same, copy, evaluations, state_of
 from tests.experiments.settings import assert_recorded, changed, trainings
 
-ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
     "hidden": 24,
     "batch": 8,
@@ -109,24 +105,6 @@ def test_layers_dropout_embedding_and_another_cell(corpus, tmp_path):
 
 # --- interruptions ---
 
-SCRIPT = """
-import os, signal, sys, threading, time
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from tests.experiments import test_char_lm
-
-def kill(step):
-    if step >= {step}:
-        threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        time.sleep(0.03)
-
-with test_char_lm.at_evaluations(after=kill):
-    test_char_lm.run(Path({folder!r}), {corpus!r})
-"""
-
 
 class Watched(Evaluator):
     """An evaluator, and what is done before and after each evaluation."""
@@ -150,18 +128,9 @@ def at_evaluations(before=lambda step: None, after=lambda step: None):
 @pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, corpus, tmp_path):
-    folder = tmp_path / "w"
-    code = SCRIPT.format(
-        root=str(ROOT),
-        folder=str(folder),
-        corpus=str(corpus),
-        step=random.choice((10, 20)),
-        delay=random.random() * 0.3,
-    )
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    folder, number = tmp_path / "w", random.choice((2, 3))
     # The path of the corpus is part of no file that is compared, so that both runs share it.
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=100)
-    assert done.returncode in (0, -signal.SIGKILL)
+    killed(run, folder, str(corpus), number=number, delay=random.random() * 0.3)
     run(folder, corpus)
     assert_same(whole, folder, WRITTEN)
 

@@ -1,11 +1,6 @@
 """Word vectors on texts that are made: what a run holds, its optimum, resumption and errors."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -28,11 +23,11 @@ from rnnlab.trained.vectors import WordVectors
 from rnnlab.training import devices
 from rnnlab.training.skip_gram import Text
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.presets import run_tiny
 from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
 from tests.experiments.settings import assert_recorded, changed
 
-ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {"epochs": 4, "checkpoint_epochs": 1, "dispatch": 40, "map": "pca"}
 WRITTEN = ("metrics.jsonl", "corpus.json", "vectors.txt", "count_vectors.npy", "model.json")
 
@@ -128,35 +123,10 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(whole, tmp_path):
     assert_same(whole, tmp_path / "w", WRITTEN)
 
 
-SCRIPT = """
-import os, signal, sys
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from experiments.embeddings import measure
-from tests.experiments import test_embeddings
-
-calls = []
-def end():
-    calls.append(1)
-    if len(calls) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-test_embeddings.Ending.end = staticmethod(end)
-measure.Similarity = test_embeddings.Ending
-test_embeddings.run(Path({folder!r}))
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.cpu
 def test_a_run_that_was_killed_ends_with_the_same_bits(whole, tmp_path):
-    script = SCRIPT.format(root=str(ROOT), folder=str(tmp_path / "w"))
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | {"JAX_PLATFORMS": "cpu"}, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+    assert killed(run, tmp_path / "w", number=3, delay=0)
     run(tmp_path / "w")
     assert_same(whole, tmp_path / "w", WRITTEN)
 

@@ -1,11 +1,6 @@
 """Generated tasks: a run that is killed at a random moment continues with the same bits."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -16,9 +11,9 @@ from experiments.memory_tasks.measure import measure as measure_all
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.settings import changed
 
-ROOT = Path(__file__).parents[2]
 SMALL = changed(
     memory_tasks.Config(),
     networks=("additive", "tanh_identity"),
@@ -48,47 +43,12 @@ def whole(tmp_path_factory):
     return folder, measure(folder)
 
 
-SCRIPT = """
-import os, signal, sys, threading, time
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from experiments.memory_tasks.measure import Solving
-from tests.experiments import test_memory_kill
-
-evaluate, begun = Solving.__call__, []
-
-def killing(self, params, step):
-    values = evaluate(self, params, step)
-    if self not in begun:
-        begun.append(self)
-    if len(begun) == {network} and step >= {step}:
-        threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        time.sleep(0.02)
-    return values
-
-Solving.__call__ = killing
-test_memory_kill.measure(Path({folder!r}))
-"""
-
-
 @pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, tmp_path):
     finished, data = whole
-    folder = tmp_path / "w"
-    code = SCRIPT.format(
-        root=str(ROOT),
-        folder=str(folder),
-        network=random.choice((1, 2)),
-        step=random.choice(range(0, 40, 4)),
-        delay=random.random() * 0.3,
-    )
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=100)
-    assert done.returncode in (0, -signal.SIGKILL)
+    folder, number = tmp_path / "w", random.randint(1, 20)  # of those of both networks
+    killed(measure, folder, number=number, delay=random.random() * 0.3)
     xr.testing.assert_identical(measure(folder), data)
     for name in TRAINED:
         rows = [(root / name / "metrics.jsonl").read_bytes() for root in (folder, finished)]

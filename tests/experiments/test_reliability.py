@@ -17,7 +17,7 @@ from tests.experiments.victim import Server
 
 pytestmark = pytest.mark.slow
 
-#: Kills of each experiment; they make 204 in all.
+#: Kills of each experiment.
 KILLS = 17
 #: Full disks and missing descriptors of each experiment.
 FAULTS = 8
@@ -26,12 +26,15 @@ FAULTS = 8
 UNSAID = 70
 
 TRAINING = ["--config.steps=12", "--config.evaluate_every=4", "--config.dispatch=2"]
+LANGUAGE = [*TRAINING, "--config.warmup=2", "--config.hidden=8", "--config.checkpoint_every=3"]
 #: The command of each experiment, small enough for seconds.
 COMMANDS = {
+    "addition": LANGUAGE,
     "bptt_horizon": ["--config.steps=6", "--config.gradient_batches=2", "--config.tasks=adding"],
-    "char_lm": [*TRAINING, "--config.warmup=2", "--config.hidden=8", "--config.checkpoint_every=3"],
+    "char_lm": LANGUAGE,
     "clipping": [*TRAINING, "--config.methods=sgd,clip"],
     "cliff": ["--config.points=21", "--config.updates=20"],
+    "embeddings": ["--config.epochs=2", "--config.checkpoint_epochs=1", "--config.map=pca"],
     "gradient_norms": ["--config.lengths=5,10", "--config.hidden=4", "--config.cells=tanh,gru"],
     "gradient_profiles": ["--config.cells=tanh", "--config.forget_biases=-1,1"],
     "jacobian_spectra": ["--config.lengths=1,2", "--config.seeds=2"],
@@ -40,6 +43,8 @@ COMMANDS = {
     "precision": ["--config.lengths=1,10", "--config.chaotic_length=10"],
     "sentiment": ["--config.epochs=2", "--config.hidden=6", "--config.checkpoint_every=7"],
     "sequential_mnist": ["--config.epochs=1", "--config.hidden=6", "--config.evaluate_every=10"],
+    "tagging": ["--config.epochs=2", "--config.hidden=6", "--config.checkpoint_every=7"],
+    "translation": ["--config.epochs=2", "--config.hidden=6", "--config.checkpoint_every=7"],
     "word_lm": ["--config.epochs=2", "--config.hidden=6", "--config.embedding=6"],
 }
 #: Files that hold times, or pictures of them.

@@ -107,6 +107,10 @@ def test_the_trained_model(whole, tmp_path):
     for line in ("the film was not good", "", "word " * 100):
         model.show(line, tmp_path / "shown.png")
         assert (tmp_path / "shown.png").read_bytes()[:4] == b"\x89PNG"
+    few = model.effects("The film was not good", 4)
+    assert few[0] == words[:4] and few[1] == pytest.approx(effects[:4], rel=1e-3, abs=1e-6)
+    with pytest.raises(UsageError, match=r"^line: has 10000 words; a picture takes a text of up"):
+        model.show("long " * 10_000, tmp_path / "shown.png")
 
 
 # --- the baseline ---

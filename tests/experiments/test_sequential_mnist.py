@@ -11,13 +11,13 @@ import pytest
 
 from experiments import sequential_mnist
 from experiments.sequential_mnist import measure
-from experiments.sequential_mnist.report import confusion
 from rnnlab import cells
 from rnnlab.combinators import Stack
 from rnnlab.data.images import ORDERS, made_images, read_images
 from rnnlab.data.source import ImageSource
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
+from rnnlab.statistics import confusion
 from rnnlab.training import devices, images, log
 from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.images import Examination
@@ -105,7 +105,7 @@ def test_confusions_are_counted():
     expected = np.zeros((10, 10), int)
     for label, answer in zip(labels, answers, strict=True):
         expected[label, answer] += 1
-    assert np.array_equal(confusion(labels, answers), expected)
+    assert np.array_equal(confusion(labels, answers, 10), expected)
 
 
 # --- the run ---

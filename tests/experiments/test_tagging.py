@@ -2,11 +2,7 @@
 
 import dataclasses
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,11 +16,12 @@ from experiments.tagging import baselines, measure
 from experiments.tagging.scores import score
 from rnnlab.data.made_sentences import made_tagged
 from rnnlab.data.sentences import Tagged
-from rnnlab.errors import UsageError
+from rnnlab.errors import RunError, UsageError
 from rnnlab.run import launch
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.presets import run_tiny
 from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
 from tests.experiments.settings import changed
@@ -132,6 +129,16 @@ def test_a_crf_on_features_learns_from_the_neighbours():
     usual = baselines.frequent(train)(test.sentences)
     assert 1 - score(test.labels, found, True).error > 0.95
     assert 1 - score(test.labels, usual, True).error < 0.85
+
+
+def test_a_baseline_that_is_not_installed_is_told_before_training(tmp_path):
+    nowhere = mock.patch.object(baselines.importlib.util, "find_spec", return_value=None)
+    with (
+        nowhere,
+        pytest.raises(RunError, match=r"^baseline=features: needs the package sklearn-cr"),
+    ):
+        run(tmp_path / "w", baseline="features")
+    assert not (tmp_path / "w" / "metrics.jsonl").exists()
 
 
 def test_features_of_a_word_and_its_neighbours():
@@ -295,47 +302,12 @@ def test_presets():
 
 # --- interruptions ---
 
-SCRIPT = """
-import os, signal, sys, threading
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from tests.experiments import test_tagging
-
-test_tagging.killing({step}, {delay})
-test_tagging.run(Path({folder!r}))
-"""
-
-
-def killing(step, delay):
-    """From the evaluation after that training step on, the process ends a while later."""
-    import threading
-
-    ask = measure.Validation.__call__
-
-    def call(self, params, at):
-        values = ask(self, params, at)
-        if at >= step:
-            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return values
-
-    setattr(measure.Validation, "__call__", call)  # noqa: B010
-
 
 @pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, tmp_path):
     """Resumed, it ends with the same bytes; twice killed, too."""
-    folder, codes = tmp_path / "w", []
-    for step in (0, 10):
-        code = SCRIPT.format(
-            root=str(ROOT), folder=str(folder), step=step, delay=random.random() * 0.5
-        )
-        environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=300)
-        codes.append(done.returncode)
-    assert set(codes) <= {0, -signal.SIGKILL} and -signal.SIGKILL in codes
+    folder = tmp_path / "w"
+    assert any([killed(run, folder, number=1, delay=random.random() * 0.5) for _ in range(2)])
     run(folder)
     assert_same(whole, folder, WRITTEN)

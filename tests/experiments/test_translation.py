@@ -1,12 +1,7 @@
 """The experiment `translation`: losses, batches, a run, its model, its resumption, bad input."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -19,17 +14,18 @@ import rnnlab
 from experiments import translation
 from experiments.translation import adjoints, measure
 from rnnlab.data.buckets import pad
-from rnnlab.data.pairs import PairSource, read_pairs
-from rnnlab.errors import UsageError
+from rnnlab.data.coded_lines import LineCoder
+from rnnlab.data.pairs import Pairs, PairSource, read_pairs
+from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, translating
 from rnnlab.training.translation import CodedPair, TranslationLoss, losses, losses_after
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.presets import run_tiny
-from tests.experiments.runs import assert_same, evaluations, state_of, summary_of
+from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
 from tests.experiments.settings import changed
 
-ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
     "hidden": 6,
     "decoder_hidden": 8,
@@ -86,6 +82,40 @@ def test_bleu_is_of_the_whole_corpus_and_has_a_signature():
     assert measure.bleu(["A dog ."], ["a dog ."])[0] < 100
 
 
+LINES = [
+    "A man, aged 30, smiles at two dogs (one of them black).",
+    "They don't stop; the girl's hat is red!",
+    'A sign says "Stop" near the well-known river.',
+]
+
+
+@pytest.mark.parametrize("units", ["pieces", "words"])
+def test_bleu_does_not_depend_on_the_units(units):
+    """It is of lines as people write them: what is written as it is read has a BLEU of 100."""
+    coder = LineCoder.of(LINES, units, 100, "en")
+    written = [coder.decode(coder.encode(line)) for line in LINES]
+    assert measure.bleu(written, LINES)[0] == pytest.approx(100)
+    tokens = [" ".join(coder.tokens(line)) for line in LINES]
+    assert measure.bleu(tokens, LINES)[0] < 99 and "tok:13a" in measure.bleu(tokens, LINES)[1]
+
+
+def test_unknown_words_keep_their_places_behind_symbols_that_are_no_words(monkeypatch):
+    """An early network may write `<pad>` and `<s>`, of which nothing is left in the text."""
+    coders = translating.Coders(
+        LineCoder.of(["Anna sieht Bob"], "words", 9, "de"),
+        LineCoder.of(["she sees"], "words", 9, "en"),
+    )
+    codes = np.array([0, *coders.target.encode("she"), 2, 1], np.int32)
+    written = translating.Translation(codes, -1.0, -2.0)
+    monkeypatch.setattr(translating, "translate", lambda m, p, read, *_: [written] * len(read))
+    monkeypatch.setattr(translating, "attention_of", lambda *_: np.eye(5)[:, [0, 2, 3]])
+    model, params = translation.Config().network.model(9, 9), {}
+    (found,) = translating.translate_lines(model, params, coders, [" Anna  sieht Bob\t"])
+    assert found.text == "she Bob" and found.codes is codes
+    blank = translating.translate_lines(model, params, coders, ["", " \t\u2003"])
+    assert [one.text for one in blank] == ["", ""] and len(blank[1].codes) == 0
+
+
 def test_sentences_are_grouped_by_the_words_of_their_source():
     rows = [
         {"source": " ".join("x" * n), "reference": "a b c d e", "beams": "a b c d e"}
@@ -131,11 +161,13 @@ def test_a_translation_does_not_depend_on_the_others(given, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hand_over", ["attention", "context"])
-def test_adjoints_are_those_of_autodiff(given, hand_over):
+@pytest.mark.parametrize(
+    ("hand_over", "cell"), [("attention", "gru"), ("context", "gru"), ("attention", "lstm")]
+)
+def test_adjoints_are_those_of_autodiff(given, hand_over, cell):
     """The state after a symbol is changed by itself, and the rest of the sentence is read again."""
     config, coders, _, _, pairs = given
-    network = changed(config, hand_over=hand_over).network
+    network = changed(config, hand_over=hand_over, cell=cell).network
     model = network.model(coders.source.vocabulary.size, coders.target.vocabulary.size)
     params = jax.tree.map(lambda a: 2 * a, model.init(jax.random.key(1)))
     (pair,) = (CodedPair(p.source, p.target) for p in pairs[:1])
@@ -149,8 +181,14 @@ def test_adjoints_are_those_of_autodiff(given, hand_over):
         state, ys = layer.forward.initial_state((1,), xs.dtype), []
         for x, change in zip(xs, changes, strict=True):
             state, _ = layer.forward.step(module.encoder.params[-1]["forward"], x, state)
-            state = jax.tree.map(lambda h, c=change: h + c, state)
-            ys.append(jax.tree.leaves(state)[0])
+            leaves, structure = jax.tree.flatten(state)
+            state = structure.unflatten(
+                [
+                    leaf + c
+                    for leaf, c in zip(leaves, jnp.split(change, len(leaves), -1), strict=True)
+                ]
+            )
+            ys.append(state.h)
         both = jnp.concatenate([jnp.stack(ys, 1), outputs[..., size:]], axis=-1)
         ends = (final[-1]._replace(forward=state),)
         memory = module.hand(ends, both, jnp.array([count], jnp.int32))
@@ -159,7 +197,8 @@ def test_adjoints_are_those_of_autodiff(given, hand_over):
         nats, symbols = losses_after(module, memory, target, lengths)
         return nats[0] / symbols[0].astype(nats.dtype)
 
-    want = jax.grad(loss)(jnp.zeros((count, 1, size), jnp.float32))
+    parts = len(jax.tree.leaves(layer.forward.initial_state((), jnp.float32)))
+    want = jax.grad(loss)(jnp.zeros((count, 1, parts * size), jnp.float32))
     found = adjoints.profiles(model, params, [pair])
     assert found is not None and found.sentences == [1] * count
     norms = np.log10(np.linalg.norm(want[:, 0], axis=-1))[::-1]
@@ -190,15 +229,49 @@ def test_the_trained_model_answers_any_line(whole, tmp_path):
     lines = [row["source"] for row in kept]
     assert [a["answer"] for a in model.predict(lines)] == [row["beams"] for row in kept]
     assert [a["answer"] for a in model.predict(lines, beams=1)] == [row["greedy"] for row in kept]
-    odd = ["", "   ", "😀 日本語", "x" * 300, lines[0]]
+    odd = ["", "   ", "😀 日本語", "x" * 300, "\udc80", lines[0], f" {lines[0]}\t"]
     answers = model.predict(odd)
     assert [a["line"] for a in answers] == odd
-    assert answers[0]["answer"] == "" and answers[-1]["answer"] == kept[0]["beams"]
+    assert answers[0]["answer"] == answers[1]["answer"] == ""
+    assert answers[-1]["answer"] == answers[-2]["answer"] == kept[0]["beams"]
     model.show(lines[0], tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
     for line in ("", "Anna " * 100):
         with pytest.raises(UsageError, match="a picture shows 1 to 80"):
             model.show(line, tmp_path / "b.png")
+
+
+@pytest.mark.slow
+def test_translations_are_drawn(whole):
+    """Each by its own line; those of temperature 0 are the greedy ones."""
+    model = rnnlab.load(whole)
+    kept = json.loads((whole / "translations.json").read_text())[:5]
+    lines = [row["source"] for row in kept]
+    coldest = [a["answer"] for a in model.sample(lines, temperature=0.0)]
+    assert coldest == [row["greedy"] for row in kept]
+    together = model.sample([*lines, ""], seed=3)
+    assert together[-1]["answer"] == "" and together[:5] != model.sample(lines, seed=4)
+    for one, line in zip(together[4::-1], lines[::-1], strict=True):
+        (alone,) = model.sample([line], seed=3)
+        assert alone["answer"] == one["answer"] and one["log_probability"] < 0
+        assert alone["log_probability"] == pytest.approx(one["log_probability"], rel=1e-4)
+    with pytest.raises(UsageError, match=r"^top_p=0: must be above 0"):
+        model.sample(lines, top_p=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["beams", "pieces"])
+def test_a_damaged_description_is_one_line(whole, tmp_path, damage):
+    folder = copy(whole, tmp_path / "w")
+    contents = json.loads((folder / "model.json").read_text())
+    if damage == "beams":
+        contents["beams"] = "five"
+    else:
+        contents["source"]["units"]["model"] = "AAAA"
+    (folder / "model.json").write_text(json.dumps(contents))
+    with pytest.raises(RunError, match=r"model\.json: is damaged") as error:
+        rnnlab.load(folder)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.slow
@@ -249,14 +322,26 @@ def test_a_work_directory_belongs_to_its_sentences(tmp_path, whole):
         ),
         ({"readout": 9}, "readout=9: must be embedding where tied=True"),
         ({"attention": "dot"}, "decoder_hidden=8: must be twice hidden"),
+        (
+            {"attention": "dot", "feeding": "context", "decoder_hidden": 12, "layers": 2},
+            "attention=dot: with feeding=context all 24 numbers of the decoder's state ask for 12",
+        ),
         ({"units": "letters"}, "units=letters"),
         ({"boundaries": (9, 5)}, "boundaries="),
         ({"beams": 0}, "beams=0"),
+        ({"dispatch": 2}, "dispatch=2: must be 1, for batches differ in length"),
+        ({"own": 1.5}, r"own=1.5: must be within 0 \.\. 1"),
+        ({"smoothing": 1.0}, "smoothing=1.0: must be at least 0 and below 1"),
     ],
 )
 def test_wrong_settings_are_refused(changes, message):
     with pytest.raises(UsageError, match=message):
         config_of(**changes)
+
+
+def test_a_language_of_blank_lines_is_refused():
+    with pytest.raises(UsageError, match=r"^target_language=en: all sentences to train on are bl"):
+        measure.coders_of(config_of(), Pairs(["Anna", "Bob"], ["", " "]))
 
 
 def test_pairs_that_are_too_long_are_left_out():
@@ -274,47 +359,12 @@ def test_the_default_is_multi30k_from_german():
 
 # --- interruptions ---
 
-SCRIPT = """
-import sys
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from tests.experiments import test_translation
-
-test_translation.killing({step}, {delay})
-test_translation.run(Path({folder!r}))
-"""
-
-
-def killing(step, delay):
-    """From the evaluation after that training step on, the process ends a while later."""
-    import threading
-
-    ask = TranslationLoss.__call__
-
-    def call(self, params, at):
-        values = ask(self, params, at)
-        if at >= step:
-            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return values
-
-    TranslationLoss.__call__ = call
-
 
 @pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, tmp_path):
     """Resumed, it ends with the same bytes; twice killed, too."""
-    folder, codes = tmp_path / "w", []
-    for step in (0, 6):
-        code = SCRIPT.format(
-            root=str(ROOT), folder=str(folder), step=step, delay=random.random() * 0.5
-        )
-        environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=600)
-        codes.append(done.returncode)
-    assert set(codes) <= {0, -signal.SIGKILL} and -signal.SIGKILL in codes
+    folder = tmp_path / "w"
+    assert any([killed(run, folder, number=1, delay=random.random() * 0.5) for _ in range(2)])
     run(folder)
     assert_same(whole, folder, WRITTEN)

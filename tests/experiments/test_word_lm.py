@@ -1,15 +1,8 @@
 """The word model on texts that the tests make: its perplexities, its resumption, its errors."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import threading
-import time
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -27,13 +20,12 @@ from rnnlab.errors import UsageError
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, log, optimisers
 from rnnlab.training.checkpoints import Checkpoints
-from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.language import TextLoss
 from tests import quick
+from tests.experiments.kills import killed
 from tests.experiments.runs import assert_same, copy, evaluations, state_of, summary_of
 from tests.experiments.settings import assert_recorded, changed, trainings
 
-ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
     "embedding": 6,
     "hidden": 7,
@@ -182,52 +174,12 @@ def test_the_training_curve_is_a_mean_over_each_epoch(tmp_path):
 
 # --- interruptions ---
 
-SCRIPT = """
-import os, signal, sys, threading, time
-sys.path[:0] = [{root!r}]
-import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-from pathlib import Path
-from experiments.word_lm import measure
-from tests.experiments import test_word_lm
-
-evaluator = measure.evaluator
-measure.evaluator = lambda *arguments: test_word_lm.Killing(
-    evaluator(*arguments), {step}, {delay}
-)
-test_word_lm.run(Path({folder!r}), {corpus!r})
-"""
-
-
-class Killing(Evaluator):
-    """An evaluator that ends its process a while after an evaluation."""
-
-    def __init__(self, evaluator, step, delay):
-        self._evaluator, self._step, self._delay = evaluator, step, delay
-
-    def __call__(self, params, step):
-        values = self._evaluator(params, step)
-        if step >= self._step:
-            threading.Timer(self._delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-            time.sleep(0.03)
-        return values
-
 
 @pytest.mark.cpu
 @pytest.mark.slow
 def test_killed_at_a_random_moment(whole, corpus, tmp_path):
-    folder = tmp_path / "w"
-    code = SCRIPT.format(
-        root=str(ROOT),
-        folder=str(folder),
-        corpus=str(corpus),
-        step=random.choice([row["step"] for row in evaluations(whole)][:3]),
-        delay=random.random() * 0.3,
-    )
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=100)
-    assert done.returncode in (0, -signal.SIGKILL)
+    folder, number = tmp_path / "w", random.choice((1, 2, 3))
+    killed(run, folder, str(corpus), number=number, delay=random.random() * 0.3)
     run(folder, corpus)
     assert_same(whole, folder, WRITTEN)
 

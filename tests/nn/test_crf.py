@@ -133,6 +133,15 @@ def test_one_sequence_alone_gives_what_it_gives_in_a_batch(problem):
     np.testing.assert_array_equal(alone[2][0][0], together[2][0][1, :length])
 
 
+def test_no_steps_at_all():
+    crf = CRF(LABELS, param_dtype=jnp.float64)
+    scores, lengths = jnp.zeros((2, 0, LABELS)), jnp.zeros(2, jnp.int32)
+    assert crf.log_likelihood(scores, jnp.zeros((2, 0), jnp.int32), lengths).tolist() == [0, 0]
+    labels, best = crf.viterbi(scores, lengths)
+    assert labels.shape == (2, 0) and best.tolist() == [0, 0]
+    assert crf.marginals(scores, lengths).shape == (2, 0, LABELS)
+
+
 def test_viterbi_keeps_to_bio_whatever_the_scores():
     crf = CRF(LABELS, allowed=bio(NAMES))
     scores = np.random.default_rng(1).normal(size=(50, 7, LABELS)) * 1e6

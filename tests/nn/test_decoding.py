@@ -114,9 +114,7 @@ def test_more_beams_never_find_less():
 @pytest.mark.slow
 def test_what_is_drawn_has_the_probabilities_of_the_table():
     draw = jax.vmap(
-        lambda key: decoding.sample(
-            step, STATE, jnp.asarray(LIMITS), 4, key, start=START, end=END, temperature=1.0
-        )
+        lambda key: decoding.sample(step, STATE, jnp.asarray(LIMITS), 4, key, start=START, end=END)
     )
     count = 20_000
     found = jax.device_get(draw(jax.random.split(jax.random.key(0), count)))
@@ -132,34 +130,56 @@ def test_what_is_drawn_has_the_probabilities_of_the_table():
             np.testing.assert_allclose(chosen, nats, atol=1e-9)
 
 
+def test_a_row_with_a_key_of_its_own_is_drawn_as_if_it_were_alone():
+    def draw(rows):
+        state, limits = jax.tree.map(lambda leaf: leaf[rows], (STATE, jnp.asarray(LIMITS)))
+        keys = jax.vmap(jax.random.key)(rows)
+        return decoding.sample(step, state, limits, 4, keys, start=START, end=END)
+
+    together, alone = quick.jit(draw)(np.array([0, 1, 2])), quick.jit(draw)(np.array([1]))
+    np.testing.assert_array_equal(together.symbols[1], alone.symbols[0])
+    np.testing.assert_allclose(together.log_probability[1], alone.log_probability[0], rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_temperature_zero_or_one_kept_symbol_is_greedy():
     arguments = step, STATE, jnp.asarray(LIMITS), 4
     greedy = decoding.greedy(*arguments, start=START, end=END)
     draw = partial(decoding.sample, *arguments, jax.random.key(1), start=START, end=END)
     for settings in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 1e-9}):
-        jax.tree.map(np.testing.assert_array_equal, draw(**settings).symbols, greedy.symbols)
+        drawn = draw(choice=decoding.Choice(**settings))
+        np.testing.assert_array_equal(drawn.symbols, greedy.symbols)
 
 
 def test_the_likeliest_symbols_that_are_kept():
     logits = jnp.log(jnp.array([0.1, 0.4, 0.2, 0.3]))
 
     def kept(top_k, top_p):
-        return np.flatnonzero(np.isfinite(decoding.likeliest(logits, top_k, top_p))).tolist()
+        found = decoding.most_probable(decoding.likeliest(logits, top_k), top_p)
+        return np.flatnonzero(np.isfinite(found)).tolist()
 
     assert kept(0, 1.0) == kept(9, 1.0) == [0, 1, 2, 3]
     assert kept(2, 1.0) == [1, 3] and kept(1, 1.0) == [1]
     assert kept(0, 0.5) == [1, 3] and kept(0, 0.75) == [1, 2, 3] and kept(0, 0.01) == [1]
     assert kept(1, 0.75) == [1]
+    assert kept(3, 0.7) == [1, 3] and kept(3, 0.8) == [1, 2, 3]  # 4/9, 3/9 and 2/9 of the three
 
 
 @pytest.mark.parametrize(
-    "settings", [{"temperature": -1.0}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.5}]
+    "settings",
+    [
+        *({"temperature": bad} for bad in (-1.0, math.inf, math.nan)),
+        {"top_k": -1},
+        *({"top_p": bad} for bad in (0.0, 1.5, math.nan)),
+    ],
 )
 def test_numbers_out_of_range_are_refused(settings):
     (name,) = settings
     with pytest.raises(UsageError, match=f"{name}={settings[name]}: must be"):
-        decoding.sample(step, STATE, LIMITS, 4, jax.random.key(0), start=START, end=END, **settings)
+        decoding.Choice(**settings)
+
+
+def test_no_beam_is_refused():
     with pytest.raises(UsageError, match="beams=0: must be at least 1"):
         beam_search(step, STATE, LIMITS, 4, beams=0, start=START, end=END)
 

@@ -175,6 +175,23 @@ def test_an_empty_source_gives_the_start_of_nothing_read():
     assert np.isfinite(decoded.logits).all() and not np.asarray(decoded.weights).any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(2, 0, 3), (2, 3, 0), (0, 3, 2)], ids=str)
+def test_no_sources_or_no_steps_at_all(kind, shape):
+    """Sequences, and steps of sources and of targets."""
+    model, params = given(kind)
+    count, read, written = shape
+
+    def run(params):
+        module = model.bind(params)
+        memory = module.encode(jnp.zeros((count, read), jnp.int32), jnp.zeros(count, jnp.int32))
+        return module.logits(memory, jnp.zeros((count, written), jnp.int32))
+
+    found = jax.eval_shape(run, params)
+    assert found.logits.shape == (count, written, 9)
+    assert found.weights is None or found.weights.shape == (count, written, read)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["attention", "input feeding"])
 def test_scheduled_sampling_reads_what_it_would_have_written(kind):
@@ -214,7 +231,10 @@ def test_dropout_needs_a_key_and_zeroes_its_share_of_the_readouts():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hand_over": "all"}, "hand_over='all': must be one of state, context, attention"),
+        (
+            {"hand_over": "all"},
+            "hand_over='all': must be one of none, state, first, input, output, ",
+        ),
         ({"hand_over": "state", "feeding": "readout"}, "feeding=readout: needs hand_over=att"),
         ({"tied": True, "readout": 7}, "tied=True: needs readout=3"),
         ({"decoder": Bidirectional(GRU(2), GRU(2))}, "decoder=Bidirectional: must run forward"),

@@ -69,6 +69,12 @@ def test_padding_has_no_value_and_no_gradient(name):
     assert not np.where(past, gradient, 0).any()
 
 
+@pytest.mark.parametrize("name", POOLINGS)
+def test_no_steps_at_all(name):
+    found = POOLINGS[name](jnp.zeros((3, 0, 6)), jnp.zeros(3, jnp.int32))
+    np.testing.assert_array_equal(found, np.zeros((3, 6)))
+
+
 def test_attention_gives_padding_no_weight():
     weights = ATTENTION.weights(jnp.asarray(YS), jnp.asarray(LENGTHS))
     np.testing.assert_allclose(weights.sum(axis=1), [1, 1, 0], atol=1e-12)

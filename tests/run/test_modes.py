@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -30,11 +31,11 @@ class Model:
     def __init__(self, path):
         self.path = path
 
-    def stream(self, prompt, temperature, top_k, seed):
+    def stream(self, prompt, temperature, top_k, seed, *, top_p):
         if prompt == "?":
             raise UsageError("prompt='?': has '?', which the model does not know")
         return itertools.chain(
-            [prompt, f"{temperature} {top_k} {seed} "], map(str, itertools.count())
+            [prompt, f"{temperature} {top_k} {top_p} {seed} "], map(str, itertools.count())
         )
 
     def predict(self, lines):
@@ -94,9 +95,16 @@ def contents(root):
 )
 def test_generating_leaves_the_record_untouched(folder, capsys, place):
     before = contents(folder.parent)
-    arguments = ["--mode=generate", "--prompt=Ab ", "--count=3", "--top_k=5", "--draw=7"]
+    arguments = [
+        "--mode=generate",
+        "--prompt=Ab ",
+        "--count=3",
+        "--top_k=5",
+        "--top_p=0.9",
+        "--draw=7",
+    ]
     assert run(folder, *place, *arguments) == 0
-    assert capsys.readouterr().out == "Ab 1.0 5 7 01\n"
+    assert capsys.readouterr().out == "Ab 1.0 5 0.9 7 01\n"
     assert contents(folder.parent) == before
 
 
@@ -117,7 +125,7 @@ def test_a_folder_that_can_only_be_read(folder):
         for path in places:
             path.chmod(0o755 if path.is_dir() else 0o644)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == b"1.0 0 0 0\n" and done.stderr == b"False\n"
+    assert done.stdout == b"1.0 0 1.0 0 0\n" and done.stderr == b"False\n"
     assert contents(folder.parent) == before
 
 
@@ -230,7 +238,14 @@ def test_a_line_that_cannot_be_read_does_not_keep_the_others_from_being_answered
     assert second == {"line": "b?", "error": "line='b?': has '?', which the model does not know"}
 
 
-def test_a_picture_of_one_line(folder, capsys):
+def test_an_answer_that_is_interrupted_has_nothing_to_resume(folder, capsys, monkeypatch):
+    stdin(monkeypatch, b"a\n")
+    monkeypatch.setattr(Model, "predict", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert run(folder, "--workdir=w", "--mode=predict") == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_a_picture_of_one_line(folder, capsys, monkeypatch):
     pathlib.Path("lines").write_bytes(b"\xef\xbb\xbffrom a file\r\nsecond\n")
     for given, line in (("lines", "from a file"), ("a text " * 100, "a text " * 100)):
         assert run(folder, "--workdir=w", "--mode=show", f"--input={given}") == 0
@@ -238,6 +253,9 @@ def test_a_picture_of_one_line(folder, capsys):
         assert pathlib.Path("shown.png").read_text() == line
     assert run(folder, "--workdir=w", "--mode=show", "--input=x", "--output=a.svg") == 0
     assert pathlib.Path("a.svg").exists()
+    stdin(monkeypatch, b"from standard input\nsecond\n")
+    assert run(folder, "--workdir=w", "--mode=show", "--input=-") == 0
+    assert pathlib.Path("shown.png").read_text() == "from standard input"
 
 
 @pytest.mark.parametrize("prompt", [["--prompt=-hello"], ["--prompt", "-hello"]])
@@ -265,7 +283,10 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--mode=write"], "--mode=write: no such mode; known: run, generate, predict, show"),
+        (
+            ["--mode=write"],
+            "--mode=write: no such mode; known: run, generate, predict, show, compare",
+        ),
         (["--mode=generate"], "--mode=generate: needs --workdir=PATH, or --experiment=NAME"),
         (["--prompt=x"], "--prompt: only with --mode=generate"),
         (["--workdir=w", "--draw=0"], "--draw: only with --mode=generate"),
@@ -274,12 +295,19 @@ def test_a_model_that_cannot_do_it_says_so(folder, capsys, monkeypatch):
         (["--mode=predict", "--output=x.png"], "--output: only with --mode=show"),
         (["--mode=show", "--scores"], "--scores: only with --mode=predict"),
         (["--mode=show", "--workdir=w"], "--mode=show: needs --input=TEXT, or --input=FILE"),
+        (["--mode=show", "--workdir=w", "--input=."], "--input=.: is a directory"),
+        (
+            ["--mode=show", "--workdir=w", "--input=x", "--output=nowhere/x.png"],
+            "--output=nowhere/x.png: No such file or directory",
+        ),
         (["--mode=show", "--output=x.txt"], "--output=x.txt: pictures are written as png, pdf"),
         (["--mode=generate", "--count=0"], "--count=0: must be at least 1"),
         (["--mode=generate", "--count=x"], "--count=x: "),
         (["--mode=generate", "--count=2147483648"], "--count=2147483648: must be below 2^31"),
         (["--mode=generate", "--draw=99999999999"], "--draw=99999999999: must be below 2^31"),
-        (["--mode=generate", "--temperature=nan"], "--temperature=nan: must be at least 0"),
+        (["--mode=generate", "--temperature=nan"], "--temperature=nan: must be at least 0, and fi"),
+        (["--mode=generate", "--temperature=inf"], "--temperature=inf: must be at least 0, and fi"),
+        (["--mode=generate", "--top_p=0"], "--top_p=0.0: must be above 0 and at most 1"),
         (["--mode=generate", "--workdir=w", "--promt=x"], "--promt: no such flag; did you mean"),
         (["--mode=generate", "--workdir=w", "word"], "word: unexpected argument"),
         (["--mode=generate", "--workdir=w", "--prompt=?"], "prompt='?': has '?', which the"),
@@ -309,3 +337,26 @@ def test_wrong_use_is_one_line_and_exit_code_2(folder, capsys, arguments, line):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.startswith(f"error: {line}")
     assert contents(folder.parent) == before
+
+
+class Looker:
+    """A model whose lines name pictures."""
+
+    endings = (".png",)
+
+    def predict(self, lines):
+        return [{"line": line, "answer": f"seen {line}"} for line in lines]
+
+    def show(self, line, path):
+        pathlib.Path(path).write_text(line)
+
+
+def test_a_file_that_the_model_reads_itself_is_one_line(folder, capsys, monkeypatch):
+    monkeypatch.setattr(rnnlab, "load", lambda path: Looker())
+    pathlib.Path("a.PNG").write_bytes(b"\x89PNG\r\n\x1a\nmore\n")
+    pathlib.Path("names").write_text("a.PNG\nb.png\n")
+    assert run(folder, "--workdir=w", "--mode=predict", "--input=a.PNG") == 0
+    assert run(folder, "--workdir=w", "--mode=predict", "--input=names") == 0
+    assert capsys.readouterr().out == "seen a.PNG\nseen a.PNG\nseen b.png\n"
+    assert run(folder, "--workdir=w", "--mode=show", "--input=a.PNG", "--output=o.png") == 0
+    assert pathlib.Path("o.png").read_text() == "a.PNG"

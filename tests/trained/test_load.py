@@ -21,6 +21,7 @@ from experiments import char_lm, sequential_mnist, word_lm
 from experiments.char_lm import measure
 from rnnlab.data.images import made_images
 from rnnlab.errors import RunError, UsageError
+from rnnlab.nn.decoding import Choice
 from rnnlab.run import sources
 from rnnlab.run.workdir import open_workdir
 from rnnlab.trained import ImageClassifier, TextModel
@@ -177,7 +178,7 @@ def test_characters_are_generated_as_they_are_drawn(characters):
     assert "".join(islice(model.stream("Anna ", 0.7, 5, 3), 31)) == text
     assert model.generate("Anna ", 30, temperature=0.7, top_k=5, seed=4) != text
     prompt, key = model.vocabulary.read(model.primer + "Anna "), jax.random.key(3)
-    choice = generation.Choice(0.7, 5)
+    choice = Choice(0.7, 5)
     drawn = jax.jit(
         lambda params: generation.sample(
             model.model, params, prompt, key, batch=1, count=30, choice=choice

@@ -17,7 +17,7 @@ from rnnlab.training.evaluators import (
     Together,
     rows_of,
 )
-from rnnlab.training.images import Examination, ImageModel
+from rnnlab.training.images import Examination, SequenceModel
 from rnnlab.training.language import LanguageModel, TextLoss
 from rnnlab.training.model import Reader
 from tests.training.measured import Measured
@@ -77,7 +77,7 @@ def test_a_text_by_one_model_and_by_many():
 
 def test_images():
     images = made_images(12, 0)
-    reads = ImageModel(Reader(cells.by_name("gru", 4), 10), "rows")
+    reads = SequenceModel(Reader(cells.by_name("gru", 4), 10), "rows")
     params = reads.init(jax.random.key(0), 8)
     result = Examination(reads, images)(params)
     values = ImageEvaluator(reads, images)(params, 0)

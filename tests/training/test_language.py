@@ -13,8 +13,8 @@ from rnnlab import cells
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.data import pipelines
 from rnnlab.errors import UsageError
+from rnnlab.nn.decoding import Choice
 from rnnlab.training import generation, optimisers
-from rnnlab.training.generation import Choice
 from rnnlab.training.language import LanguageModel, TextLoss, language_learner
 from rnnlab.training.model import Reader
 from rnnlab.training.update import updates
@@ -183,6 +183,9 @@ LOGITS = jnp.log(jnp.array([0.1, 0.2, 0.4, 0.25, 0.05], jnp.float32))
         (Choice(temperature=0.5), np.square([2, 4, 8, 5, 1]) / 110),
         (Choice(top_k=2), [0, 0, 8 / 13, 5 / 13, 0]),
         (Choice(temperature=0.5, top_k=2), [0, 0, 64 / 89, 25 / 89, 0]),
+        (Choice(top_p=0.5), [0, 0, 8 / 13, 5 / 13, 0]),
+        (Choice(temperature=0.5, top_k=3, top_p=0.9), [0, 0, 64 / 89, 25 / 89, 0]),
+        (Choice(temperature=1e-40, top_p=0.5), [0, 0, 1, 0, 0]),
         (Choice(temperature=0), [0, 0, 1, 0, 0]),
         (Choice(top_k=1), [0, 0, 1, 0, 0]),
         (Choice(top_k=99), [0.1, 0.2, 0.4, 0.25, 0.05]),
@@ -242,4 +245,4 @@ def test_an_empty_prompt():
 
 
 def test_choices_are_plain_values():
-    assert dataclasses.asdict(Choice(0.5, 3)) == {"temperature": 0.5, "top_k": 3}
+    assert dataclasses.asdict(Choice(0.5, 3)) == {"temperature": 0.5, "top_k": 3, "top_p": 1.0}
