@@ -23,7 +23,7 @@ class Training(settings.Training):
     doubly_stochastic: float = 0.001
     #: Training steps at the start whose scenes have one digit: what a digit is, is learned there,
     #: before which of several is named next.
-    alone: int = 600
+    alone: int = 800
 
     def __post_init__(self) -> None:
         """Checks every field."""
@@ -126,12 +126,12 @@ PRESETS = {
         training=dataclasses.replace(
             _DEFAULT.training,
             batch=32,
-            steps=1000,
+            steps=1200,
             learning_rate=0.005,
-            warmup=50,
-            alone=300,
-            evaluate_every=250,
-            checkpoint_every=250,
+            warmup=100,
+            alone=400,
+            evaluate_every=400,
+            checkpoint_every=400,
         ),
         writing=Writing(beams=2),
     ),

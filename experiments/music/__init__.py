@@ -15,7 +15,8 @@ Continue a MIDI file once it is trained: the same command and --mode=predict --i
 with the names of MIDI files
 """
 
+from experiments.music.comparison import compare
 from experiments.music.config import PRESETS, Config
 from experiments.music.run import run
 
-__all__ = ["PRESETS", "Config", "run"]
+__all__ = ["PRESETS", "Config", "compare", "run"]

@@ -18,7 +18,7 @@ class Training(settings.Bucketed):
     """How the network is trained on shuffled chorales."""
 
     #: Times that the chorales are read.
-    epochs: int = 60
+    epochs: int = 40
     #: Semitones by which a chorale moves up or down, at most, within the range of all chorales; 0
     #: leaves them as they are, which is C for the chorales of Bach in this data set.
     transpose: int = 0
@@ -41,13 +41,13 @@ class Config:
     network: MusicNetwork = MusicNetwork(cell="gru", dropout=0.5)
     #: Its training.
     training: Training = Training(
-        batch=4,
-        learning_rate=0.003,
+        batch=8,
+        learning_rate=0.005,
         schedule="cosine",
         warmup=100,
         clip_norm=1.0,
-        evaluate_every=300,
-        checkpoint_every=1000,
+        evaluate_every=100,
+        checkpoint_every=500,
     )
     #: Beats of a chorale that the network writes, at most.
     beats: int = 64
@@ -92,7 +92,6 @@ PRESETS = {
         network=dataclasses.replace(_JSB.network, hidden=48, dropout=0.1),
         training=dataclasses.replace(
             _JSB.training,
-            batch=8,
             epochs=12,
             learning_rate=0.01,
             warmup=10,

@@ -17,8 +17,6 @@ from rnnlab.training import log
 CURVE = "curve.png"
 #: Training steps over whose mean the curve of the loss is drawn.
 SMOOTH = 50
-#: What others reached on the Bach chorales with 300,000 parameters (Bai et al. 2018, Table 1).
-PUBLISHED = {"tanh": 8.91, "LSTM": 8.45, "GRU": 8.43, "TCN": 8.10}
 #: What each roll shows.
 CAPTIONS = {
     "free": "What the network writes from nothing.",

@@ -282,6 +282,13 @@ class Decoder(nnx.Module):
             logits = self.output(rows)
         return logits.reshape(*readouts.shape[:-1], logits.shape[-1])
 
+    def output_layer(self) -> tuple[Float[Array, "V R"], Float[Array, "V"]]:
+        """`W` and `b` of the logits `W r + b` of a readout r."""
+        if self.tied:
+            return self.target.table.get_value(), self.bias.get_value()
+        assert self.output.bias is not None
+        return self.output.kernel.get_value().T, self.output.bias.get_value()
+
     def _step(
         self, memory: Memory, state: DecoderState, x: Float[Array, "B ... E"]
     ) -> tuple[DecoderState, Float[Array, "B ... R"], Float[Array, "B ... S"] | None]:

@@ -29,8 +29,8 @@ from rnnlab.training.composing import Setting, check_temperature, continued, har
 from rnnlab.training.music import Composer, composer, frame_nats
 from rnnlab.training.music_settings import MusicNetwork
 
-#: Particles of a melody, at most: their frames are kept until one is chosen.
-PARTICLES = 4096
+#: Particles of a melody, at most, and frames of all of them: they are kept until one is chosen.
+PARTICLES, FRAMES = 4096, 1_000_000
 
 
 def describe(workdir: Workdir, network: MusicNetwork) -> None:
@@ -192,6 +192,11 @@ class MusicModel:
             UsageError: a number out of range, or a melody that is no piano roll.
         """
         melody, key = tops(_checked(melody)), jax.random.key(check_at_least("seed", seed, 0))
+        if particles * len(melody) > FRAMES:
+            raise UsageError(
+                f"particles={particles}: of {len(melody):,} beats at most "
+                f"{max(FRAMES // len(melody), 1)} can be kept"
+            )
 
         def voices(semitones: int, temperature: float) -> Setting:
             moved = shifted(melody, semitones)

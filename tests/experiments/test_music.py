@@ -20,6 +20,7 @@ from rnnlab.data.music import read_music
 from rnnlab.data.piano_roll import pitches, roll, shifted, tops
 from rnnlab.errors import UsageError
 from rnnlab.run import launch
+from rnnlab.run.compare import Finished
 from rnnlab.run.workdir import open_workdir
 from rnnlab.trained.composer import MusicModel, read_line
 from rnnlab.training import devices
@@ -115,20 +116,27 @@ def test_keys_in_common_below_the_melody():
 # --- lines, with a network that has learned nothing ---
 
 
-def test_a_line_is_a_file_to_continue_or_json(model, tune):
-    lines = [str(tune), json.dumps({"melody": str(tune), "seed": 3, "particles": 2})]
+def test_a_line_is_a_file_to_continue(model, tune):
+    (answer,) = model.predict([str(tune)])
+    assert answer["line"] == str(tune)
+    assert answer["answer"] == str(tune.with_name("a tune-continued-0.mid"))
+    assert (answer["given"], answer["beats"]) == (6, 54)
+    assert pitches(read_midi(answer["answer"]))[:6] == pitches(read_midi(tune))
+    assert answer["pitches"][:6] == pitches(read_midi(tune)) and len(answer["pitches"]) == 54
+    assert model.predict([]) == []
+
+
+@pytest.mark.slow
+def test_a_line_of_json_may_name_a_melody(model, tune):
+    lines = [json.dumps({"melody": str(tune), "seed": 3, "particles": 2}), str(tune)]
     first, second = model.predict(lines)
-    assert [first["line"], second["line"]] == lines
-    assert first["answer"] == str(tune.with_name("a tune-continued-0.mid"))
-    assert (first["given"], first["beats"]) == (6, 54)
-    assert pitches(read_midi(first["answer"]))[:6] == pitches(read_midi(tune))
-    assert first["pitches"][:6] == pitches(read_midi(tune))
-    below = read_midi(second["answer"])
-    assert second["answer"].endswith("a tune-harmonised-3.mid") and second["beats"] == 6
+    below = read_midi(first["answer"])
+    assert first["answer"].endswith("a tune-harmonised-3.mid") and first["beats"] == 6
     np.testing.assert_array_equal(tops(below), tops(read_midi(tune)))
-    assert model.predict(lines) == [first, second] and model.predict([]) == []
+    assert model.predict(lines) == [first, second]
 
 
+@pytest.mark.slow
 def test_an_output_of_ones_own_and_silence_around_the_prompt(model, tmp_path):
     path = tmp_path / "x.mid"
     write_midi(path, roll([[], [], [60, 64], [62], [], []]))
@@ -175,6 +183,7 @@ def test_files_that_cannot_be_read_or_written(model, tune, tmp_path):
         model.predict([nowhere])
 
 
+@pytest.mark.slow
 def test_pictures_mark_what_was_given(model, tune, tmp_path):
     for number, line in enumerate((str(tune), json.dumps({"melody": str(tune)}))):
         path = tmp_path / f"{number}.svg"
@@ -183,6 +192,7 @@ def test_pictures_mark_what_was_given(model, tune, tmp_path):
         assert all(name in text for name in ("given", "written", "beat", "C4"))
 
 
+@pytest.mark.slow
 def test_a_prompt_is_read_in_the_key_in_which_it_is_likeliest(model):
     """Tried one by one; what is written is moved back, and the prompt stays as it is."""
     tune, start = roll([[55, 64], [57, 62], [55, 60]]), (model.model, model.params)
@@ -198,6 +208,7 @@ def test_a_prompt_is_read_in_the_key_in_which_it_is_likeliest(model):
     np.testing.assert_array_equal(expected[:3], tune)
 
 
+@pytest.mark.slow
 def test_a_melody_is_kept_whatever_the_key(model):
     tune = tops(roll([[55], [], [57, 62], [21]]))
     for semitones in (0, 7):
@@ -205,6 +216,7 @@ def test_a_melody_is_kept_whatever_the_key(model):
         np.testing.assert_array_equal(tops(model.harmonise(moved, particles=3)), moved)
 
 
+@pytest.mark.slow
 def test_rolls_from_python(model):
     assert model.compose(beats=3).shape == (3, 88)
     for wrong in (np.zeros((3, 12)), np.full((2, 88), 2), np.zeros(88)):
@@ -212,6 +224,8 @@ def test_rolls_from_python(model):
             model.harmonise(wrong)
     with pytest.raises(UsageError, match="beats=-1"):
         model.compose(beats=-1)
+    with pytest.raises(UsageError, match="particles=4096: of 1,000 beats at most 1000 can be kept"):
+        model.harmonise(np.zeros((1000, 88)), particles=4096)
 
 
 # --- a run, and its model ---
@@ -270,6 +284,19 @@ def test_the_rest_of_the_lines_is_answered(whole, tune, tmp_path, capsys):
     picture = tmp_path / "roll.png"
     show = [*asked, "--mode=show", f"--input={lines[2]}", f"--output={picture}"]
     assert launch.main(show, folder) == 0 and picture.stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_runs_side_by_side(tmp_path, capsys):
+    """The best first, by the nats of the test."""
+    runs = [
+        Finished(tmp_path / cell, {"cell": cell, "seed": 0}, {"test nats": nats})
+        for cell, nats in (("tanh", 8.9), ("gru", 8.2), ("lstm", 8.3))
+    ]
+    music.compare(runs, tmp_path)
+    out = capsys.readouterr().out
+    assert out.index("gru") < out.index("lstm") < out.index("tanh")
+    assert "data:image/png" in (tmp_path / "comparison.html").read_text()
 
 
 # --- settings ---

@@ -71,6 +71,7 @@ def test_nats_are_those_of_the_equations(params):
         np.testing.assert_allclose(found, plain_nats(params, keys), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_nats_are_those_of_any_company(params):
     together = frame_nats(MODEL, params, ROLLS)
     for most in (1, 3):
@@ -79,6 +80,7 @@ def test_nats_are_those_of_any_company(params):
     assert frame_nats(MODEL, params, []) == []
 
 
+@pytest.mark.slow
 def test_the_loss_is_a_mean_over_frames_and_padding_changes_nothing(params):
     learner = music_learner(
         MODEL,
@@ -103,6 +105,7 @@ def test_the_loss_is_a_mean_over_frames_and_padding_changes_nothing(params):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_chorales_move_by_semitones_within_the_range_all_as_likely():
     """All voices of a chorale move together, and each number of semitones is as likely."""
     keys = roll([[40, 60], [], [41, 62]])
@@ -121,6 +124,7 @@ def test_chorales_move_by_semitones_within_the_range_all_as_likely():
         ]
 
 
+@pytest.mark.slow
 def test_a_range_that_leaves_no_room_and_silence():
     keys = roll([[21, 108]])
     assert Transposition.within([keys], 6) == Transposition(6, 0, KEYS - 1)
@@ -129,7 +133,14 @@ def test_a_range_that_leaves_no_room_and_silence():
     np.testing.assert_array_equal(Transposition(6)(frames, jax.random.key(0)), frames)
 
 
-@pytest.mark.parametrize(("cell", "hidden"), [("tanh", 466), ("gru", 262), ("lstm", 223)])
+@pytest.mark.parametrize(
+    ("cell", "hidden"),
+    [
+        ("tanh", 466),
+        pytest.param("gru", 262, marks=pytest.mark.slow),
+        pytest.param("lstm", 223, marks=pytest.mark.slow),
+    ],
+)
 def test_as_many_units_as_the_parameters_allow(cell, hidden):
     """Gates g: `g (88 H + H² + H)`, two biases for the candidate of the GRU, and the readout."""
     network = fitted(MusicNetwork(cell=cell, skip=False))
@@ -156,6 +167,7 @@ def test_widths_that_are_given_or_impossible():
 # --- writing ---
 
 
+@pytest.mark.slow
 def test_what_follows_a_prompt_depends_on_it_and_the_seed_and_on_nothing_else(few):
     prompt, key = roll([[61, 73]] * 3), jax.random.key(5)
     long = continued(MODEL, few, prompt, 40, key)
@@ -166,6 +178,7 @@ def test_what_follows_a_prompt_depends_on_it_and_the_seed_and_on_nothing_else(fe
     assert continued(MODEL, few, prompt[:0], 0, key).shape == (0, KEYS)
 
 
+@pytest.mark.slow
 def test_frames_are_drawn_with_the_probabilities_of_the_network(few):
     """The first frame after a prompt, many times: shares against the equations."""
     prompt = roll([[61, 73], [65]])
@@ -176,6 +189,7 @@ def test_frames_are_drawn_with_the_probabilities_of_the_network(few):
     np.testing.assert_allclose(np.mean(drawn, axis=0)[FOUR], odds / (1 + odds), atol=0.07)
 
 
+@pytest.mark.slow
 def test_without_temperature_the_likeliest_keys(few):
     cold = [continued(MODEL, few, roll([[61]]), 8, jax.random.key(n), 0.0) for n in (0, 1)]
     np.testing.assert_array_equal(*cold)
@@ -209,6 +223,7 @@ def exact(few):
     return rolls, np.exp(log_p - np.logaddexp.reduce(log_p)), np.logaddexp.reduce(log_p)
 
 
+@pytest.mark.slow
 def test_log_p_of_a_melody_by_enumeration(few, exact):
     found = harmonised(MODEL, few, MELODY, jax.random.key(0), particles=8192)
     assert found.log_p == pytest.approx(exact[2], abs=0.03)
@@ -216,13 +231,14 @@ def test_log_p_of_a_melody_by_enumeration(few, exact):
     np.testing.assert_array_equal(tops(found.keys), MELODY)
 
 
+@pytest.mark.slow
 def test_voices_below_a_melody_are_drawn_as_often_as_enumeration_says(few, exact):
     """With particles; one particle alone, the melody held down, draws others."""
     rolls, p, _ = exact
     wanted = np.tensordot(p, rolls, 1)[:, FOUR]
 
     def share(particles):
-        draws = range(400)
+        draws = range(300)
         found = [
             harmonised(MODEL, few, MELODY, jax.random.key(n), particles=particles).keys
             for n in draws
@@ -233,6 +249,7 @@ def test_voices_below_a_melody_are_drawn_as_often_as_enumeration_says(few, exact
     assert with_many < 0.08 < alone
 
 
+@pytest.mark.slow
 def test_copies_are_made_by_weight():
     """Each particle is copied N times its weight, up or down to a whole number."""
     log_w = np.log(np.array([0.05, 0.5, 0.25, 0.2], np.float32))
@@ -242,6 +259,7 @@ def test_copies_are_made_by_weight():
         assert (np.abs(counts - 4 * np.exp(log_w)) < 1).all()
 
 
+@pytest.mark.slow
 def test_melodies_at_any_temperature_and_wrong_settings(few):
     key = jax.random.key(0)
     cold = harmonised(MODEL, few, MELODY, key, temperature=0.0, particles=4)
