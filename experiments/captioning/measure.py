@@ -154,7 +154,7 @@ def summarise(
     if without is not None:
         other, seeing_none = blind(config), best_state(without).params
         unseeing = model_of(other, data)
-        (one,) = set(write(unseeing, seeing_none, data, test.pixels[:1], writing.beams))
+        (one,) = write(unseeing, seeing_none, data, test.pixels[:1], writing.beams, writing.penalty)
         written["language model"] = [one] * len(test.sentences)
         losses["test loss of the language model"] = _loss(unseeing, seeing_none, data)
     if isinstance(data.train, Captioned):
