@@ -12,6 +12,7 @@ import jax
 from experiments.embeddings.config import Config
 from rnnlab.data.line_text import LineText
 from rnnlab.errors import RunError
+from rnnlab.training.devices import compiler_options
 from rnnlab.training.skip_gram import SkipGram
 from rnnlab.training.update import TrainState, updates
 
@@ -50,7 +51,7 @@ class _Ours:
             return updates(learner, plan.dispatch, state)
 
         lowered = jax.jit(program, donate_argnums=0).lower(self._state)
-        self._program = lowered.compile()
+        self._program = lowered.compile(compiler_options())  # as a training compiles it
 
     def words_per_second(self) -> float:
         start = time.monotonic()

@@ -8,7 +8,6 @@ filters of the first layer. The same convolutions are the encoder of `captioning
 
 Command: python run.py --experiment=image_classification
 Under a minute, on small images that it makes: --preset=tiny
-Expected on test images: EXPECTED
 Splits: the published 60,000 and 10,000 images; the last 5,000 of the former validate. The test
 images are evaluated once, with the checkpoint that misread the fewest validation images.
 """

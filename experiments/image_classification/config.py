@@ -30,7 +30,7 @@ class Config:
     source: ImageSource = ImageSource(images="mnist")
     #: The network.
     network: ConvolutionalNetwork = ConvolutionalNetwork()
-    #: Its training. A dispatch is compiled update by update, and takes as long to compile.
+    #: Its training. A dispatch of several updates takes as many times as long to compile.
     training: Training = Training(
         batch=64,
         epochs=10,
@@ -38,7 +38,7 @@ class Config:
         schedule="cosine",
         warmup=100,
         checkpoint_every=430,
-        dispatch=10,
+        dispatch=1,
     )
     #: Seed of all that is random.
     seed: int = 0
@@ -84,7 +84,7 @@ PRESETS = {
         source=ImageSource(images=MADE),
         network=ConvolutionalNetwork(channels=(8, 16), size=3, hidden=32, dropout=0.1, shift=0),
         training=dataclasses.replace(
-            Config().training, batch=20, epochs=4, learning_rate=0.005, warmup=20, dispatch=4
+            Config().training, batch=20, epochs=4, learning_rate=0.005, warmup=20
         ),
     ),
 }

@@ -13,7 +13,8 @@ Entities: --preset=wikiann, or --preset=wnut17
 Under a minute, on sentences that it makes: --preset=tiny
 What each part is good for: --config.crf=false, --config.bidirectional=false,
 --config.characters=none
-Expected: 95.0 % of the words of the test split of ewt, in about 8 minutes of one core.
+Expected: 95.0 % of the words of the test split of ewt, in about 8 minutes of one core; F1 77 % on
+wikiann in 14 minutes, 19 % on wnut17 in 4.
 Label sentences once it is trained: the same command and --mode=predict --input=FILE
 """
 

@@ -39,14 +39,18 @@ WORDS = (8, 11, 14, 17)
 
 
 def coders_of(config: Config, train_pairs: Pairs) -> Coders:
-    """The units and vocabularies of the training sentences."""
-    languages = config.source.source_language, config.source.target_language
-    return Coders(
-        *(
-            LineCoder.of(lines, config.units, config.symbols, language)
-            for lines, language in zip(train_pairs, languages, strict=True)
-        )
-    )
+    """The units and vocabularies of the training sentences.
+
+    Raises:
+        UsageError: all sentences of a language are blank, or too few units for its characters.
+    """
+    coders = []
+    for name, lines in zip(("source_language", "target_language"), train_pairs, strict=True):
+        language = getattr(config.source, name)
+        if not any(map(str.strip, lines)):
+            raise UsageError(f"{name}={language}: all sentences to train on are blank")
+        coders.append(LineCoder.of(lines, config.units, config.symbols, language))
+    return Coders(*coders)
 
 
 def coded(coders: Coders, pairs: Pairs) -> list[CodedPair]:

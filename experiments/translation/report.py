@@ -158,9 +158,9 @@ CURVE_CAPTION = """\
 LENGTHS_CAPTION = "BLEU of the test sentences, by the number of words of their source."
 ADJOINTS_CAPTION = """\
     Norm of the gradient of a translation's loss with respect to the state of the encoder's forward
-    layer, so many symbols before the end of the source: mean of the logarithm over validation
-    sentences. With attention the loss reaches every state directly; through the final state alone
-    it has to take the long way."""
+    layer (h; of LSTM h and c together), so many symbols before the end of the source: mean of the
+    logarithm over validation sentences. With attention the loss reaches every state directly;
+    through the final state alone it has to take the long way."""
 ATTENTION_CAPTION = """\
     What the decoder attended to, by columns, for each symbol that it wrote, by rows: white is 0,
     black is 1."""

@@ -39,6 +39,8 @@ from rnnlab.run.literal_paths import take_literally
 take_literally()
 
 PROBE_SECONDS = 3
+#: How the URLs of files begin that exist nowhere, but are packed of what does.
+PACKED = "packed://"
 
 Folder = str | PathLike[str] | None
 Value = TypeVar("Value")
@@ -282,6 +284,13 @@ def _require_sources(builder: Builder, cache: Any, manual_dir: Folder, folder: P
         checksum = builder.registered(url).checksum
         if resource.is_locally_cached(cache / resource.get_dl_fname(url, checksum)):
             continue
+        if url.startswith(PACKED):
+            raise RunError(
+                f"{builder.TITLE}: found no {name} (manual_dir={manual_dir}, cache {cache}); it "
+                f"cannot be downloaded, but is packed as the docstring of {type(builder).__name__} "
+                "says; put it into a folder and pass --config.manual_dir=FOLDER, or "
+                "--config.data_dir=FOLDER with the prepared data"
+            )
         try:
             requests.head(url, timeout=PROBE_SECONDS).raise_for_status()
         except requests.RequestException as error:

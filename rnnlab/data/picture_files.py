@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import warnings
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -34,15 +34,19 @@ def read_picture(name: str | os.PathLike[str]) -> Picture:
     Raises:
         UsageError: there is no such file, it is no picture or a damaged one, or is too large.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     if not str(name).strip():
         raise UsageError("an empty line is not the name of a picture")
-    path = pathlib.Path(os.path.expanduser(name))
+    return picture_of(pathlib.Path(os.path.expanduser(name)), str(name))
+
+
+def picture_of(file: pathlib.Path | IO[bytes], name: str) -> Picture:
+    """As `read_picture`, of a path or an open file; `name` is what errors call it."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of strange metadata, and of many pixels
-            with Image.open(path) as image:
+            with Image.open(file) as image:
                 size = image.size
                 if size[0] * size[1] <= MOST:
                     return _colours(ImageOps.exif_transpose(image))

@@ -2,11 +2,16 @@
 
 An encoder reads the source. What it hands over to the decoder is one of
 
+- `none`: nothing, so that the decoder is a language model;
 - `state`: its final state, from which the decoder starts, and nothing else (I. Sutskever,
   O. Vinyals and Q. V. Le, "Sequence to sequence learning with neural networks", 2014);
 - `context`: one vector, `c = tanh(W h_T)`, which the decoder's cell and its readout get at every
   step, beside a start state that is projected separately (K. Cho et al., "Learning phrase
   representations using RNN encoder-decoder for statistical machine translation", 2014, appendix A);
+- `first`, `input` and `output`: a vector that the decoder's cell reads before the first symbol, or
+  beside every symbol, or that only its readout gets; the ways of M. Tanti, A. Gatt and
+  K. P. Camilleri, "Where to put the image in an image caption generator" (2018), where `state` is
+  the fourth;
 - `attention`: all outputs, of which each step of the decoder takes a weighted mean.
 
 The decoder reads the symbol before the one to write. With `y_t` for the cell's output, the readout
@@ -32,7 +37,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 
-from rnnlab.arrays import Array, Float, Int, Key, State
+from rnnlab.arrays import Array, Bool, Float, Int, Key, State
 from rnnlab.combinators.noise import check_rate, dropout_mask
 from rnnlab.errors import UsageError
 from rnnlab.gradients.parts import joint
@@ -43,7 +48,9 @@ from rnnlab.nn.masks import blanked, valid_steps
 from rnnlab.nn.recurrent import Recurrent
 from rnnlab.strategies import Strategy
 
-HAND_OVERS = ("state", "context", "attention")
+HAND_OVERS = ("none", "state", "first", "input", "output", "context", "attention")
+#: What gets the context vector, in the hand-overs that have one.
+CONTEXT_TO = {"context": ("cell", "readout"), "input": ("cell",), "output": ("readout",)}
 FEEDINGS = ("none", "readout", "context")
 
 
@@ -52,7 +59,7 @@ class Memory(NamedTuple):
 
     Attributes:
       start: the decoder's first state.
-      context: one vector for each source, `[B, C]`; None but for the hand-over `context`.
+      context: one vector for each source, `[B, C]`; None but for the hand-overs of `CONTEXT_TO`.
       outputs: of the encoder, `[B, S, M]`; None but for attention, as the next two.
       keys: what the scores of the attention need of them, `[B, S, K]`.
       mask: whether a place belongs to its source, `[B, S]`.
@@ -89,20 +96,20 @@ class Decoded(NamedTuple):
     weights: Float[Array, "B T S"] | None
 
 
-class EncoderDecoder(nnx.Module):
-    """See the module's docstring.
+class Decoder(nnx.Module):
+    """What writes, given a `Memory` of what was read; see the module's docstring.
 
     Attributes:
-      source_symbols, target_symbols: sizes of the vocabularies; the symbol 0 is padding.
-      encoder: recurrent layers that read the source, in one direction or both.
+      target: vectors of the symbols that are written; the symbol 0 is padding.
       decoder: recurrent layers that write, of a kind that can run step by step.
-      embedding: features of a symbol E.
+      summary: features of the vector that stands for a whole source.
+      read: features of a place that is attended to.
       readout: features R of the readout.
-      hand_over: state, context or attention.
+      hand_over: one of `HAND_OVERS`.
       attention: additive, dot or general.
       feeding: none, readout or context; the latter two with attention only.
       dropout: rate for embedded symbols and readouts, where a call gets a key.
-      tied: whether the output layer's weights are the embeddings of the targets; R is E then.
+      tied: whether the output layer's weights are the vectors of the symbols; R is E then.
       strategy: how `unroll` runs the layers.
       param_dtype: of all parameters.
       rngs: where the keys come from that draw them.
@@ -113,102 +120,84 @@ class EncoderDecoder(nnx.Module):
 
     def __init__(
         self,
-        source_symbols: int,
-        target_symbols: int,
-        *,
-        encoder: Layer,
+        target: Embedding,
         decoder: Layer,
-        embedding: int,
+        *,
+        summary: int,
+        read: int,
         readout: int,
-        hand_over: str = "attention",
-        attention: str = "general",
-        feeding: str = "none",
-        dropout: float = 0.0,
-        tied: bool = False,
-        strategy: str | Strategy = "autodiff",
-        param_dtype: DTypeLike = jnp.float32,
+        hand_over: str,
+        attention: str,
+        feeding: str,
+        dropout: float,
+        tied: bool,
+        strategy: str | Strategy,
+        param_dtype: DTypeLike,
         rngs: nnx.Rngs,
     ) -> None:
+        embedding = target.features
         _check(hand_over, feeding, tied, embedding, readout, decoder)
+        self.target = target
         self.hand_over, self.feeding, self.tied = hand_over, feeding, tied
         self.dropout = check_rate("dropout", dropout)
         types: Any = {"param_dtype": param_dtype, "rngs": rngs}
         linear: Any = partial(nnx.Linear, dtype=param_dtype, **types)
-        self.source = Embedding(source_symbols, embedding, **types)
-        self.target = Embedding(target_symbols, embedding, **types)
-        self.encoder = Recurrent(encoder, embedding, strategy=strategy, **types)
-        written, read = output_size(decoder) or embedding, output_size(encoder) or embedding
+        written = output_size(decoder) or embedding
 
-        final = encoder.initial_state((), param_dtype)
-        summary = sum(leaf.size for leaf in jax.tree.leaves(final))
         first = decoder.initial_state((), param_dtype)
-        self.starts = nnx.List([linear(summary, leaf.size) for leaf in jax.tree.leaves(first)])
-        context = {"state": 0, "context": written, "attention": read}[hand_over]
-        if hand_over == "context":
-            self.to_context = linear(summary, context)
+        if hand_over in ("state", "context", "attention"):
+            self.starts = nnx.List([linear(summary, leaf.size) for leaf in jax.tree.leaves(first)])
+        if hand_over == "first":
+            self.to_first = linear(summary, embedding)
+        if hand_over in CONTEXT_TO:
+            self.to_context = linear(summary, written)
         if hand_over == "attention":
             asked = sum(leaf.size for leaf in jax.tree.leaves(first))
             asked = asked if feeding == "context" else written
             self.attention = attentions.by_name(attention, asked, read, readout, **types)
 
         fed = {"none": 0, "readout": readout, "context": read}[feeding]
-        features = embedding + (context if hand_over == "context" else fed)
+        to = CONTEXT_TO.get(hand_over, ())
+        features = embedding + fed + ("cell" in to) * written
         self.decoder = Recurrent(decoder, features, strategy=strategy, **types)
         self.readout_size = readout
-        self.readout = linear(written + context, readout)
+        beside = read if hand_over == "attention" else ("readout" in to) * written
+        self.readout = linear(written + beside, readout)
         if tied:
-            self.bias = nnx.Param(jnp.zeros((target_symbols,), param_dtype))
+            self.bias = nnx.Param(jnp.zeros((target.size,), param_dtype))
         else:
-            self.output = linear(readout, target_symbols)
+            self.output = linear(readout, target.size)
 
-    def encode(
+    def remember(
         self,
-        source: Int[Array, "B S"],
-        lengths: ArrayLike | None = None,
-        key: Key | None = None,
+        summary: Float[Array, "B F"],
+        places: Float[Array, "B S M"] | None = None,
+        mask: Bool[Array, "B S"] | None = None,
     ) -> Memory:
-        """Reads the sources.
+        """What the decoder gets of sources.
 
         Args:
-          source: codes, padded on the right with anything.
-          lengths: symbols of each, `[B]`; a source may be empty. None for S.
-          key: of dropout; None for none.
+          summary: a vector for each source.
+          places: what is attended to, and which of it belongs to a source; for attention alone.
+          mask: as it says.
         """
-        if lengths is None:
-            lengths = jnp.full(len(source), source.shape[1], jnp.int32)
-        key_symbols, key_layers = _split(key, 2)
-        xs = self._dropped(self.source(source), key_symbols)
-        return self.encode_vectors(xs, lengths, key_layers)
-
-    def encode_vectors(
-        self, xs: Float[Array, "B S E"], lengths: ArrayLike, key: Key | None = None
-    ) -> Memory:
-        """As `encode`, from embedded symbols."""
-        final, outputs = self.encoder(xs, lengths=lengths, key=key)
-        return self.hand(final, outputs, jnp.asarray(lengths, jnp.int32))
-
-    def hand(
-        self, final: State, outputs: Float[Array, "B S M"], lengths: Int[Array, "B"]
-    ) -> Memory:
-        """What the decoder gets of the encoder's final state and outputs."""
-        leaves = [
-            leaf.reshape(len(leaf), math.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(final)
-        ]
-        summary = jnp.concatenate(leaves, axis=-1)
-        first = self.decoder.cell.initial_state((len(outputs),), outputs.dtype)
-        leaves, structure = jax.tree.flatten(first)
-        starts = [
-            jnp.tanh(project(summary)).reshape(leaf.shape)
-            for project, leaf in zip(self.starts, leaves, strict=True)
-        ]
-        context = mask = keys = None
-        if self.hand_over == "context":
+        start = self.decoder.cell.initial_state((len(summary),), summary.dtype)
+        context = keys = None
+        if self.hand_over in ("state", "context", "attention"):
+            leaves, structure = jax.tree.flatten(start)
+            start = structure.unflatten(
+                jnp.tanh(project(summary)).reshape(leaf.shape)
+                for project, leaf in zip(self.starts, leaves, strict=True)
+            )
+        if self.hand_over == "first":
+            start, _ = self.decoder(self.to_first(summary)[:, None], start)
+        if self.hand_over in CONTEXT_TO:
             context = jnp.tanh(self.to_context(summary))
-        if self.hand_over == "attention":
-            mask = valid_steps(lengths, outputs.shape[1])
-            keys = self.attention.keys(outputs)
-        kept = outputs if self.hand_over == "attention" else None
-        return Memory(structure.unflatten(starts), context, kept, keys, mask)
+        if self.hand_over != "attention":
+            return Memory(start, context, None, None, None)
+        assert places is not None
+        keys = self.attention.keys(places)
+        return Memory(start, context, places, keys, mask)
 
     def logits(
         self,
@@ -262,7 +251,7 @@ class EncoderDecoder(nnx.Module):
         """`readouts` by `unroll`, where no step gets anything that another one makes."""
         key_symbols, key_layers, key_readout = _split(key, 3)
         xs = self._dropped(self.target(targets), key_symbols)
-        xs = self._with_context(memory, xs)
+        xs = self._with_context(memory, xs, "cell")
         _, ys = self.decoder(xs, memory.start, lengths=lengths, key=key_layers)
         readouts, weights = self._read(memory, ys)
         return self._dropped(readouts, key_readout), weights
@@ -293,11 +282,18 @@ class EncoderDecoder(nnx.Module):
             logits = self.output(rows)
         return logits.reshape(*readouts.shape[:-1], logits.shape[-1])
 
+    def output_layer(self) -> tuple[Float[Array, "V R"], Float[Array, "V"]]:
+        """`W` and `b` of the logits `W r + b` of a readout r."""
+        if self.tied:
+            return self.target.table.get_value(), self.bias.get_value()
+        assert self.output.bias is not None
+        return self.output.kernel.get_value().T, self.output.bias.get_value()
+
     def _step(
         self, memory: Memory, state: DecoderState, x: Float[Array, "B ... E"]
     ) -> tuple[DecoderState, Float[Array, "B ... R"], Float[Array, "B ... S"] | None]:
         """One step from an embedded symbol: the next state, the readout and the weights."""
-        x = self._with_context(memory, x)
+        x = self._with_context(memory, x, "cell")
         attended = None
         if self.feeding == "context":
             attended = self._attend(memory, joint(jax.tree.leaves(state.cell)))
@@ -343,9 +339,9 @@ class EncoderDecoder(nnx.Module):
         readouts, weights = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), outputs)
         return self._dropped(readouts, key_readout), weights
 
-    def _with_context(self, memory: Memory, xs: Float[Array, "B ... F"]) -> Array:
-        """Inputs or outputs of the decoder's cell, beside the context of each source if any."""
-        if memory.context is None:
+    def _with_context(self, memory: Memory, xs: Float[Array, "B ... F"], to: str) -> Array:
+        """What the cell or the readout gets, beside the context of each source if any."""
+        if memory.context is None or to not in CONTEXT_TO[self.hand_over]:
             return xs
         between = xs.ndim - memory.context.ndim
         context = memory.context.reshape(len(xs), *(1,) * between, memory.context.shape[-1])
@@ -364,7 +360,7 @@ class EncoderDecoder(nnx.Module):
         if self.hand_over == "attention":
             context, weights = self._attend(memory, ys) if attended is None else attended
             ys = jnp.concatenate([ys, context], axis=-1)
-        ys = self._with_context(memory, ys)
+        ys = self._with_context(memory, ys, "readout")
         readouts = jnp.tanh(self.readout(_matrix(ys)))
         return readouts.reshape(*ys.shape[:-1], self.readout_size), weights
 
@@ -372,6 +368,104 @@ class EncoderDecoder(nnx.Module):
         if key is None or not self.dropout:
             return xs
         return xs * dropout_mask(key, self.dropout, xs.shape, xs.dtype)
+
+
+class EncoderDecoder(Decoder):
+    """See the module's docstring.
+
+    Attributes:
+      source_symbols, target_symbols: sizes of the vocabularies; the symbol 0 is padding.
+      encoder: recurrent layers that read the source, in one direction or both.
+      decoder: recurrent layers that write, of a kind that can run step by step.
+      embedding: features of a symbol E.
+      readout: features R of the readout.
+      hand_over: one of `HAND_OVERS`.
+      attention: additive, dot or general.
+      feeding: none, readout or context; the latter two with attention only.
+      dropout: rate for embedded symbols and readouts, where a call gets a key.
+      tied: whether the output layer's weights are the embeddings of the targets; R is E then.
+      strategy: how `unroll` runs the layers.
+      param_dtype: of all parameters.
+      rngs: where the keys come from that draw them.
+
+    Raises:
+      UsageError: settings that do not exist or do not go together.
+    """
+
+    def __init__(
+        self,
+        source_symbols: int,
+        target_symbols: int,
+        *,
+        encoder: Layer,
+        decoder: Layer,
+        embedding: int,
+        readout: int,
+        hand_over: str = "attention",
+        attention: str = "general",
+        feeding: str = "none",
+        dropout: float = 0.0,
+        tied: bool = False,
+        strategy: str | Strategy = "autodiff",
+        param_dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ) -> None:
+        types: Any = {"param_dtype": param_dtype, "rngs": rngs}
+        # In the order in which recorded results were drawn.
+        self.source = Embedding(source_symbols, embedding, **types)
+        target = Embedding(target_symbols, embedding, **types)
+        self.encoder = Recurrent(encoder, embedding, strategy=strategy, **types)
+        final = encoder.initial_state((), param_dtype)
+        super().__init__(
+            target,
+            decoder,
+            summary=sum(leaf.size for leaf in jax.tree.leaves(final)),
+            read=output_size(encoder) or embedding,
+            readout=readout,
+            hand_over=hand_over,
+            attention=attention,
+            feeding=feeding,
+            dropout=dropout,
+            tied=tied,
+            strategy=strategy,
+            **types,
+        )
+
+    def encode(
+        self,
+        source: Int[Array, "B S"],
+        lengths: ArrayLike | None = None,
+        key: Key | None = None,
+    ) -> Memory:
+        """Reads the sources.
+
+        Args:
+          source: codes, padded on the right with anything.
+          lengths: symbols of each, `[B]`; a source may be empty. None for S.
+          key: of dropout; None for none.
+        """
+        if lengths is None:
+            lengths = jnp.full(len(source), source.shape[1], jnp.int32)
+        key_symbols, key_layers = _split(key, 2)
+        xs = self._dropped(self.source(source), key_symbols)
+        return self.encode_vectors(xs, lengths, key_layers)
+
+    def encode_vectors(
+        self, xs: Float[Array, "B S E"], lengths: ArrayLike, key: Key | None = None
+    ) -> Memory:
+        """As `encode`, from embedded symbols."""
+        final, outputs = self.encoder(xs, lengths=lengths, key=key)
+        return self.hand(final, outputs, jnp.asarray(lengths, jnp.int32))
+
+    def hand(
+        self, final: State, outputs: Float[Array, "B S M"], lengths: Int[Array, "B"]
+    ) -> Memory:
+        """What the decoder gets of the encoder's final state and outputs."""
+        leaves = [
+            leaf.reshape(len(leaf), math.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(final)
+        ]
+        summary = jnp.concatenate(leaves, axis=-1)
+        return self.remember(summary, outputs, valid_steps(lengths, outputs.shape[1]))
 
 
 def _matrix(xs: Float[Array, "... F"]) -> Float[Array, "rows F"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -62,8 +63,9 @@ class ConvolutionalClassifier(nnx.Module):
     ) -> Float[Array, "images classes"]:
         """The logits of images, from 0 (paper) to 1 (ink); `key` is of dropout."""
         keys: Any = (None, None) if key is None else jax.random.split(key)
-        features = self.convolutions(images[..., None]).reshape(len(images), -1)
-        hidden = jax.nn.relu(self.hidden(self._dropped(features, keys[0])))
+        features = self.convolutions(images[..., None])
+        flat = features.reshape(len(images), math.prod(features.shape[1:]))
+        hidden = jax.nn.relu(self.hidden(self._dropped(flat, keys[0])))
         return self.output(self._dropped(hidden, keys[1]))
 
     def _dropped(self, xs: Array, key: Key | None) -> Array:

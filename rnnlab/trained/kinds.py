@@ -31,6 +31,7 @@ KINDS = {
     "vectors": "rnnlab.trained.vectors",
     "texts": "rnnlab.trained.classifier",
     "sums": "rnnlab.trained.adder",
+    "captions": "rnnlab.trained.captioner",
     "music": "rnnlab.trained.composer",
 }
 

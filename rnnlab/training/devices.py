@@ -26,6 +26,10 @@ from rnnlab.training.update import Learner, Trainable, TrainState, updates
 MEMBERS, BATCH = "members", "batch"
 #: Passed to XLA with every program.
 COMPILER_OPTIONS: dict[str, Any] = {}
+#: Passed to XLA on a CPU: temporary buffers in pieces, in bytes, and not in one. The allocator of
+#: the GNU C library gives what is above 32 MiB back to the system when it is freed, and each update
+#: would wait for fresh pages again; smaller pieces it keeps.
+PIECES: dict[str, Any] = {"xla_multiheap_size_constraint_per_heap": 31 * 2**20}
 
 
 class Programs:
@@ -84,7 +88,7 @@ class Programs:
             program = jax.jit(
                 self._function(count), donate_argnums=0, out_shardings=self._everywhere
             )
-            self._compiled[name] = program.lower(state, batches).compile(COMPILER_OPTIONS)
+            self._compiled[name] = program.lower(state, batches).compile(compiler_options())
         return self._compiled[name]
 
     def _function(self, count: int) -> Callable[..., Any]:
@@ -100,6 +104,13 @@ class Programs:
             out_specs=members,
             check_vma=False,
         )
+
+
+def compiler_options() -> dict[str, Any]:
+    """What XLA gets with every program of a training on this backend."""
+    # Programs whose temporary buffers are in pieces cannot be kept in JAX's cache of programs.
+    in_pieces = jax.default_backend() == "cpu" and not jax.config.jax_compilation_cache_dir
+    return {**(PIECES if in_pieces else {}), **COMPILER_OPTIONS}
 
 
 def _in_turn(many: Callable[..., Any]) -> Callable[..., Any]:

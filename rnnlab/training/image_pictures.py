@@ -12,6 +12,8 @@ from rnnlab.data.images import CLASSES, Images
 
 #: Rows and columns of misread digits.
 SHOWN = 3, 8
+#: Points of a curve, about.
+POINTS = 500
 
 
 def plot_curve(
@@ -19,10 +21,13 @@ def plot_curve(
     evaluated: list[dict[str, Any]],
     epoch: int,
 ) -> Figure:
-    """Accuracy and loss against epochs."""
+    """Accuracy and loss against epochs; of training, means of rows where there are many."""
     figure, axes = plots.subplots(1, 2, width=9)
+    size = max(len(trained) // POINTS, 1)
+    parts = [trained[start : start + size] for start in range(0, len(trained), size)]
+    ends = [part[-1]["step"] / epoch for part in parts]
     for ax, name in zip(axes[0], ("accuracy", "loss"), strict=True):
-        ax.plot([r["step"] / epoch for r in trained], [r[name] for r in trained], lw=0.8, alpha=0.6)
+        ax.plot(ends, [np.mean([r[name] for r in part]) for part in parts], lw=0.8, alpha=0.6)
         ax.plot([r["step"] / epoch for r in evaluated], [r[name] for r in evaluated], "o-")
         ax.set(xlabel="epoch", ylabel=name)
     loss = axes[0, 1]

@@ -159,19 +159,30 @@ class Clip:
 
     def __call__(self, gradient: Any) -> Clipped:
         """Clips a gradient."""
+        norm, clipped, factor = self.measure(gradient)
+        return Clipped(self.scale(gradient, factor), norm, clipped)
+
+    def measure(self, gradient: Any) -> tuple[Array, Array, Array | None]:
+        """The norm of a gradient, whether it is clipped, and the factor for `scale`, each `[]`."""
         norm = global_norm(gradient)
-        clipped = jnp.zeros((), bool)
+        clipped, factor = jnp.zeros((), bool), None
         if self.value is not None:
-            value = min(self.value, LARGEST)
-            clipped = largest(gradient) > value
-            gradient = jax.tree.map(lambda g: jnp.clip(g, -value, value), gradient)
+            clipped = largest(gradient) > min(self.value, LARGEST)
         if self.norm is not None:
-            after = norm if self.value is None else global_norm(gradient)
+            after = norm if self.value is None else global_norm(self.scale(gradient, None))
             bound = min(self.norm, LARGEST)  # of two infinite numbers there is no ratio
             clipped = clipped | (after > bound)
             factor = jnp.minimum(1, bound / jnp.maximum(after, bound))
-            gradient = jax.tree.map(lambda g: g * factor.astype(g.dtype), gradient)
-        return Clipped(gradient, norm, clipped)
+        return norm, clipped, factor
+
+    def scale(self, gradient: Any, factor: Array | None) -> Any:
+        """The gradient with clipped values, times the factor that was measured."""
+        if self.value is not None:
+            value = min(self.value, LARGEST)
+            gradient = jax.tree.map(lambda g: jnp.clip(g, -value, value), gradient)
+        if factor is None:
+            return gradient
+        return jax.tree.map(lambda g: g * factor.astype(g.dtype), gradient)
 
 
 def largest(tree: Any) -> Array:

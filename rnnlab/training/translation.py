@@ -15,12 +15,13 @@ from jax.typing import ArrayLike
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.buckets import Padded, pad
 from rnnlab.data.tokens import END_CODE, START_CODE
-from rnnlab.nn.encoder_decoder import EncoderDecoder, Memory
+from rnnlab.nn.encoder_decoder import Decoder, EncoderDecoder, Memory
 from rnnlab.nn.functional import Functional
 from rnnlab.nn.masks import valid_steps
 from rnnlab.training.cross_entropy import cross_entropy
 from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.readout_loss import total_cross_entropy
 from rnnlab.training.update import Learner
 
 Model = Functional[EncoderDecoder]
@@ -67,10 +68,33 @@ def translation_learner(
     """
 
     def loss(params: Params, carry: Any, batch: Padded, key: Array) -> Any:
-        nats, symbols = losses(model, params, batch, key, smoothing=smoothing, own=own)
-        return nats.sum() / jnp.maximum(symbols.sum(), 1).astype(nats.dtype), (carry, {})
+        return mean_loss(model, params, batch, key, smoothing=smoothing, own=own), (carry, {})
 
     return Learner(init=model.init, loss=loss, optimiser=optimiser, clip=clip)
+
+
+def mean_loss(
+    model: Model,
+    params: Params,
+    batch: Padded,
+    key: Array | None = None,
+    *,
+    smoothing: float = 0.0,
+    own: float = 0.0,
+) -> Float[Array, ""]:
+    """The mean of `losses` over all symbols, in nats, without all logits in memory.
+
+    Arguments as in `losses`.
+    """
+    module, memory, key = _encoded(model, params, batch, key)
+    target, lengths = jnp.asarray(batch.values[1]), jnp.asarray(batch.lengths[1])
+    before, after, symbols = _shifted(target, lengths)
+    readouts, _ = module.readouts(memory, before, symbols, key, own=own)
+    matrix, bias = module.output_layer()
+    counted = valid_steps(symbols, after.shape[1]).astype(matrix.dtype)
+    weights = counted / jnp.maximum(symbols.sum(), 1).astype(matrix.dtype)
+    rows = readouts.reshape(-1, readouts.shape[-1])
+    return total_cross_entropy(rows, matrix, bias, after.ravel(), weights.ravel(), smoothing)
 
 
 def losses(
@@ -92,13 +116,25 @@ def losses(
         smoothing: of the labels.
         own: probability of scheduled sampling.
     """
+    module, memory, key = _encoded(model, params, batch, key)
+    target, lengths = batch.values[1], batch.lengths[1]
+    return losses_after(module, memory, target, lengths, key, smoothing=smoothing, own=own)
+
+
+def _encoded(
+    model: Model, params: Params, batch: Padded, key: Array | None
+) -> tuple[EncoderDecoder, Memory, Array | None]:
+    """The model, its memory of the sources of a batch, and the key for the decoder."""
     pair, lengths = CodedPair(*batch.values), CodedPair(*batch.lengths)
     key_source, key_target = (None, None) if key is None else jax.random.split(key)
     module = model.bind(params)
     memory = module.encode(jnp.asarray(pair.source), lengths.source, key_source)
-    return losses_after(
-        module, memory, pair.target, lengths.target, key_target, smoothing=smoothing, own=own
-    )
+    return module, memory, key_target
+
+
+def _shifted(target: Array, lengths: Array) -> tuple[Array, Array, Array]:
+    """What the decoder reads of targets, what it is to write, and how many symbols `[B]`."""
+    return target[:, :-1], target[:, 1:], jnp.maximum(lengths - 1, 0)
 
 
 def losses_after(
@@ -112,13 +148,25 @@ def losses_after(
     own: float = 0.0,
 ) -> tuple[Float[Array, "B"], Int[Array, "B"]]:
     """`losses` of translations `[B, T + 2]` of those lengths, after the sources were read."""
-    target, lengths = jnp.asarray(target), jnp.asarray(lengths)
-    symbols = jnp.maximum(lengths - 1, 0)
-    before, after = target[:, :-1], target[:, 1:]
-    logits = module.logits(memory, before, symbols, key, own=own).logits
-    nats = cross_entropy(logits, after, smoothing)
+    return scored(module, memory, target, lengths, key, smoothing=smoothing, own=own)[:2]
+
+
+def scored(
+    module: Decoder,
+    memory: Memory,
+    target: ArrayLike,
+    lengths: ArrayLike,
+    key: Array | None = None,
+    *,
+    smoothing: float = 0.0,
+    own: float = 0.0,
+) -> tuple[Float[Array, "B"], Int[Array, "B"], Float[Array, "B T+1 S"] | None]:
+    """As `losses_after`, and the weights of the attention where there is any."""
+    before, after, symbols = _shifted(jnp.asarray(target), jnp.asarray(lengths))
+    decoded = module.logits(memory, before, symbols, key, own=own)
+    nats = cross_entropy(decoded.logits, after, smoothing)
     counted = valid_steps(symbols, after.shape[1])
-    return jnp.where(counted, nats, 0).sum(axis=1), symbols
+    return jnp.where(counted, nats, 0).sum(axis=1), symbols, decoded.weights
 
 
 class TranslationLoss(Evaluator):

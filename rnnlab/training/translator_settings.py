@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import jax
+
 from rnnlab import cells, strategies
 from rnnlab.combinators import Dropout, Stack
 from rnnlab.combinators.layers import bidirectional
@@ -66,10 +68,23 @@ class TranslatorNetwork:
             raise UsageError(f"feeding={self.feeding}: needs hand_over=attention")
         if self.tied and self.readout != self.embedding:
             raise UsageError(f"readout={self.readout}: must be embedding where tied=True")
-        asked = self.decoder_hidden
-        if self.hand_over == "attention" and self.attention == "dot" and asked != 2 * self.hidden:
+        if self.hand_over == "attention" and self.attention == "dot":
+            self._check_dot()
+
+    def _check_dot(self) -> None:
+        """Checks that what asks is as large as what is remembered."""
+        if self.feeding == "context":  # the states of the layers ask
+            state = self.decoder().initial_state()
+            asked = sum(leaf.size for leaf in jax.tree.leaves(state))
+            if asked != 2 * self.hidden:
+                raise UsageError(
+                    f"attention=dot: with feeding=context all {asked} numbers of the decoder's "
+                    f"state ask for {2 * self.hidden} of the encoder; use general"
+                )
+        elif self.decoder_hidden != 2 * self.hidden:
             raise UsageError(
-                f"decoder_hidden={asked}: must be twice hidden for attention=dot; or use general"
+                f"decoder_hidden={self.decoder_hidden}: must be twice hidden for attention=dot; or "
+                "use general"
             )
 
     def encoder(self) -> Stack:

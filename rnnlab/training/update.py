@@ -144,19 +144,24 @@ def update(
     (loss, (carry, more)), gradient = jax.value_and_grad(learner.loss, has_aux=True)(
         state.params, carry, batch, key_noise
     )
-    gradient, norm, clipped = learner.clip(gradient)
-    with jax.numpy_dtype_promotion(LENIENT):
-        changes, opt_state = learner.optimiser.update(gradient, state.opt_state, state.params)
-        params: Params = optax.apply_updates(state.params, changes)
-
+    norm, clipped, factor = learner.clip.measure(gradient)
+    changes, _ = _changes(learner, state, gradient, factor)
     before, change = global_norm(state.params), global_norm(changes)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm) & (before + change <= LARGEST_NORM)
     good = finite & (state.diverged == 0)
-    params, opt_state, carry = jax.tree.map(
-        lambda new, old: jnp.where(good, new, old),
-        (params, opt_state, carry),
-        (state.params, state.opt_state, state.carry),
-    )
+
+    def go() -> tuple[Params, Any, State]:
+        # Again, since XLA writes it in place here; what was found above, before it was known
+        # whether it is good, would lie in fresh memory and be copied.
+        changes, opt_state = _changes(learner, state, gradient, factor)
+        with jax.numpy_dtype_promotion(LENIENT):
+            params: Params = optax.apply_updates(state.params, changes)
+        return params, opt_state, carry
+
+    def stay() -> tuple[Params, Any, State]:
+        return state.params, state.opt_state, state.carry
+
+    params, opt_state, carry = jax.lax.cond(good, go, stay)
     step = state.step + jnp.int32(1)
     diverged = jnp.where((state.diverged == 0) & ~finite, step, state.diverged)
     metrics = {
@@ -171,6 +176,15 @@ def update(
     if rate is not None:
         metrics["learning_rate"] = rate
     return TrainState(step, params, opt_state, carry, state.key, diverged), metrics
+
+
+def _changes(
+    learner: Learner, state: TrainState, gradient: Params, factor: Array | None
+) -> tuple[Params, Any]:
+    """What the optimiser adds to the parameters, and its next state."""
+    gradient = learner.clip.scale(gradient, factor)
+    with jax.numpy_dtype_promotion(LENIENT):
+        return learner.optimiser.update(gradient, state.opt_state, state.params)
 
 
 def updates(

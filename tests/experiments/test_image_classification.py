@@ -28,14 +28,14 @@ from tests.experiments.runs import assert_same, evaluations, state_of, summary_o
 from tests.experiments.settings import changed
 
 SMALL: dict[str, Any] = {
-    "channels": (3, 4),
-    "hidden": 8,
-    "batch": 120,
+    "channels": (4, 8),
+    "hidden": 16,
+    "batch": 60,
     "epochs": 2,
     "dispatch": 2,
-    "checkpoint_every": 4,
+    "checkpoint_every": 8,
     "warmup": 2,
-    "learning_rate": 0.02,
+    "learning_rate": 0.01,
 }
 WRITTEN = ("metrics.jsonl", "answers.json", "model.json")
 
@@ -143,7 +143,7 @@ def test_interrupted_in_an_evaluation(whole, tmp_path, monkeypatch):
     original = ImageEvaluator.__call__
 
     def stop(self, params, step):
-        if step == 10:
+        if step == 20:
             raise KeyboardInterrupt
         return original(self, params, step)
 

@@ -15,7 +15,7 @@ from experiments import translation
 from experiments.translation import adjoints, measure
 from rnnlab.data.buckets import pad
 from rnnlab.data.coded_lines import LineCoder
-from rnnlab.data.pairs import PairSource, read_pairs
+from rnnlab.data.pairs import Pairs, PairSource, read_pairs
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices, translating
@@ -322,6 +322,10 @@ def test_a_work_directory_belongs_to_its_sentences(tmp_path, whole):
         ),
         ({"readout": 9}, "readout=9: must be embedding where tied=True"),
         ({"attention": "dot"}, "decoder_hidden=8: must be twice hidden"),
+        (
+            {"attention": "dot", "feeding": "context", "decoder_hidden": 12, "layers": 2},
+            "attention=dot: with feeding=context all 24 numbers of the decoder's state ask for 12",
+        ),
         ({"units": "letters"}, "units=letters"),
         ({"boundaries": (9, 5)}, "boundaries="),
         ({"beams": 0}, "beams=0"),
@@ -333,6 +337,11 @@ def test_a_work_directory_belongs_to_its_sentences(tmp_path, whole):
 def test_wrong_settings_are_refused(changes, message):
     with pytest.raises(UsageError, match=message):
         config_of(**changes)
+
+
+def test_a_language_of_blank_lines_is_refused():
+    with pytest.raises(UsageError, match=r"^target_language=en: all sentences to train on are bl"):
+        measure.coders_of(config_of(), Pairs(["Anna", "Bob"], ["", " "]))
 
 
 def test_pairs_that_are_too_long_are_left_out():

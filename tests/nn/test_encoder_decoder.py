@@ -231,7 +231,10 @@ def test_dropout_needs_a_key_and_zeroes_its_share_of_the_readouts():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hand_over": "all"}, "hand_over='all': must be one of state, context, attention"),
+        (
+            {"hand_over": "all"},
+            "hand_over='all': must be one of none, state, first, input, output, ",
+        ),
         ({"hand_over": "state", "feeding": "readout"}, "feeding=readout: needs hand_over=att"),
         ({"tied": True, "readout": 7}, "tied=True: needs readout=3"),
         ({"decoder": Bidirectional(GRU(2), GRU(2))}, "decoder=Bidirectional: must run forward"),

@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+
+from rnnlab.training import devices
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -55,3 +59,34 @@ def test_eight_devices_give_the_losses_of_one():
         assert eight[f"{name} devices"] == (8 if name.endswith("one") else 4)
     assert np.shape(one["copy many"]) == (4, 5)
     assert one["adding one"][0] == pytest.approx(eight["adding one"][0], rel=1e-6)
+
+
+@pytest.fixture
+def no_cache():
+    """Without JAX's cache of programs."""
+    folder = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield
+    jax.config.update("jax_compilation_cache_dir", folder)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="pieces are for CPUs")
+def test_temporary_buffers_in_pieces(no_cache):
+    """Two matrices of 25 MiB live at once: more than one piece."""
+
+    def total(x):
+        a = jax.lax.optimization_barrier(x[:, None] * x)
+        b = jax.lax.optimization_barrier(a + 1)
+        return (a * b).sum()
+
+    assert devices.compiler_options() == devices.PIECES
+    x = jnp.arange(2560, dtype=jnp.float32) % 7
+    program = jax.jit(total).lower(x).compile(devices.PIECES)
+    outer = np.outer(x, x).astype(np.float64)
+    np.testing.assert_allclose(program(x), (outer * (outer + 1)).sum(), rtol=1e-4)
+
+
+def test_no_pieces_where_programs_are_kept(no_cache, monkeypatch):
+    monkeypatch.setattr(devices, "COMPILER_OPTIONS", {"xla_dump_to": ""})
+    jax.config.update("jax_compilation_cache_dir", "programs")
+    assert devices.compiler_options() == {"xla_dump_to": ""}
