@@ -16,7 +16,7 @@ from rnnlab.training import log
 
 CURVE = "curve.png"
 #: Training steps over whose mean the curve of the loss is drawn.
-SMOOTH = 50
+SMOOTH = 20
 #: What each roll shows.
 CAPTIONS = {
     "free": "What the network writes from nothing.",
@@ -69,8 +69,8 @@ def plot_curve(trained: list[dict[str, Any]], evaluated: list[dict[str, Any]]) -
     ax.plot(steps[size - 1 :], smooth, lw=0.8, label="training")
     nats = [row["nats"] for row in evaluated]
     ax.plot([r["step"] for r in evaluated], nats, "o-", ms=3, label="validation")
-    top = 2 * np.nanmin(np.array(nats, float))
-    ax.set(xlabel="training step", ylabel="nats for each frame", ylim=(None, top))
+    least = np.nanmin(np.array(nats, float))
+    ax.set(xlabel="training step", ylabel="nats for each frame", ylim=(0.9 * least, 1.6 * least))
     ax.legend()
     return figure
 

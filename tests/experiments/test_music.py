@@ -306,7 +306,7 @@ def test_runs_side_by_side(tmp_path, capsys):
 def test_the_preset_tiny(tmp_path):
     assert {"report.html", "free.mid", "model.json"} <= run_tiny(music, tmp_path)
     summary = summary_of(tmp_path)
-    assert summary["test nats"] < 0.5 * summary["test nats of the same, after the frame before"]
+    assert summary["test nats"] < 0.8 * summary["test nats of the same, after the frame before"]
 
 
 @pytest.mark.parametrize(
