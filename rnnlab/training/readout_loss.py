@@ -20,7 +20,7 @@ import numpy as np
 from rnnlab.arrays import Array, Float, Int
 
 #: Bytes of the logits of a block of rows.
-BLOCK = 5.5 * 2**20
+BLOCK_BYTES = 5.5 * 2**20
 
 
 class _Rows(NamedTuple):
@@ -109,7 +109,7 @@ def _ordered(rows: _Rows, classes: int) -> tuple[_Rows, int, Array, Array]:
         that weighs something, `[]`; and where each row went, `[N]`.
     """
     number = len(rows.weights)
-    blocks = max(1, math.ceil(number * classes * rows.readouts.dtype.itemsize / BLOCK))
+    blocks = max(1, math.ceil(number * classes * rows.readouts.dtype.itemsize / BLOCK_BYTES))
     size = -(-number // blocks)
     weighs = rows.weights != 0
     order = jnp.argsort(~weighs, stable=True)

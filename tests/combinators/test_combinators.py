@@ -330,7 +330,8 @@ def test_the_gradient_of_everything_agrees_with_finite_differences():
     np.testing.assert_allclose(slope, (loss(1) - loss(-1)) / (2 * eps), rtol=1e-6)
 
 
-@pytest.mark.parametrize("key", [None, pytest.param(KEY, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("key", [None, KEY])
 def test_everything_keeps_its_dtype(key):
     layer = everything(cells.LSTM(D))
     run = program(layer, hoisted)

@@ -17,6 +17,12 @@ from tests import quick
 
 BATCH, FEATURES, HIDDEN = 2, 2, 3
 
+#: All cells; those that repeat a kind are slow tests.
+KINDS = ("tanh", "lstm", "lstm_fgr", "lstm_peephole", "gru_reset_before", "mut1", "minimal")
+BY_KIND = [
+    name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in cells.CELLS
+]
+
 
 def problem(name: str, steps: int) -> Any:
     """A cell with weights drawn by NumPy, which compiles nothing, inputs and unit readouts."""
@@ -61,7 +67,7 @@ def run(function: Any, name: str, lengths: tuple[int, ...]) -> dict[str, np.ndar
     return {name: np.asarray(value) for name, value in norms.items()}
 
 
-@pytest.mark.parametrize("name", cells.CELLS)
+@pytest.mark.parametrize("name", BY_KIND)
 def test_every_cell_agrees_with_autodiff(name, monkeypatch):
     monkeypatch.setattr(kernel, "MAX_SEGMENTS", 1)  # each takes its time to compile
     lengths = (2, 9)

@@ -184,7 +184,7 @@ LOGITS = jnp.log(jnp.array([0.1, 0.2, 0.4, 0.25, 0.05], jnp.float32))
         (Choice(top_k=2), [0, 0, 8 / 13, 5 / 13, 0]),
         (Choice(temperature=0.5, top_k=2), [0, 0, 64 / 89, 25 / 89, 0]),
         (Choice(top_p=0.5), [0, 0, 8 / 13, 5 / 13, 0]),
-        (Choice(temperature=0.5, top_k=3, top_p=0.9), [0, 0, 64 / 89, 25 / 89, 0]),
+        (Choice(temperature=0.5, top_k=3, top_p=0.8), [0, 0, 64 / 89, 25 / 89, 0]),
         (Choice(temperature=1e-40, top_p=0.5), [0, 0, 1, 0, 0]),
         (Choice(temperature=0), [0, 0, 1, 0, 0]),
         (Choice(top_k=1), [0, 0, 1, 0, 0]),

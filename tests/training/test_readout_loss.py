@@ -33,7 +33,7 @@ def in_numpy(readouts, matrix, bias, targets, weights, smoothing):
 @pytest.mark.parametrize("rows_of_block", [3, ROWS])
 def test_value_and_derivatives(monkeypatch, dtype, rtol, smoothing, rows_of_block):
     itemsize = np.dtype(dtype).itemsize
-    monkeypatch.setattr(readout_loss, "BLOCK", rows_of_block * CLASSES * itemsize)
+    monkeypatch.setattr(readout_loss, "BLOCK_BYTES", rows_of_block * CLASSES * itemsize)
     rng = np.random.default_rng(0)
     shapes = (ROWS, FEATURES), (CLASSES, FEATURES), (CLASSES,), (ROWS,)
     readouts, matrix, bias, weights = (rng.normal(size=shape).astype(dtype) for shape in shapes)
@@ -66,7 +66,7 @@ def test_a_population_and_logits_beyond_the_range_of_exp():
 
 @pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_mean_loss_of_translations_is_that_of_their_losses(monkeypatch, tied):
-    monkeypatch.setattr(readout_loss, "BLOCK", 4 * 9 * 8)
+    monkeypatch.setattr(readout_loss, "BLOCK_BYTES", 4 * 9 * 8)
     rng = np.random.default_rng(1)
     pair = CodedPair(*(rng.integers(4, 9, (3, steps)).astype(np.int32) for steps in (3, 5)))
     lengths = CodedPair(np.array([3, 1, 0], np.int32), np.array([5, 2, 0], np.int32))
