@@ -383,7 +383,14 @@ def test_every_cell_can_be_wrapped(name):
     assert got == want
 
 
-@pytest.mark.parametrize("name", ["additive", "minimal", "mut1", "lstm_fgr"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "additive",
+        "minimal",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("mut1", "lstm_fgr")),
+    ],
+)
 def test_hoisted_agrees_on_wrapped_cells_of_every_kind(name):
     layer = Zoneout(LayerNorm(VariationalDropout(cells.by_name(name, H), 0.2, 0.2)), 0.2)
     args = arguments(layer, features=3)

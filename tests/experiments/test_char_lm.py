@@ -316,6 +316,7 @@ def test_what_counts_as_following(found, interval, follows):
     assert one.follows == follows
 
 
+@pytest.mark.slow
 def test_memories_are_the_cells_states():
     model = LanguageNetwork(cell="lstm", layers=2, hidden=5, dropout=0.1).model(4)
     params = model.init(jax.random.key(0))
@@ -327,6 +328,7 @@ def test_memories_are_the_cells_states():
     np.testing.assert_allclose(second[-1], np.tanh(state[2].c[0]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_letters_that_a_font_lacks(tmp_path):
     text = "日本 $x$ \\frac \t" * 200
     layers = [np.random.default_rng(0).normal(size=(len(text), 2))]

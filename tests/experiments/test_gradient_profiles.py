@@ -62,6 +62,7 @@ def test_an_orthogonal_linear_network_loses_its_radius_at_every_step(data):
     assert np.isnan(data.log10_norm.sel(cell="linear", part="c")).all()
 
 
+@pytest.mark.slow
 def test_several_cells_are_in_one_panel_and_many_by_family(data):
     figure = plot_together(data)
     (ax,) = figure.axes

@@ -55,6 +55,7 @@ def log_abs_det(network, seed, gain, std, steps, discard):
     return np.mean(logs[discard:steps])
 
 
+@pytest.mark.slow
 def test_one_unit_has_the_mean_slope(folder):
     data = results.load_dataset(folder / "results.nc")
     cell = cells.Elman(1, wx_init=initializers.Identity(), wh_init=initializers.Gaussian())

@@ -98,7 +98,12 @@ def test_lengths_wherever_they_lie(lengths, all_lengths):
 
 @pytest.mark.parametrize(
     ("name", "factor", "strength", "bias"),
-    [("tanh", 0.2, 1, 0), ("linear", 5, 1e-30, 0), ("tanh", 1, 0.1, 30), ("lstm", 1, 0.1, -40)],
+    [
+        ("tanh", 0.2, 1, 0),
+        ("tanh", 1, 0.1, 30),
+        pytest.param("linear", 5, 1e-30, 0, marks=pytest.mark.slow),
+        pytest.param("lstm", 1, 0.1, -40, marks=pytest.mark.slow),
+    ],
 )
 def test_float32_where_the_gradient_is_zero_or_infinite(name, factor, strength, bias):
     """The same in another way: the log-domain adjoints of `rnnlab.gradients`, in float64.
