@@ -109,7 +109,8 @@ class Programs:
 def compiler_options() -> dict[str, Any]:
     """What XLA gets with every program of a training on this backend."""
     # Programs whose temporary buffers are in pieces cannot be kept in JAX's cache of programs.
-    in_pieces = jax.default_backend() == "cpu" and not jax.config.jax_compilation_cache_dir
+    kept = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    in_pieces = jax.default_backend() == "cpu" and not kept
     return {**(PIECES if in_pieces else {}), **COMPILER_OPTIONS}
 
 
