@@ -109,7 +109,7 @@ def _measured(model: Model, params: Params, pair: Any, lengths: Any) -> tuple[Ar
         final = (*states, Directions(end, both.backward))
         outputs = jnp.swapaxes(jnp.concatenate([ys, backward], axis=-1), 0, 1)
         memory = module.hand(final, outputs, lengths.source)
-        nats, symbols = losses_after(module, memory, pair.target, lengths.target)
+        nats, symbols, _ = losses_after(module, memory, pair.target, lengths.target)
         return (nats / symbols.astype(nats.dtype)).sum()
 
     d_ys, d_end = jax.grad(loss, argnums=(0, 1))(ys, both.forward)

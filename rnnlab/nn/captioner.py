@@ -1,7 +1,7 @@
 """A network that looks at an image and writes a sentence about it: one-to-many.
 
 Convolutions make features of the places of an image. The decoder gets of them, by its hand-over
-(`rnnlab.nn.encoder_decoder`), one vector, `v = relu(W flat(f) + b)`, in one of four ways; or with
+(`rnnlab.nn.decoder`), one vector, `v = relu(W flat(f) + b)`, in one of four ways; or with
 attention the places themselves, each as `relu(W f + p)` with a learned vector p that says where it
 is, and their mean to start from (K. Xu et al., "Show, attend and tell: neural image caption
 generation with visual attention", 2015).
@@ -22,8 +22,8 @@ from jax.typing import DTypeLike
 from rnnlab.arrays import Array, Float
 from rnnlab.layer import Layer
 from rnnlab.nn.convolution import Convolutions, places
+from rnnlab.nn.decoder import Decoder, Memory
 from rnnlab.nn.embedding import Embedding
-from rnnlab.nn.encoder_decoder import Decoder, Memory
 from rnnlab.strategies import Strategy
 
 
@@ -41,7 +41,7 @@ class Captioner(Decoder):
       embedding: features of a symbol E.
       readout: features R of the readout.
       hand_over, attention, feeding, dropout, tied, strategy, param_dtype, rngs: as of
-        `rnnlab.nn.encoder_decoder.Decoder`.
+        `rnnlab.nn.decoder.Decoder`.
 
     Raises:
       UsageError: settings that do not exist or do not go together.

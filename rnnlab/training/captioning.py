@@ -19,7 +19,7 @@ from rnnlab.nn.beam import beam_search
 from rnnlab.nn.captioner import Captioner
 from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.optimisers import Clip
-from rnnlab.training.translation import scored
+from rnnlab.training.translation import losses_after
 from rnnlab.training.update import Learner
 
 Model = Functional[Captioner]
@@ -88,7 +88,7 @@ def losses(
     """
     module = model.bind(params)
     memory = module.encode(as_numbers(batch.pixels))
-    return scored(module, memory, batch.sentences, batch.lengths, key, smoothing=smoothing)
+    return losses_after(module, memory, batch.sentences, batch.lengths, key, smoothing=smoothing)
 
 
 def as_numbers(pixels: Any) -> Float[Array, "B height width C"]:

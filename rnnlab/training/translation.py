@@ -15,7 +15,8 @@ from jax.typing import ArrayLike
 from rnnlab.arrays import Array, Float, Int, Params
 from rnnlab.data.buckets import Padded, pad
 from rnnlab.data.tokens import END_CODE, START_CODE
-from rnnlab.nn.encoder_decoder import Decoder, EncoderDecoder, Memory
+from rnnlab.nn.decoder import Decoder, Memory
+from rnnlab.nn.encoder_decoder import EncoderDecoder
 from rnnlab.nn.functional import Functional
 from rnnlab.nn.masks import valid_steps
 from rnnlab.training.cross_entropy import cross_entropy
@@ -118,7 +119,7 @@ def losses(
     """
     module, memory, key = _encoded(model, params, batch, key)
     target, lengths = batch.values[1], batch.lengths[1]
-    return losses_after(module, memory, target, lengths, key, smoothing=smoothing, own=own)
+    return losses_after(module, memory, target, lengths, key, smoothing=smoothing, own=own)[:2]
 
 
 def _encoded(
@@ -138,20 +139,6 @@ def _shifted(target: Array, lengths: Array) -> tuple[Array, Array, Array]:
 
 
 def losses_after(
-    module: EncoderDecoder,
-    memory: Memory,
-    target: ArrayLike,
-    lengths: ArrayLike,
-    key: Array | None = None,
-    *,
-    smoothing: float = 0.0,
-    own: float = 0.0,
-) -> tuple[Float[Array, "B"], Int[Array, "B"]]:
-    """`losses` of translations `[B, T + 2]` of those lengths, after the sources were read."""
-    return scored(module, memory, target, lengths, key, smoothing=smoothing, own=own)[:2]
-
-
-def scored(
     module: Decoder,
     memory: Memory,
     target: ArrayLike,
@@ -161,7 +148,11 @@ def scored(
     smoothing: float = 0.0,
     own: float = 0.0,
 ) -> tuple[Float[Array, "B"], Int[Array, "B"], Float[Array, "B T+1 S"] | None]:
-    """As `losses_after`, and the weights of the attention where there is any."""
+    """`losses` of targets `[B, T + 2]` of those lengths, after the sources were read.
+
+    Returns:
+        Nats and symbols of each target, and the weights of the attention where there is any.
+    """
     before, after, symbols = _shifted(jnp.asarray(target), jnp.asarray(lengths))
     decoded = module.logits(memory, before, symbols, key, own=own)
     nats = cross_entropy(decoded.logits, after, smoothing)
