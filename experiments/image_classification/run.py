@@ -8,6 +8,7 @@ from rnnlab.data.images import CLASSES, SIDES, read_images
 from rnnlab.run.tables import print_table
 from rnnlab.run.workdir import Status, Workdir
 from rnnlab.trained import images
+from rnnlab.training import image_summary
 from rnnlab.training.summary import REPORT, best_state, once, tell_diverged
 
 
@@ -23,7 +24,7 @@ def run(config: Config, workdir: Workdir) -> Status:
     best = best_state(outcome).params
     summary = once(workdir, lambda: measure.summarise(config, workdir, splits.test, outcome, best))
     if not workdir.path(REPORT).exists():
-        answers = measure.answers_of(workdir)
+        answers = image_summary.answers_of(workdir)
         report.write(workdir, config.epoch, summary, splits.test, answers, best)
     title = f"{config.source.images}, {len(config.network.channels)} layers of convolutions"
     rows = [(name, value) for name, value in summary.items() if value is not None]

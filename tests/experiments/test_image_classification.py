@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
     "channels": (4, 8),
     "hidden": 16,
     "batch": 60,
-    "epochs": 2,
+    "epochs": 8,
     "dispatch": 2,
     "checkpoint_every": 8,
     "warmup": 2,

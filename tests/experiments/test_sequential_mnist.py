@@ -18,7 +18,7 @@ from rnnlab.data.source import ImageSource
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
 from rnnlab.statistics import confusion
-from rnnlab.training import devices, images, log
+from rnnlab.training import devices, image_summary, images, log
 from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.images import Examination
 from tests import quick
@@ -134,7 +134,7 @@ def test_it_learns_and_everything_is_there(whole):
 def test_the_test_images_are_looked_at_once(whole, monkeypatch):
     before = {path: path.read_bytes() for path in whole.glob("*.json*")}
     (whole / "report.html").unlink()
-    monkeypatch.setattr(measure, "Examination", lambda *_: None)
+    monkeypatch.setattr(image_summary, "Examination", lambda *_: None)
     run(whole)
     assert (whole / "report.html").exists()
     after = {path: path.read_bytes() for path in whole.glob("*.json*")}
@@ -287,8 +287,20 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
     assert "\n" not in str(error.value)
 
 
+class Worse(Evaluator):
+    """Each evaluation is worse than the one before: chance may favour a network that is lost."""
+
+    def __init__(self, evaluator):
+        self.evaluator = evaluator
+
+    def __call__(self, params, step):
+        return self.evaluator(params, step) | {"error": 1 + step}
+
+
 @pytest.mark.slow
-def test_no_evaluation_beats_the_first(tmp_path):
+def test_no_evaluation_beats_the_first(tmp_path, monkeypatch):
+    original = measure.evaluator
+    monkeypatch.setattr(measure, "evaluator", lambda *settings: Worse(original(*settings)))
     run(tmp_path, learning_rate=10.0, epochs=1, warmup=0)
     rows = evaluations(tmp_path)
     assert all(row["loss"] > rows[0]["loss"] + 0.5 for row in rows[1:])
