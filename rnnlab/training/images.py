@@ -164,7 +164,7 @@ def log_probabilities(
     return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
 
-# Not a loop on the device, in which XLA:CPU takes twenty times as long for convolutions.
+# Not a loop on the device, in which XLA:CPU takes much longer for convolutions.
 @partial(jax.jit, static_argnums=0)
 def _read(model: ImageModel, params: Params, pixels: Any) -> Array:
     return model.logits(params, pixels)

@@ -19,7 +19,7 @@ import numpy as np
 
 from rnnlab.arrays import Array, Float, Int
 
-#: Bytes of the logits of a block of rows.
+#: Bytes of the logits of a block of rows, which are to stay in a cache.
 BLOCK_BYTES = 5.5 * 2**20
 
 

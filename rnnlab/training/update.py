@@ -93,7 +93,7 @@ class Learner:
             side by side. A core of a CPU is faster that way where a member's sequences and states
             fit its cache, and products of all members together do not.
         written_out: whether the updates of a dispatch are compiled one after the other and not as a
-            loop, in which XLA:CPU takes twenty times as long for convolutions
+            loop, in which XLA:CPU takes much longer for convolutions
             (github.com/jax-ml/jax/issues/12868).
     """
 
