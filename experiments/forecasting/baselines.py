@@ -7,21 +7,12 @@ import numpy as np
 
 from experiments.forecasting.config import Config
 from rnnlab.training.fitted_forecasters import Reservoir, autoregression, persistence
-from rnnlab.training.forecast_scores import normalised_errors, valid_steps
-from rnnlab.training.forecasting import Forecaster, following, forecasts, starts_of
+from rnnlab.training.forecast_judging import judge
+from rnnlab.training.forecasting import Forecaster
 from rnnlab.training.series import Series
 
 #: Penalties of the linear autoregression that are tried.
 RIDGES = (1e-10, 1e-8, 1e-6, 1e-4)
-
-
-def mean_valid_steps(config: Config, forecaster: Forecaster, observed: np.ndarray) -> float:
-    """Mean number of valid steps of forecasts over a split."""
-    chosen = config.forecasts
-    starts = starts_of(observed, chosen.starts, chosen.before, chosen.ahead)
-    predicted = forecasts(forecaster, observed, starts, chosen.before, chosen.ahead)
-    errors = normalised_errors(predicted, following(observed, starts, chosen.ahead))
-    return float(valid_steps(errors, chosen.threshold).mean())
 
 
 def drawn_reservoir(config: Config, trial: int) -> Reservoir:
@@ -44,7 +35,7 @@ def best_reservoir(config: Config, series: Series) -> tuple[Reservoir, Forecaste
         key = jax.random.fold_in(jax.random.key(config.seed), trial)
         warmup = config.forecasts.before
         forecaster = reservoir.forecaster(series.train, warmup=warmup, key=key)
-        score = mean_valid_steps(config, forecaster, series.validation)
+        score = judge(forecaster, series.validation, 1.0, config.forecasts).valid.mean()
         tried.append((score, -trial, reservoir, forecaster))
     return max(tried, key=lambda one: one[:2])[2:]
 
@@ -59,7 +50,7 @@ def best_autoregression(config: Config, series: Series) -> Forecaster:
             ridge=ridge,
             warmup=config.forecasts.before,
         )
-        score = mean_valid_steps(config, forecaster, series.validation)
+        score = judge(forecaster, series.validation, 1.0, config.forecasts).valid.mean()
         tried.append((score, -place, forecaster))
     return max(tried, key=lambda one: one[:2])[2]
 

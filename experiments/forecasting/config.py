@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 
-from rnnlab.errors import UsageError
 from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
-from rnnlab.training import settings
-from rnnlab.training.forecasting import Windows
-from rnnlab.training.forecasting_settings import ForecastNetwork
+from rnnlab.training.forecasting_settings import ForecastNetwork, Forecasts, WindowTraining
 from rnnlab.training.series import SeriesSource
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(settings.Training):
+class Training(WindowTraining):
     """How the network is trained on windows of the series."""
 
-    #: Steps of a window, its warm-up included.
-    length: int = 100
-    #: First steps of a window at which every observation is shown, and no error counts.
-    lead: int = 20
-    #: After them one observation is shown in so many steps, and the network reads its own
+    #: After the lead one observation is shown in so many steps, and the network reads its own
     #: predictions between them; 1 shows all of them, 0 none. Of a chaotic system the best is about
     #: ln 2 Lyapunov times (Mikhaeil et al. 2022).
     force_every: int = 30
-    #: Standard deviation of noise that is added to every input, of standardised variables.
-    noise: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks every field."""
         super().__post_init__()
-        checks.at_least(self, length=1, lead=0, force_every=0)
-        checks.non_negative(self, "noise")
-        if self.lead >= self.length:
-            raise UsageError(f"lead={self.lead}: must be below length={self.length}")
-
-    @property
-    def windows(self) -> Windows:
-        """What is shown of a series."""
-        return Windows(self.length, self.lead, self.force_every, self.noise)
+        checks.at_least(self, force_every=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,27 +42,17 @@ class Baselines:
 
 
 @dataclasses.dataclass(frozen=True)
-class Forecasts:
-    """How forecasts are made and judged."""
+class Judging(Forecasts):
+    """How forecasts are made and judged, with their spread."""
 
-    #: Starts of forecasts, evenly over the test split.
-    starts: int = 50
-    #: Observations that are shown before a start.
-    before: int = 100
-    #: Steps of a forecast.
-    ahead: int = 600
-    #: A forecast is valid as long as its error, in standard deviations of the variables, is below.
-    threshold: float = 0.5
-    #: Steps that each of 8 networks runs on by itself, to measure its statistics and exponents.
-    long: int = 6000
     #: Forecasts with noise from each start, whose middle nine tenths should hold nine tenths of
     #: what follows.
     ensemble: int = 20
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        checks.at_least(self, starts=2, before=1, ahead=2, long=100, ensemble=2)
-        checks.positive(self, "threshold")
+        super().__post_init__()
+        checks.at_least(self, ensemble=2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +77,7 @@ class Config:
     #: What it is compared with.
     baselines: Baselines = Baselines()
     #: Its forecasts.
-    forecasts: Forecasts = Forecasts()
+    forecasts: Judging = Judging()
     #: Seed of all that is random.
     seed: int = 0
     #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
@@ -135,14 +108,14 @@ PRESETS = {
             dispatch=50,
         ),
         baselines=Baselines(units=60, trials=3, lags=5),
-        forecasts=Forecasts(starts=10, before=30, ahead=200, long=600, ensemble=10),
+        forecasts=Judging(starts=10, before=30, ahead=200, long=600, ensemble=10),
     ),
     "mackey_glass": dataclasses.replace(
         _LORENZ,
         source=SeriesSource(series="mackey_glass"),
         training=dataclasses.replace(_LORENZ.training, length=200, lead=50, force_every=120),
         baselines=Baselines(lags=100),
-        forecasts=Forecasts(before=200, ahead=1500),
+        forecasts=Judging(before=200, ahead=1500),
     ),
     "kuramoto_sivashinsky": dataclasses.replace(
         _LORENZ,
@@ -150,6 +123,6 @@ PRESETS = {
         network=ForecastNetwork(cell="gru", hidden=256),
         training=dataclasses.replace(_LORENZ.training, length=120, lead=40, force_every=60),
         baselines=Baselines(units=800),
-        forecasts=Forecasts(ahead=800),
+        forecasts=Judging(ahead=800),
     ),
 }

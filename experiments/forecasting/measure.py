@@ -9,40 +9,22 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments.forecasting.baselines import baselines, mean_valid_steps
+from experiments.forecasting.baselines import baselines
 from experiments.forecasting.config import Config
-from rnnlab.arrays import Float, Params
+from rnnlab.arrays import Params
 from rnnlab.combinators import Feedback
-from rnnlab.combinators.feedback import unshown
-from rnnlab.gradients import lyapunov_exponents
 from rnnlab.run import results
 from rnnlab.run.workdir import Workdir
 from rnnlab.training.evaluators import Evaluator
-from rnnlab.training.forecast_scores import (
-    histogram_distance,
-    normalised_errors,
-    spectrum_distance,
-    valid_steps,
-)
+from rnnlab.training.forecast_judging import distances, judge, largest_exponents, long_run
 from rnnlab.training.forecast_spread import ensemble
-from rnnlab.training.forecasting import (
-    Forecaster,
-    following,
-    forecast_learner,
-    forecasts,
-    free_run,
-    starts_of,
-    warmed,
-)
+from rnnlab.training.forecasting import Forecaster, following, forecast_learner, starts_of
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.series import Series
 from rnnlab.training.summary import best_step
 
 #: What the summary calls the network.
 NETWORK = "network"
-#: Networks that run on side by side, from different starts, and of their steps the share that is
-#: left out before statistics are taken.
-SIDE_BY_SIDE, SETTLING = 8, 0.2
 #: Of an ensemble, what lies within its band, and how many Lyapunov times after the start.
 BAND, LEADS = 0.9, (0.5, 1.0, 2.0, 4.0)
 
@@ -70,7 +52,7 @@ def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:
     learner = forecast_learner(
         given.cell,
         given.series.train,
-        training.windows,
+        training.windows(training.force_every),
         batch=training.batch,
         optimiser=training.make(),
         clip=training.clip(),
@@ -95,11 +77,11 @@ class Validation(Evaluator):
     def __call__(self, params: Params, step: int) -> dict[str, Any]:
         """`valid` in Lyapunov times, and `not valid`, the share of the steps that are not."""
         del step
-        series, config = self._given.series, self._config
+        series, settings = self._given.series, self._config.forecasts
         forecaster = Forecaster(self._given.cell, params)
-        steps = mean_valid_steps(config, forecaster, series.validation)
-        share = 1 - steps / config.forecasts.ahead
-        return {"valid": steps / series.lyapunov_steps, "not valid": share}
+        valid = judge(forecaster, series.validation, series.lyapunov_steps, settings).valid.mean()
+        share = 1 - valid * series.lyapunov_steps / settings.ahead
+        return {"valid": float(valid), "not valid": float(share)}
 
 
 def summarise(
@@ -120,21 +102,16 @@ def summarise(
     step = best_step(outcome)
     (evaluated,) = (row for row in outcome.evaluations if row["step"] == step)
     judged = {
-        name: judge(config, series, one) for name, one in {NETWORK: network, **others}.items()
+        name: judged_on_test(config, series, one)
+        for name, one in {NETWORK: network, **others}.items()
     }
     data = xr.concat([*judged.values()], dim="forecaster").assign_coords(forecaster=[*judged])
     results.save_dataset(data, workdir.path(results.FILE))
     numbers: dict[str, Any] = {"best step": step, "validation valid time": evaluated["valid"]}
     for name, one in judged.items():
         numbers |= {f"{what} of {name}": value for what, value in one.attrs.items()}
-    numbers |= {
-        "distance of histograms of the two splits": histogram_distance(
-            series.validation, series.test
-        ),
-        "distance of spectra of the two splits": spectrum_distance(
-            series.validation[:, None], series.test[:, None]
-        ),
-    }
+    apart = distances(series.validation[:, None], series.test)
+    numbers |= {f"{what} of the two splits": value for what, value in apart.items()}
     numbers |= exponent(config, series, network)
     numbers |= coverage(config, series, network)
     chosen = dataclasses.asdict(reservoir)
@@ -142,26 +119,22 @@ def summarise(
     return numbers | {"parameters": sum(leaf.size for leaf in jax.tree.leaves(params))}
 
 
-def judge(config: Config, series: Series, forecaster: Forecaster) -> xr.Dataset:
-    """Forecasts of the test split and how valid they are, and the statistics of a long run.
+def judged_on_test(config: Config, series: Series, forecaster: Forecaster) -> xr.Dataset:
+    """Forecasts of the test split and how valid they are, and a long run.
 
     The numbers among its attributes are: quartiles of the valid time, in Lyapunov times, the error
-    of the first step, and distances of histograms and spectra from those of the test split.
+    of the first step, and distances of statistics from those of the test split.
     """
-    chosen, observed = config.forecasts, series.test
-    starts = starts_of(observed, chosen.starts, chosen.before, chosen.ahead)
-    predicted = forecasts(forecaster, observed, starts, chosen.before, chosen.ahead)
-    errors = normalised_errors(predicted, following(observed, starts, chosen.ahead))
-    valid = valid_steps(errors, chosen.threshold) / series.lyapunov_steps
-    alone = long_run(config, series, forecaster)
+    settings = config.forecasts
+    predicted, errors, valid = judge(forecaster, series.test, series.lyapunov_steps, settings)
+    alone = long_run(forecaster, series.test, settings)
     low, median, high = np.quantile(valid, (0.25, 0.5, 0.75))
     numbers = {
         "valid time": float(median),
         "valid time, first quartile": float(low),
         "valid time, third quartile": float(high),
         "error of one step": float(np.sqrt(np.square(errors[0]).mean())),
-        "distance of histograms": histogram_distance(alone.reshape(-1, alone.shape[-1]), observed),
-        "distance of spectra": spectrum_distance(alone, observed[:, None]),
+        **distances(alone, series.test),
     }
     return xr.Dataset(
         {
@@ -180,38 +153,14 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
         return values.astype(np.float32)
 
 
-def long_run(config: Config, series: Series, forecaster: Forecaster) -> Float[np.ndarray, "T n D"]:
-    """What forecasters make of themselves, without the first steps."""
-    _, alone = free_run(forecaster, _warm(config, series, forecaster), config.forecasts.long)
-    return alone[round(SETTLING * len(alone)) :]
-
-
 def exponent(config: Config, series: Series, forecaster: Forecaster) -> dict[str, Any]:
     """The largest Lyapunov exponent of the network that runs by itself, for each unit of time."""
-    state, steps = _warm(config, series, forecaster), config.forecasts.long
-    features = series.train.shape[1]
-    measured = lyapunov_exponents(
-        forecaster.cell,
-        forecaster.params,
-        unshown(steps, (SIDE_BY_SIDE,), features, forecaster.dtype),
-        state,
-        count=1,
-        discard=round(SETTLING * steps),
-    )
-    each = np.asarray(measured.exponents, np.float64)[:, 0] / series.interval
+    each = largest_exponents(forecaster, series, config.forecasts)
     found: dict[str, Any] = {
         "largest Lyapunov exponent": float(each.mean()),
         "its standard error": float(each.std(ddof=1) / len(each) ** 0.5),
     }
     return found | ({"as published": series.exponent} if series.exponent else {})
-
-
-def _warm(config: Config, series: Series, forecaster: Forecaster) -> Any:
-    """States after the warm-up at starts over the test split."""
-    warmup = config.forecasts.before
-    starts = starts_of(series.test, SIDE_BY_SIDE, warmup, 1)
-    before = series.test[np.arange(-warmup, 0)[:, None] + starts]
-    return warmed(forecaster, before)[0]
 
 
 def coverage(config: Config, series: Series, forecaster: Forecaster) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def _coordinates(series: Series) -> Any:
 
         return (series.names[0], series.names[last]), pair
     lag = max(round(0.1 * series.lyapunov_steps), 1)
-    (name,) = series.names
+    name = series.names[0]
     return (name, f"{name}, {lag} steps before"), lambda values: (values[lag:, 0], values[:-lag, 0])
 
 

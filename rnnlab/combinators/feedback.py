@@ -76,18 +76,12 @@ class Feedback:
 
         With `residual` w is zero, so that the first prediction is that nothing changes.
         """
-        if features_in != self.features + 1:
-            raise UsageError(
-                f"features_in={features_in}: must be {self.features + 1}, a flag and an observation"
-            )
+        _check_inputs(self, features_in)
         key_cell, key_readout = jax.random.split(key)
-        hidden = output_size(self.cell) or self.features
-        w = jax.random.normal(key_readout, (hidden, self.features), dtype) * hidden**-0.5
-        return {
-            "cell": self.cell.init(key_cell, self.features, dtype),
-            "w": jnp.zeros_like(w) if self.residual else w,
-            "b": jnp.zeros((self.features,), dtype),
-        }
+        readout = _readout(key_readout, self, dtype)
+        if self.residual:
+            readout["w"] = jnp.zeros_like(readout["w"])
+        return {"cell": self.cell.init(key_cell, self.features, dtype), **readout}
 
     def initial_state(
         self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
@@ -105,6 +99,89 @@ class Feedback:
         if self.residual:
             prediction = read + prediction
         return FeedbackState(inside, prediction), prediction
+
+
+@dataclasses.dataclass(frozen=True)
+class Autonomous:
+    """A cell without input whose readout is the observation, and whose state is set by one.
+
+        h_t = (v_t - b) w⁺, all else of the state is 0    where an observation v_t is shown,
+        h_{t+1} = cell(0, h_t),
+        p_{t+1} = h_{t+1} w + b,
+
+    with the pseudo-inverse `w⁺`, so that the readout of the state that is set is the observation.
+    What the cell remembers beside it is lost there, unlike in `Feedback`. Input and output are as
+    there, but for noise, which there is none of.
+
+    Source: J. Mikhaeil, Z. Monfared and D. Durstewitz, "On the difficulty of learning chaotic
+    dynamics with RNNs" (2022), section 4 and, for the LSTM, appendix.
+
+    Attributes:
+      cell: a cell whose output is the part `h` of its state, with as many units as D or more.
+      features: numbers D of an observation.
+    """
+
+    cell: Any
+    features: int
+
+    def __post_init__(self) -> None:
+        """Checks that the cell has an `h`, and room in it."""
+        object.__setattr__(self, "features", check_positive("features", self.features))
+        state = self.cell.initial_state() if isinstance(self.cell, Cell) else None
+        if not isinstance(getattr(state, "h", None), jax.Array):
+            raise UsageError(
+                f"cell={type(self.cell).__name__}: must be a single cell with an h in its state"
+            )
+        hidden = output_size(self.cell) or 0
+        if hidden < self.features:
+            raise UsageError(
+                f"cell={self.cell}: {hidden} units cannot hold {self.features} numbers"
+            )
+
+    @property
+    def features_out(self) -> int:
+        """Number of features of the output, which is a prediction."""
+        return self.features
+
+    def init(self, key: Key, features_in: int, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws the cell's parameters and a readout `w [H, D] ~ N(0, 1/H)`, `b [D] = 0`."""
+        _check_inputs(self, features_in)
+        key_cell, key_readout = jax.random.split(key)
+        return {
+            "cell": self.cell.init(key_cell, 1, dtype),
+            **_readout(key_readout, self, dtype),
+        }
+
+    def initial_state(
+        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32
+    ) -> FeedbackState:
+        """The cell's initial state, and a prediction of 0."""
+        prediction = jnp.zeros((*batch_shape, self.features), dtype)
+        return FeedbackState(self.cell.initial_state(batch_shape, dtype), prediction)
+
+    def step(self, params: Params, x: Input, state: FeedbackState) -> tuple[FeedbackState, Array]:
+        """One step, whose output is the next prediction."""
+        flag, value, w = x[..., :1], x[..., 1:], params["w"]
+        inverse = jnp.linalg.solve(w.T @ w, w.T)
+        inside = jax.tree.map(lambda leaf: (1 - flag) * leaf, state.inside)
+        inside = inside._replace(h=inside.h + flag * ((value - params["b"]) @ inverse))
+        inside, y = self.cell.step(params["cell"], jnp.zeros_like(flag), inside)
+        prediction = y @ w + params["b"]
+        return FeedbackState(inside, prediction), prediction
+
+
+def _check_inputs(cell: Feedback | Autonomous, features_in: int) -> None:
+    if features_in != cell.features + 1:
+        raise UsageError(
+            f"features_in={features_in}: must be {cell.features + 1}, a flag and an observation"
+        )
+
+
+def _readout(key: Key, cell: Feedback | Autonomous, dtype: DTypeLike) -> Params:
+    """A readout `w [H, D] ~ N(0, 1/H)`, `b [D] = 0`."""
+    hidden = output_size(cell.cell) or cell.features
+    w = jax.random.normal(key, (hidden, cell.features), dtype) * hidden**-0.5
+    return {"w": w, "b": jnp.zeros((cell.features,), dtype)}
 
 
 def shown(

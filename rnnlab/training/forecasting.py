@@ -16,7 +16,8 @@ import numpy as np
 import optax
 
 from rnnlab.arrays import Array, Bool, Float, Int, Key, Params, State
-from rnnlab.combinators.feedback import Feedback, shown, unshown
+from rnnlab.combinators import Autonomous, Feedback
+from rnnlab.combinators.feedback import shown, unshown
 from rnnlab.errors import UsageError
 from rnnlab.strategies import Strategy
 from rnnlab.training.optimisers import Clip
@@ -32,7 +33,7 @@ class Forecaster(NamedTuple):
         params: its parameters.
     """
 
-    cell: Feedback
+    cell: Feedback | Autonomous
     params: Params
 
     @property
@@ -63,7 +64,7 @@ class Windows(NamedTuple):
 
 
 def forecast_learner(
-    cell: Feedback,
+    cell: Feedback | Autonomous,
     series: Float[np.ndarray, "steps D"],
     windows: Windows,
     *,
@@ -161,7 +162,9 @@ def free_run(
 
 
 @partial(jax.jit, static_argnums=0)
-def _run(cell: Feedback, params: Params, inputs: Array, state: State) -> tuple[State, Array]:
+def _run(
+    cell: Feedback | Autonomous, params: Params, inputs: Array, state: State
+) -> tuple[State, Array]:
     return unroll(cell, params, inputs, state)
 
 

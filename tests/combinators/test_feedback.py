@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnlab.cells import GRU, LSTM, Elman
-from rnnlab.combinators import Feedback, Stack, bidirectional
+from rnnlab.combinators import Autonomous, Feedback, Stack, bidirectional
 from rnnlab.combinators.feedback import FeedbackState, shown, unshown
 from rnnlab.errors import UsageError
 from rnnlab.gradients import lyapunov_exponents
@@ -80,3 +80,27 @@ def test_what_is_drawn():
         Feedback(bidirectional(GRU(H)), D)
     with pytest.raises(UsageError, match="features=0"):
         Feedback(GRU(H), 0)
+
+
+def test_the_readout_of_a_state_that_is_set_is_the_observation():
+    cell = Autonomous(LSTM(5), D)
+    params, xs = drawn(cell)
+    _, ys = unroll(cell, params, shown(xs, jnp.asarray(FLAGS)))
+    state = cell.cell.initial_state((B,), jnp.float64)
+    for t in range(T):
+        if FLAGS[t]:
+            h = (xs[t] - params["b"]) @ np.linalg.pinv(params["w"])
+            np.testing.assert_allclose(h @ params["w"] + params["b"], xs[t], rtol=1e-10)
+            state = state._replace(h=h, c=jnp.zeros((B, 5)))
+        state, y = cell.cell.step(params["cell"], jnp.zeros((B, 1)), state)
+        np.testing.assert_allclose(ys[t], y @ params["w"] + params["b"], rtol=1e-9)
+
+
+def test_cells_whose_state_cannot_be_set():
+    for wrong in (Stack((GRU(H), GRU(H))), bidirectional(GRU(H))):
+        with pytest.raises(UsageError, match="must be a single cell with an h in its state"):
+            Autonomous(wrong, D)
+    with pytest.raises(UsageError, match="2 units cannot hold 3 numbers"):
+        Autonomous(GRU(2), 3)
+    with pytest.raises(UsageError, match="features_in=3: must be 4"):
+        Autonomous(GRU(H), D).init(jax.random.key(0), D)

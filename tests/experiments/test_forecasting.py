@@ -47,7 +47,7 @@ SMALL = {
     "long": 150,
     "ensemble": 4,
 }
-WRITTEN = ("metrics.jsonl", "results.nc", "model.json", "report.html")
+WRITTEN = ("metrics.jsonl", "results.nc", "model.json")
 
 
 def run(folder, **changes):
