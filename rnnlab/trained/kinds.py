@@ -33,6 +33,7 @@ KINDS = {
     "sums": "rnnlab.trained.adder",
     "captions": "rnnlab.trained.captioner",
     "music": "rnnlab.trained.composer",
+    "speech": "rnnlab.trained.listener",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

@@ -58,7 +58,7 @@ def classification_learner(
     """What trains a classifier on `Padded` batches of `(sequence, label)`, batch first.
 
     The loss is the mean cross-entropy in nats of the sequences of a batch, each with the weight of
-    its class. A sequence may be `[T]` codes of words, or `[T, D]` numbers: whatever the model reads.
+    its class. A sequence is what the model reads, such as `[T]` codes of words or `[T, D]` numbers.
 
     Args:
         model: what is trained.
