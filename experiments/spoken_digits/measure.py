@@ -26,7 +26,7 @@ from rnnlab.training.classification import (
     log_probabilities,
 )
 from rnnlab.training.loop import Outcome, train
-from rnnlab.training.speech import LIMITS, WordListener, frames_of, statistics_of
+from rnnlab.training.speech import LIMITS, Listener, frames_of, statistics_of
 from rnnlab.training.summary import best_step
 
 #: What a work directory keeps of the test: the digits for which recordings were taken.
@@ -42,13 +42,13 @@ class Problem(NamedTuple):
     """
 
     splits: Splits[Recordings]
-    model: Functional[WordListener]
+    model: Functional[Listener]
 
 
 def problem(config: Config, splits: Splits[Recordings]) -> Problem:
     """What is to be learned, and by what."""
     statistics = statistics_of(frames_of(config.front.log_mel(), splits.train.samples))
-    return Problem(splits, config.network.word_listener(config.front, DIGITS, statistics))
+    return Problem(splits, config.network.listener(config.front, DIGITS, statistics))
 
 
 def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:

@@ -23,7 +23,7 @@ from rnnlab.run.workdir import Workdir
 from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
 from rnnlab.training.classification import log_probabilities
-from rnnlab.training.speech import LIMITS, WordListener, frames_of
+from rnnlab.training.speech import LIMITS, Listener, frames_of
 from rnnlab.training.speech_settings import Front, SpeechNetwork
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def load(kept: Kept) -> SpeechModel:
     network = SpeechNetwork(**kept.description["network"])
     front, classes = Front(**kept.description["front"]), tuple(kept.description["classes"])
     plain = dataclasses.replace(network, strategy=STRATEGY)
-    model = plain.word_listener(front, len(classes))
+    model = plain.listener(front, len(classes))
     step, params = kept.parameters(model.init)
     return SpeechModel(model, params, classes, front, network, kept.config, step)
 
@@ -72,7 +72,7 @@ class SpeechModel:
         step: training steps after which the checkpoint was taken.
     """
 
-    model: Functional[WordListener] = dataclasses.field(repr=False)
+    model: Functional[Listener] = dataclasses.field(repr=False)
     params: Params = dataclasses.field(repr=False)
     classes: tuple[str, ...]
     front: Front
@@ -266,5 +266,5 @@ def _normalised(logits: np.ndarray) -> Float[np.ndarray, "T K"]:
 
 
 @partial(jax.jit, static_argnums=0)
-def _step(model: Functional[WordListener], params: Params, samples: Any, heard: Any) -> Any:
+def _step(model: Functional[Listener], params: Params, samples: Any, heard: Any) -> Any:
     return model.bind(params).step(samples, heard)

@@ -36,12 +36,15 @@ class Heard(NamedTuple):
     steps: Int[Array, ""]
 
 
-class WordListener(nnx.Module):
-    """`p(word) = softmax(v W + b)` of one spoken word: `SequenceClassifier` of its `Hearing`.
+class Listener(nnx.Module):
+    """A network that listens: `SequenceClassifier` of what its `Hearing` makes of sounds.
+
+    It answers once for a whole sound (a call), or at each step of it (`over_time`), also while the
+    sound comes (`begin`, `step`).
 
     Attributes:
         hear: from samples to steps.
-        name: from steps to the word.
+        name: from steps to answers.
     """
 
     def __init__(self, hear: Hearing, name: SequenceClassifier) -> None:
@@ -50,7 +53,7 @@ class WordListener(nnx.Module):
     def __call__(
         self, samples: Array, lengths: Int[Array, "B"], *, key: Key | None = None
     ) -> Float[Array, "B K"]:
-        """Logits of the words.
+        """Logits of the answers to whole sounds.
 
         Args:
             samples: of sounds side by side, int16 or from -1 to 1, `[B, N]`.
@@ -60,13 +63,15 @@ class WordListener(nnx.Module):
         steps = self.hear.steps(lengths)
         return self.name(self._heard(samples, steps), steps, key=key)
 
-    def over_time(self, samples: Array, lengths: Int[Array, "B"]) -> Float[Array, "B T K"]:
-        """What each step says: logits of the words, of its output alone.
+    def over_time(
+        self, samples: Array, lengths: Int[Array, "B"], *, key: Key | None = None
+    ) -> Float[Array, "B T K"]:
+        """What each step says: logits of its output alone; arguments as in a call.
 
         The logits of a call are their mean, where outputs are pooled by their mean.
         """
         steps = self.hear.steps(lengths)
-        return self.name.judge(self.name.outputs(self._heard(samples, steps), steps))
+        return self.name.judge(self.name.outputs(self._heard(samples, steps), steps, key=key))
 
     def begin(self, sounds: int = 1) -> Heard:
         """Before the first step of that many sounds, which come piece by piece."""
@@ -77,9 +82,10 @@ class WordListener(nnx.Module):
         return Heard(cell.initial_state((sounds,), dtype), pooled, jnp.zeros((), jnp.int32))
 
     def step(self, samples: Array, heard: Heard) -> tuple[Heard, Float[Array, "B K"]]:
-        """Hears the samples of one step: logits of the words, of what was heard so far.
+        """Hears the samples of one step: logits of the answers, of what was heard so far.
 
-        After the last step they are those of a call.
+        After the last step they are those of a call; with the pooling last, they are those of
+        `over_time` after each.
 
         Args:
             samples: `hear.samples` of them, of which all but the first `hear.advance` are the first

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # Flax would slow down `--help`
 
     from rnnlab.nn import Functional
     from rnnlab.nn.mel import LogMel
-    from rnnlab.training.speech import WordListener
+    from rnnlab.training.speech import Listener
 
 #: What is made of the outputs of a word.
 POOLINGS = ("last", "mean", "max")
@@ -84,29 +84,29 @@ class SpeechNetwork(settings.Network):
         layers = super().stack(**cell_settings)
         return settings.both_ways(layers) if self.bidirectional else layers
 
-    def word_listener(
-        self, front: Front, classes: int, statistics: ArrayLike | None = None
-    ) -> Functional[WordListener]:
-        """The network that names one word.
+    def listener(
+        self, front: Front, answers: int, statistics: ArrayLike | None = None
+    ) -> Functional[Listener]:
+        """The network.
 
         Args:
             front: how sound becomes frames.
-            classes: words that there are.
+            answers: that there are, once or at each step.
             statistics: of the frames, as `rnnlab.nn.hearing.Hearing` has them; None leaves them to
                 a checkpoint.
         """
         from rnnlab.nn import Functional, SequenceClassifier
         from rnnlab.nn.hearing import Hearing
-        from rnnlab.training.speech import WordListener
+        from rnnlab.training.speech import Listener
 
         cell = self.stack()
         backward = (output_size(cell) or 0) // 2 if self.bidirectional else 0
 
-        def make(rngs: Any) -> WordListener:
+        def make(rngs: Any) -> Listener:
             hear = Hearing(front.log_mel(), stacked=front.stacked, statistics=statistics)
             more: Any = {"pooling": self.pooling, "backward": backward, "rngs": rngs}
-            name = SequenceClassifier(cell, hear.features, classes, strategy=self.strategy, **more)
-            return WordListener(hear, name)
+            name = SequenceClassifier(cell, hear.features, answers, strategy=self.strategy, **more)
+            return Listener(hear, name)
 
         return Functional(make)
 
