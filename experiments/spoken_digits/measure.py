@@ -48,7 +48,8 @@ class Problem(NamedTuple):
 def problem(config: Config, splits: Splits[Recordings]) -> Problem:
     """What is to be learned, and by what."""
     statistics = statistics_of(frames_of(config.front.log_mel(), splits.train.samples))
-    return Problem(splits, config.network.listener(config.front, DIGITS, statistics))
+    answers = DIGITS if config.said == "digit" else DIGITS + 1  # and a blank
+    return Problem(splits, config.network.listener(config.front, answers, statistics))
 
 
 def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import grain
@@ -10,41 +9,11 @@ import numpy as np
 
 from rnnlab.arrays import Int
 from rnnlab.data.buckets import Padded, pad
-from rnnlab.data.recordings import DIGITS, RATE, Recordings
+from rnnlab.data.recordings import DIGITS, RATE, Recordings, Strings
 from rnnlab.errors import UsageError
-from rnnlab.run import checks
 
 #: Noise of a whole string, as powers of ten of a full sample.
 NOISE = (-4.0, -2.7)
-
-
-@dataclasses.dataclass(frozen=True)
-class Strings:
-    """How recordings are joined."""
-
-    #: Digits of the shortest strings and of the longest.
-    shortest: int = 3
-    longest: int = 7
-    #: Seconds before, between and after digits, at least and at most.
-    least_pause: float = 0.05
-    most_pause: float = 0.3
-    #: Seconds of a string at most; of a longer one the last digits are left out.
-    seconds: float = 5.5
-    #: Strings that validate and that test, always the same ones.
-    validation: int = 100
-    test: int = 300
-
-    def __post_init__(self) -> None:
-        """Checks every field."""
-        checks.at_least(self, shortest=1, validation=1, test=1)
-        checks.non_negative(self, "least_pause")
-        checks.positive(self, "seconds")
-        if self.longest < self.shortest:
-            raise UsageError(f"longest={self.longest}: must be at least shortest={self.shortest}")
-        if self.most_pause < self.least_pause:
-            raise UsageError(
-                f"most_pause={self.most_pause}: must be at least least_pause={self.least_pause}"
-            )
 
 
 class DigitString(NamedTuple):
@@ -128,7 +97,7 @@ def endless_strings(
 
     def make(number: int) -> Padded:
         random = np.random.default_rng((seed, int(number)))
-        rows = [joiner.draw(random) for _ in range(batch)]
+        rows = [tuple(joiner.draw(random)) for _ in range(batch)]
         return pad(rows, steps, np.arange(batch, dtype=np.int32), time_major=False)
 
     return grain.MapDataset.range(2**62).map(make)

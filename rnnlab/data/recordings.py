@@ -73,6 +73,35 @@ class SpeechSource(Folders):
         checks.one_of(self, "held_out_speaker", ("", *SPEAKERS[self.data]))
 
 
+@dataclasses.dataclass(frozen=True)
+class Strings:
+    """How recordings are joined to strings."""
+
+    #: Digits of the shortest strings and of the longest.
+    shortest: int = 3
+    longest: int = 7
+    #: Seconds before, between and after digits, at least and at most.
+    least_pause: float = 0.05
+    most_pause: float = 0.3
+    #: Seconds of a string at most; of a longer one the last digits are left out.
+    seconds: float = 5.5
+    #: Strings that validate and that test, always the same ones.
+    validation: int = 100
+    test: int = 300
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        checks.at_least(self, shortest=1, validation=1, test=1)
+        checks.non_negative(self, "least_pause")
+        checks.positive(self, "seconds")
+        if self.longest < self.shortest:
+            raise UsageError(f"longest={self.longest}: must be at least shortest={self.shortest}")
+        if self.most_pause < self.least_pause:
+            raise UsageError(
+                f"most_pause={self.most_pause}: must be at least least_pause={self.least_pause}"
+            )
+
+
 def read_recordings(source: SpeechSource) -> Splits[Recordings]:
     """The splits of a data set.
 

@@ -135,9 +135,9 @@ def prefix_beam(log_p: Float[np.ndarray, "T K+1"], width: int = 16) -> list[Said
                 before = blank if labels and labels[-1] == new else either
                 if before > -np.inf:
                     add((*labels, new), 1, before + row[new + 1])
-        best = sorted(found.items(), key=lambda item: -np.logaddexp(*item[1]))[:width]
+        best = sorted(found.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))[:width]
         beams = {labels: (pair[0], pair[1]) for labels, pair in best}
-    said = [Said(labels, float(np.logaddexp(*pair))) for labels, pair in beams.items()]
+    said = [Said(labels, float(np.logaddexp(pair[0], pair[1]))) for labels, pair in beams.items()]
     return sorted(said, key=lambda one: -one.log_p)
 
 

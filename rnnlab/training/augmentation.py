@@ -19,7 +19,8 @@ def augmented(
     """Sounds changed at random, each in its own way, with room for the slowest and latest.
 
     Speed changes as that of a tape does, with the pitch, by linear interpolation between samples
-    (T. Ko et al., "Audio augmentation for speech recognition", 2015).
+    (T. Ko et al., "Audio augmentation for speech recognition", 2015). The tilt of other voices and
+    microphones is `x_n + a x_{n-1}`: high frequencies are softer where a is positive.
 
     Args:
         samples: int16 or numbers from -1 to 1, `[B, N]`.
@@ -28,7 +29,7 @@ def augmented(
         settings: how much is changed.
         rate: samples of a second.
     """
-    keys = jax.random.split(key, 6)
+    keys = jax.random.split(key, 7)
     xs = unit(samples, jnp.float32)
     lengths = jnp.asarray(lengths, jnp.int32)
     rows, most = len(lengths), round(settings.shift * rate)
@@ -36,6 +37,9 @@ def augmented(
     factor = 1 + _uniform(keys[0], rows, -settings.speed, settings.speed)
     before, after = (jax.random.randint(k, (rows,), 0, most + 1, jnp.int32) for k in keys[1:3])
     xs, played = _played(xs, lengths, factor, before, room)
+    if settings.tilt:
+        share = _uniform(keys[6], rows, -settings.tilt, settings.tilt)[:, None]
+        xs = xs + share * jnp.pad(xs, ((0, 0), (1, 0)))[:, :-1]
     lengths = jnp.where(lengths > 0, before + played + after, 0)
     loudness = jnp.sqrt(jnp.square(xs).sum(axis=1) / jnp.maximum(played, 1).astype(xs.dtype))
     xs = xs * jnp.power(10.0, _uniform(keys[3], rows, -1, 1) * settings.gain_db / 20)[:, None]

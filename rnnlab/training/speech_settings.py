@@ -117,6 +117,9 @@ class Augmentation:
 
     #: Speech is faster or slower by up to this share, its pitch with it.
     speed: float = 0.12
+    #: Its high frequencies are softer or louder: the share of the sample before that is added, or
+    #: taken away, at most.
+    tilt: float = 0.5
     #: It is louder or softer by up to this many decibels.
     gain_db: float = 9.0
     #: The noise that is added is at least this many decibels below the sound, ...
@@ -128,9 +131,13 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        checks.non_negative(self, "speed", "gain_db", "least_snr_db", "most_snr_db", "shift")
+        checks.non_negative(
+            self, "speed", "tilt", "gain_db", "least_snr_db", "most_snr_db", "shift"
+        )
         if not self.speed < 0.5:
             raise UsageError(f"speed={self.speed}: must be below 0.5")
+        if not self.tilt < 1:
+            raise UsageError(f"tilt={self.tilt}: must be below 1")
         if self.least_snr_db > self.most_snr_db:
             raise UsageError(
                 f"least_snr_db={self.least_snr_db}: must be at most most_snr_db={self.most_snr_db}"

@@ -9,7 +9,7 @@ from rnnlab.training.augmentation import augmented
 from rnnlab.training.speech_settings import Augmentation
 from tests import quick
 
-NOTHING = Augmentation(speed=0, gain_db=0, least_snr_db=0, most_snr_db=0, shift=0)
+NOTHING = Augmentation(speed=0, tilt=0, gain_db=0, least_snr_db=0, most_snr_db=0, shift=0)
 LENGTHS = np.array([400, 301, 0], np.int32)
 
 
@@ -68,10 +68,21 @@ def test_gain_silence_and_noise():
     assert not found[1, 301:].any() and not found[2].any()
 
 
+@pytest.mark.slow
+def test_tilt_adds_a_share_of_the_sample_before():
+    xs, found, _ = change(tilt=0.5)
+    for row in (0, 1):
+        more, before = (found - xs)[row, 1 : LENGTHS[row]], xs[row, : LENGTHS[row] - 1]
+        share = float(more @ before / (before @ before))
+        assert 0 < abs(share) <= 0.5
+        np.testing.assert_allclose(more, share * before, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"speed": 0.5}, "speed=0.5: must be below 0.5"),
+        ({"tilt": 1.0}, "tilt=1.0: must be below 1"),
         ({"shift": -1.0}, "shift=-1.0"),
         ({"least_snr_db": 50.0}, "least_snr_db=50.0: must be at most most_snr_db=45.0"),
     ],
