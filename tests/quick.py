@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
 from typing import Any
 
 import jax
 
-#: Passes of XLA that pay only in long runs. Names come and go with its versions.
-OPTIONS: dict[str, Any] = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-    "xla_cpu_use_fusion_emitters": False,
-}
+from rnnlab.training.brief import OPTIONS, is_known
+from rnnlab.training.brief import options as known_options
+
+__all__ = ["OPTIONS", "is_known", "jit", "known_options"]
 
 
 def jit(function: Any, **settings: Any) -> Any:
     """`jax.jit` with those of `OPTIONS` that this XLA knows."""
     return jax.jit(function, compiler_options=known_options(), **settings)
-
-
-@cache
-def known_options() -> dict[str, Any]:
-    return {name: value for name, value in OPTIONS.items() if is_known(name, value)}
-
-
-def is_known(name: str, value: Any) -> bool:
-    compile_one = partial(jax.jit(lambda: 0).lower().compile, compiler_options={name: value})
-    try:
-        compile_one()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
