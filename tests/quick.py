@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jax
 
-from rnnlab.training.brief import OPTIONS, is_known
-from rnnlab.training.brief import options as known_options
+from rnnlab.training import brief
 
-__all__ = ["OPTIONS", "is_known", "jit", "known_options"]
+#: Passes of XLA that pay only in long runs. Names come and go with its versions.
+OPTIONS: dict[str, Any] = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
 
 
 def jit(function: Any, **settings: Any) -> Any:
     """`jax.jit` with those of `OPTIONS` that this XLA knows."""
     return jax.jit(function, compiler_options=known_options(), **settings)
+
+
+@cache
+def known_options() -> dict[str, Any]:
+    return brief.known(OPTIONS)

@@ -1,16 +1,16 @@
-"""Programs that run for seconds: less time to compile, more to run, numbers to rounding."""
+"""How XLA compiles programs that run for seconds: in half the time, and a tenth slower ones."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
 import jax
 
-#: Passes of XLA that pay only in long runs. Names come and go with its versions.
+#: Optimisations that pay only in long runs are left out. Names come and go with versions of XLA.
 OPTIONS: dict[str, Any] = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
+    "xla_backend_optimization_level": 1,
     "xla_cpu_use_fusion_emitters": False,
 }
 
@@ -18,7 +18,12 @@ OPTIONS: dict[str, Any] = {
 @cache
 def options() -> dict[str, Any]:
     """Those of `OPTIONS` that this XLA knows, for `jax.jit(compiler_options=…)`."""
-    return {name: value for name, value in OPTIONS.items() if is_known(name, value)}
+    return known(OPTIONS)
+
+
+def known(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that this XLA knows."""
+    return {name: value for name, value in options.items() if is_known(name, value)}
 
 
 def is_known(name: str, value: Any) -> bool:
