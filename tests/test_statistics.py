@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -6,9 +8,11 @@ from rnnlab.statistics import (
     confusion,
     correlation_interval,
     correlations,
+    holm,
     macro_f1,
     mean_interval,
     median_text,
+    paired_difference,
     plus_minus_text,
     rank_correlation_interval,
     rate_text,
@@ -150,3 +154,35 @@ def test_tables_are_resampled_as_their_cases_are():
     p = counts / 100
     np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(100 * p * (1 - p)), rtol=0.05)
     assert np.array_equal(drawn, resampled(counts, 4000))
+
+
+def test_differences_in_pairs_are_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=9)
+    others = values + 0.3 + 0.5 * rng.normal(size=9)
+    found, expected = paired_difference(values, others), stats.ttest_rel(values, others)
+    assert found.p == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.mean == pytest.approx((values - others).mean())
+    assert paired_difference(values, values) == (0, 0, 0, 1)
+    with pytest.raises(UsageError, match="must be pairs, at least 2"):
+        paired_difference(values, others[:3])
+
+
+def test_holm_is_the_closed_test_of_bonferroni():
+    """A comparison holds at a level if each set that it is in does: the least p times its size."""
+    for seed in range(20):
+        p = np.random.default_rng(seed).uniform(size=5) ** 3
+        expected = [
+            max(
+                min(1, len(chosen) * min(p[list(chosen)]))
+                for count in range(1, 6)
+                for chosen in itertools.combinations(range(5), count)
+                if one in chosen
+            )
+            for one in range(5)
+        ]
+        assert holm(p.tolist()) == pytest.approx(expected)
+    assert holm([]) == []

@@ -28,11 +28,11 @@ class Copying:
     """The task `copy`: symbols, a pause, and the same symbols again."""
 
     #: Symbols to remember, of eight kinds.
-    count: int = 3
+    count: int = 2
     #: Steps T from the last of them to the first answer.
     pause: int = 10
     #: Parameters of the smallest networks, readout included, at most; widths follow from them.
-    parameters: int = 1500
+    parameters: int = 2000
     #: Sequences of an update.
     batch: int = 16
     #: Sequences to validate on, and as many to test with.
@@ -54,7 +54,7 @@ class Reading:
     #: The text.
     source: Source = Source(corpus="tiny_shakespeare")
     #: Parameters of the smallest networks, readout included, at most; widths follow from them.
-    parameters: int = 3000
+    parameters: int = 3500
     #: Stretches of an update, from all over the text.
     batch: int = 16
     #: Characters of a stretch; a network knows nothing of those before it.
@@ -74,7 +74,7 @@ class Playing:
     #: The chorales.
     source: MusicSource = MusicSource(data=JSB)
     #: Parameters of the smallest networks, readout included, at most; widths follow from them.
-    parameters: int = 5000
+    parameters: int = 4000
     #: Stretches of an update, from all over the chorales.
     batch: int = 16
     #: Frames of a stretch. Whole chorales validate and test.
@@ -92,13 +92,13 @@ class Search:
     #: Searches that are independent of each other; each chooses its best trial.
     searches: int = 10
     #: Trials of a search at each size, each with a learning rate of its own.
-    trials: int = 3
+    trials: int = 2
     #: Sizes: how many times the `parameters` of its task a network may have, at most.
-    sizes: tuple[float, ...] = (1.0, 4.0)
+    sizes: tuple[float, ...] = (1.0, 3.0)
     #: Learning rates are drawn log-uniformly from here
-    lowest_rate: float = 0.001
+    lowest_rate: float = 0.003
     #: to here.
-    highest_rate: float = 0.1
+    highest_rate: float = 0.3
 
     def __post_init__(self) -> None:
         """Checks every field."""
