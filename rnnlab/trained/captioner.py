@@ -121,7 +121,8 @@ class PictureCaptioner:
             `line` is the name of the file, or the number of the picture.
 
         Raises:
-            UsageError: a file that is no picture or shows nothing, or pixels of another shape or type.
+            UsageError: a file that is no picture or shows nothing, or pixels of another shape or
+                type.
         """
         if isinstance(pictures, np.ndarray):
             pixels, names = self._checked(pictures), [str(row) for row in range(len(pictures))]
