@@ -110,13 +110,13 @@ def important(data: xr.Dataset, config: Config, task: str, cell: str) -> Importa
     learned nothing is no matter.
     """
     one = data.sel(task=task, cell=cell)
-    losses = np.minimum(settled(one, "validation"), one.baseline)
+    losses = np.minimum(settled(one, "validation").values, float(one.baseline))
     low, high = np.log([config.search.lowest_rate, config.search.highest_rate])
     rates = (np.log(one.learning_rate.values) - low) / max(high - low, 1e-12)
     sizes = np.arange(one.sizes["size"]) / max(one.sizes["size"] - 1, 1)
     places = np.broadcast_to(sizes[:, None, None], rates.shape)
     trials = np.stack([rates.ravel(), places.ravel()], axis=1)
-    return importance(trials, losses.values.ravel(), {1: sizes.tolist()})
+    return importance(trials, losses.ravel(), {1: sizes.tolist()})
 
 
 def by_rate(

@@ -121,7 +121,8 @@ def decompose(
         others = [axis for axis in axes if axis not in kept]
         return _mean(values, weights, others) - middle
 
-    parts = {(): values - middle} | {(i,): marginal(i) for i in axes}
+    parts: dict[tuple[int, ...], np.ndarray] = {(): values - middle}
+    parts |= {(i,): marginal(i) for i in axes}
     for i, j in itertools.combinations(axes, 2):
         parts[i, j] = marginal(i, j) - parts[i,] - parts[j,]
     return {

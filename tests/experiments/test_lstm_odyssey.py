@@ -104,6 +104,7 @@ def test_stretches_of_text_lie_in_the_text():
     assert task.validation.shape == task.test.shape == (9, 32)
 
 
+@pytest.mark.slow
 def test_stretches_of_chorales_lie_in_chorales():
     task = tasks.read(TINY, "music")
     batch = task.sample(jax.random.key(1))
@@ -184,6 +185,7 @@ def test_medians_by_learning_rate():
     assert np.isnan(medians).any()
 
 
+@pytest.mark.slow
 def test_what_moves_the_loss():
     found = analysis.important(result(), CONFIG, "copy", "lstm_peephole")
     assert found.shares.keys() == {(0,), (1,), (0, 1)}
