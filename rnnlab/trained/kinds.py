@@ -33,6 +33,8 @@ KINDS = {
     "sums": "rnnlab.trained.adder",
     "captions": "rnnlab.trained.captioner",
     "music": "rnnlab.trained.composer",
+    "speech": "rnnlab.trained.listener",
+    "transcripts": "rnnlab.trained.transcriber",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.
