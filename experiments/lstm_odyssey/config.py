@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnlab import cells, strategies
 from rnnlab.data.music import JSB, MusicSource
+from rnnlab.data.recordings import FSDD, SpeechSource
 from rnnlab.data.source import Source
 from rnnlab.data.tasks import CopyMemory
 from rnnlab.errors import UsageError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 VANILLA = "lstm_peephole"
 GREFF = ("lstm_nig", "lstm_nfg", "lstm_nog", "lstm_niaf", "lstm_noaf", "lstm_cifg", "lstm_np")
 CELLS = (VANILLA, *GREFF, "lstm_fgr", "gru", "mut1", "mut2", "mut3", "mgu", "minimal", "tanh")
+#: Tasks by the names of their fields.
+TASKS = ("copy", "text", "music", "speech")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +89,24 @@ class Playing:
 
 
 @dataclasses.dataclass(frozen=True)
+class Listening:
+    """The task `speech`: which digit is spoken."""
+
+    #: The recordings.
+    source: SpeechSource = SpeechSource(data=FSDD)
+    #: Parameters of the smallest networks, readout included, at most; widths follow from them.
+    parameters: int = 2000
+    #: Recordings of an update.
+    batch: int = 16
+    #: Frames of a recording, one every 25 ms; what comes later is left out.
+    frames: int = 32
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        checks.at_least(self, parameters=1, batch=1, frames=1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Search:
     """The trials of a cell on a task: the same number, seeds and learning rates for every cell."""
 
@@ -143,8 +164,8 @@ class Training:
 class Config:
     """Which cells learn which tasks, and how they are searched."""
 
-    #: Tasks: copy, text, music.
-    tasks: tuple[str, ...] = ("copy", "text", "music")
+    #: Tasks: copy, text, music, speech.
+    tasks: tuple[str, ...] = TASKS
     #: Cells by their names in rnnlab.cells.CELLS, or MODULE:NAME of your own.
     cells: tuple[str, ...] = CELLS
     #: The one of them to which the others are compared.
@@ -159,6 +180,8 @@ class Config:
     text: Reading = Reading()
     #: The task `music`.
     music: Playing = Playing()
+    #: The task `speech`.
+    speech: Listening = Listening()
     #: Seed of all that is random.
     seed: int = 0
     #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
@@ -178,9 +201,6 @@ class Config:
             )
 
 
-#: The tasks by the names of their fields.
-TASKS = ("copy", "text", "music")
-
 PRESETS = {
     "tiny": Config(
         cells=(VANILLA, "lstm_nfg", "minimal"),
@@ -189,5 +209,6 @@ PRESETS = {
         copy=Copying(count=1, pause=3, parameters=600, batch=8, evaluated=64),
         text=Reading(source=Source(), parameters=1000, batch=8, length=8, evaluated=32),
         music=Playing(source=MusicSource(), parameters=1500, batch=8, frames=8),
+        speech=Listening(source=SpeechSource(), parameters=800, batch=8, frames=8),
     ),
 }

@@ -8,6 +8,7 @@ from experiments.lstm_odyssey.config import Config
 from experiments.lstm_odyssey.tasks.base import Task
 from experiments.lstm_odyssey.tasks.copying import CopyTask
 from experiments.lstm_odyssey.tasks.music import MusicTask
+from experiments.lstm_odyssey.tasks.speech import SpeechTask
 from experiments.lstm_odyssey.tasks.text import TextTask
 
 __all__ = ["Task", "read"]
@@ -16,6 +17,7 @@ _READ: dict[str, Callable[[Config], Task]] = {
     "copy": lambda config: CopyTask(config.copy),
     "text": lambda config: TextTask(config.text),
     "music": lambda config: MusicTask(config.music),
+    "speech": lambda config: SpeechTask(config.speech),
 }
 
 
