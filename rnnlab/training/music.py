@@ -20,6 +20,7 @@ from rnnlab.errors import UsageError
 from rnnlab.layer import output_size
 from rnnlab.nn import Functional, Recurrent
 from rnnlab.nn.masks import valid_steps
+from rnnlab.training.fitting import count_parameters, largest
 from rnnlab.training.music_settings import MusicNetwork
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.update import Learner
@@ -127,26 +128,17 @@ def fitted(network: MusicNetwork) -> MusicNetwork:
     def sized(hidden: int) -> MusicNetwork:
         return dataclasses.replace(network, hidden=hidden)
 
-    def fits(hidden: int) -> bool:
-        return parameters(sized(hidden)) <= network.parameters
-
-    if not fits(1):
+    hidden = largest(lambda hidden: parameters(sized(hidden)) <= network.parameters)
+    if not hidden:
         raise UsageError(
             f"parameters={network.parameters}: one hidden unit has {parameters(sized(1))} already"
         )
-    low, high = 1, 2
-    while fits(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return sized(low)
+    return sized(hidden)
 
 
 def parameters(network: MusicNetwork) -> int:
     """Parameters of a network, which are not drawn."""
-    shapes = jax.eval_shape(composer(network).init, jax.random.key(0))
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    return count_parameters(composer(network).init)
 
 
 @dataclasses.dataclass(frozen=True)
