@@ -34,7 +34,8 @@ FILE = "timing.json"
 #: What is timed: updates as in training, updates of windows of T steps, generated symbols.
 UPDATE, WINDOW, SYMBOL = "update", "window", "symbol"
 
-#: A row: `what`, `size`, `network`, median and quartiles in seconds, every round, `bytes`.
+#: A row: `what`, `size`, `network`, median and quartiles in seconds, every round, `bytes`, and the
+#: symbols in a second, which an update reads or which are generated.
 Row = dict[str, Any]
 #: A program, how often a call of it does what is timed, and the bytes it needs.
 Prepared = tuple[Program, int, int]
@@ -93,7 +94,7 @@ def _read(workdir: Workdir) -> list[Row]:
         return []
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        _ = [(row["what"], row["size"], row["network"], row["seconds"]) for row in rows]
+        _ = [(row["what"], row["size"], row["network"], row["symbols/s"]) for row in rows]
         return rows
     except (ValueError, LookupError, TypeError) as error:
         raise RunError(f"{path}: is damaged; delete it, and rerun the same command") from error
@@ -107,7 +108,7 @@ def _timed(config: Config, what: str, size: int, programs: Mapping[str, Prepared
     if failed:
         name, why = next(iter(failed.items()))
         raise RunError(f"{name}, {what} {size}: cannot be timed ({why})")
-    others = load.others()
+    others, symbols = load.others(), 1 if what == SYMBOL else config.training.symbols
     rows = []
     for name, (_, count, held) in programs.items():
         low, high = times[name].quartiles
@@ -117,6 +118,7 @@ def _timed(config: Config, what: str, size: int, programs: Mapping[str, Prepared
                 "size": size,
                 "network": name,
                 "seconds": times[name].median / count,
+                "symbols/s": symbols * count / times[name].median,
                 "from": low / count,
                 "to": high / count,
                 "each round": [seconds / count for seconds in times[name].seconds],

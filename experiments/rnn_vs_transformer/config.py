@@ -21,7 +21,7 @@ class Training(settings.Training):
     #: Steps of a window. The state continues from window to window, the gradient ends with each.
     length: int = 128
     #: Learning rate of the transformer, highest of its schedule.
-    transformer_rate: float = 0.002
+    transformer_rate: float = 0.004
     #: Whether those that are faster are trained for as long as the slowest, too.
     same_time: bool = True
 
@@ -80,10 +80,10 @@ class Config:
     training: Training = Training(
         batch=16,
         length=128,
-        steps=1000,
+        steps=800,
         learning_rate=0.004,
         schedule="cosine",
-        warmup=100,
+        warmup=80,
         evaluate_every=100,
         checkpoint_every=500,
     )

@@ -23,8 +23,8 @@ from rnnlab.training.summary import best_state, best_step
 
 #: Exponents that are fitted: what was timed, and the number of its rows.
 EXPONENTS = {
-    "time of an update against T": (WINDOW, "seconds"),
-    "memory of an update against T": (WINDOW, "bytes"),
+    "symbols per second of training against T": (WINDOW, "symbols/s"),
+    "memory of training against T": (WINDOW, "bytes"),
     "time of a symbol against its position": (SYMBOL, "seconds"),
     "bytes kept against the position": (SYMBOL, "bytes"),
 }

@@ -33,7 +33,7 @@ def write(
     training = workdir.config["training"]
     symbols = training["batch"] * training["length"]
     with plots.style():
-        plots.save(pictures.plot_slopes(summary, rows, symbols), workdir.path(SLOPES))
+        plots.save(pictures.plot_slopes(summary, rows), workdir.path(SLOPES))
         plots.save(pictures.plot_curves(updates, time, symbols), workdir.path(CURVES))
     page = Report(
         "What does a transformer cost, and what does it learn, beside recurrent networks?"
@@ -69,7 +69,7 @@ INTRODUCTION = """\
     ({length} steps): the recurrent networks with their state, the transformer with the keys and
     values of the window before; no gradient flows back into either.
 
-    Times against T are those of updates of {symbols} symbols, which are cut into fewer windows the
+    Training against T is that of updates of {symbols} symbols, which are cut into fewer windows the
     longer these are, each read from the initial state. Memory is what XLA reserves for
     temporaries (memory analysis of the compiled program), to which parameters and optimiser add
     the same for all. Generated symbols are those of one text, the likeliest each, in a compiled
@@ -77,7 +77,7 @@ INTRODUCTION = """\
     size took turns in one process; numbers are medians."""
 CLAIMS = """\
     Exponents p of size^p by least squares on logarithms, with 95 % intervals (Student's t over the
-    sizes), fitted to the larger two thirds of the sizes. Those of updates are at a fixed number of
+    sizes), fitted to the larger two thirds of the sizes. Those of training are at a fixed number of
     symbols. O is about sizes without limit: constants, such as the linear maps of a transformer,
     keep an exponent below it for long."""
 LOSSES = """\

@@ -9,8 +9,8 @@ from experiments.rnn_vs_transformer.clocks import SYMBOL, WINDOW, Row
 
 #: Claims about exponents: what the lecture says of the transformer, and of recurrent networks.
 CLAIMS = {
-    "time of an update against T": ("O(T) a symbol", "O(1) a symbol"),
-    "memory of an update against T": ("O(T) a symbol", "O(1) a symbol"),
+    "symbols per second of training against T": ("O(1/T)", "O(1)"),
+    "memory of training against T": ("O(T)", "O(1)"),
     "time of a symbol against its position": ("O(n)", "O(1)"),
     "bytes kept against the position": ("O(n)", "O(1)"),
 }
@@ -95,5 +95,6 @@ def timed(rows: list[Row], what: str) -> list[dict[str, Any]]:
         name = row["network"]
         line[f"{name}, ms"] = float(f"{row['seconds'] * 1e3:.4g}")
         line[f"{name}, quartiles"] = f"{row['from'] * 1e3:.4g} … {row['to'] * 1e3:.4g}"
+        line[f"{name}, symbols/s"] = float(f"{row['symbols/s']:.4g}")
         line[f"{name}, KiB"] = float(f"{row['bytes'] / 1024:.4g}")
     return list(found.values())

@@ -70,6 +70,7 @@ def rows():
             "size": size,
             "network": name,
             "seconds": 1e-3 * size**time,
+            "symbols/s": 1e5 / size**time,
             "from": 1e-3 * size**time,
             "to": 1e-3 * size**time,
             "bytes": 1024 * size**space,
@@ -114,8 +115,8 @@ def test_claims_stand_beside_numbers(rows):
         for name in ("transformer", "gru")
     }
     table = tables.claims({"networks": fits}, rows)
-    assert [row["gru"] for row in table] == ["0.25", "0.00", "0.25", "0.00", "50%", "4000", "1"]
-    assert [row["transformer"] for row in table][:5] == ["1.00", "1.00", "1.00", "1.00", "6%"]
+    assert [row["gru"] for row in table] == ["-0.25", "0.00", "0.25", "0.00", "50%", "4000", "1"]
+    assert [row["transformer"] for row in table][:5] == ["-1.00", "1.00", "1.00", "1.00", "6%"]
 
 
 def test_an_exponent_has_its_interval():
