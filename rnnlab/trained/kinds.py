@@ -33,6 +33,7 @@ KINDS = {
     "sums": "rnnlab.trained.adder",
     "captions": "rnnlab.trained.captioner",
     "music": "rnnlab.trained.composer",
+    "frames": "rnnlab.trained.frame_labeller",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 
 from rnnlab import cells, strategies
-from rnnlab.combinators import Dropout, Stack
+from rnnlab.combinators import Dropout, Stack, bidirectional
 from rnnlab.errors import UsageError
 from rnnlab.run import checks
 from rnnlab.training import optimisers
@@ -219,6 +219,12 @@ class Training(Scheduled):
     def plan(self, **more: Any) -> Plan:
         """How long training is; `more` are further fields of `Plan`."""
         return self.make_plan(self.steps, **more)
+
+
+def both_ways(stack: Stack) -> Stack:
+    """The layers of a stack in both directions, each with its units, and dropout as it is."""
+    layers = (one if isinstance(one, Dropout) else bidirectional(one) for one in stack.layers)
+    return Stack(tuple(layers))
 
 
 @contextlib.contextmanager
