@@ -36,6 +36,7 @@ KINDS = {
     "speech": "rnnlab.trained.listener",
     "transcripts": "rnnlab.trained.transcriber",
     "series": "rnnlab.trained.forecaster",
+    "frames": "rnnlab.trained.frame_labeller",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.
