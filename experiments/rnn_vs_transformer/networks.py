@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from experiments.rnn_vs_transformer.config import TRANSFORMER, Config
-from rnnlab.errors import UsageError
-from rnnlab.training.fitting import count_parameters, largest
 from rnnlab.training.language import SymbolModel
 from rnnlab.training.settings import LanguageNetwork
+from rnnlab.training.sizing import count_parameters, widest
 from rnnlab.training.transformer_settings import TransformerNetwork
 
 
@@ -78,9 +77,4 @@ def _fitted(config: Config, name: str, symbols: int, sized: Callable[[int], Any]
     def parameters(size: int) -> int:
         return count_parameters(sized(size).model(symbols).init)
 
-    size = largest(lambda size: parameters(size) <= config.parameters)
-    if not size:
-        raise UsageError(
-            f"parameters={config.parameters}: the smallest {name} has {parameters(1)} already"
-        )
-    return sized(size)
+    return sized(widest(parameters, config.parameters))

@@ -17,7 +17,7 @@ from experiments.rnn_vs_transformer.networks import contenders
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
-from rnnlab.training.fitting import count_parameters
+from rnnlab.training.sizing import count_parameters
 from tests import quick
 from tests.experiments.kills import killed
 from tests.experiments.presets import run_tiny
@@ -264,7 +264,7 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parameters": 50}, r"^parameters=50: the smallest transformer has \d+ already"),
+        ({"parameters": 50}, r"^parameters=50: the smallest network has \d+ already"),
         ({"corpus": "/nowhere.txt"}, r"^corpus=/nowhere.txt: no such file"),
     ],
 )

@@ -8,8 +8,8 @@ import pytest
 from rnnlab.errors import UsageError
 from rnnlab.nn.decoding import Choice
 from rnnlab.training import generation
-from rnnlab.training.fitting import count_parameters, largest
 from rnnlab.training.language import TextLoss
+from rnnlab.training.sizing import count_parameters
 from rnnlab.training.transformer import TransformerModel
 from rnnlab.training.transformer_settings import TransformerNetwork
 from tests import quick
@@ -60,11 +60,6 @@ def test_parameters_are_counted_as_the_equations_have_them():
     e, inner, v = 8, 16, 5
     layer = 4 * e * e + 4 * e + 2 * e * inner + inner + e + 4 * e
     assert count_parameters(MODEL.init) == v * e + layer + 2 * e + e * v + v
-
-
-@pytest.mark.parametrize("limit", [0, 1, 2, 3, 7, 8, 1000])
-def test_the_largest_that_fits(limit):
-    assert largest(lambda number: number <= limit) == limit
 
 
 @pytest.mark.parametrize(
