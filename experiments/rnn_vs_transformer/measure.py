@@ -16,9 +16,9 @@ from rnnlab.data.pipelines import Feed, stream
 from rnnlab.run.workdir import Workdir
 from rnnlab.statistics import power_law
 from rnnlab.training.evaluators import TextEvaluator
-from rnnlab.training.fitting import count_parameters
 from rnnlab.training.language import TextLoss, language_learner
 from rnnlab.training.loop import Outcome, train
+from rnnlab.training.sizing import count_parameters
 from rnnlab.training.summary import best_state, best_step
 
 #: Exponents that are fitted: what was timed, and the number of its rows.

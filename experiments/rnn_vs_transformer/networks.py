@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from experiments.rnn_vs_transformer.config import TRANSFORMER, Config
 from rnnlab.errors import UsageError
-from rnnlab.training.fitting import count_parameters, largest
 from rnnlab.training.language import SymbolModel
 from rnnlab.training.settings import LanguageNetwork
+from rnnlab.training.sizing import count_parameters, widest
 from rnnlab.training.transformer_settings import TransformerNetwork
 
 
@@ -51,25 +52,26 @@ def contenders(config: Config, symbols: int) -> list[Contender]:
     Raises:
         UsageError: the smallest network has too many.
     """
-    heads = 2 * config.transformer.heads
-    transformer = config.transformer
-    if not transformer.features:
-        transformer = _fitted(
-            config,
-            TRANSFORMER,
-            symbols,
-            lambda n: dataclasses.replace(config.transformer, features=n * heads),
-        )
-    found = [Contender(TRANSFORMER, transformer, symbols)]
+    found = [Contender(TRANSFORMER, _transformer(config, symbols), symbols)]
     for cell in config.cells:
-        network = _fitted(
-            config,
-            cell,
-            symbols,
-            lambda n, cell=cell: LanguageNetwork(cell=cell, hidden=n, strategy=config.strategy),
-        )
+        network = _fitted(config, cell, symbols, partial(_recurrent, config, cell))
         found.append(Contender(cell, network, symbols))
     return found
+
+
+def _transformer(config: Config, symbols: int) -> TransformerNetwork:
+    network = config.transformer
+    if network.features:
+        return network
+
+    def sized(size: int) -> TransformerNetwork:
+        return dataclasses.replace(network, features=2 * network.heads * size)
+
+    return _fitted(config, TRANSFORMER, symbols, sized)
+
+
+def _recurrent(config: Config, cell: str, hidden: int) -> LanguageNetwork:
+    return LanguageNetwork(cell=cell, hidden=hidden, strategy=config.strategy)
 
 
 def _fitted(config: Config, name: str, symbols: int, sized: Callable[[int], Any]) -> Any:
@@ -78,9 +80,8 @@ def _fitted(config: Config, name: str, symbols: int, sized: Callable[[int], Any]
     def parameters(size: int) -> int:
         return count_parameters(sized(size).model(symbols).init)
 
-    size = largest(lambda size: parameters(size) <= config.parameters)
-    if not size:
+    if parameters(1) > config.parameters:
         raise UsageError(
             f"parameters={config.parameters}: the smallest {name} has {parameters(1)} already"
         )
-    return sized(size)
+    return sized(widest(parameters, config.parameters))

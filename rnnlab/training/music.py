@@ -19,7 +19,6 @@ from rnnlab.data.piano_roll import KEYS, Roll
 from rnnlab.layer import output_size
 from rnnlab.nn import Functional, Recurrent
 from rnnlab.nn.masks import valid_steps
-from rnnlab.training.fitting import count_parameters, largest
 from rnnlab.training.music_settings import MusicNetwork
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.sizing import count_parameters, widest
@@ -129,12 +128,6 @@ def fitted(network: MusicNetwork) -> MusicNetwork:
         return dataclasses.replace(network, hidden=hidden)
 
     return sized(widest(lambda hidden: parameters(sized(hidden)), network.parameters))
-    hidden = largest(lambda hidden: parameters(sized(hidden)) <= network.parameters)
-    if not hidden:
-        raise UsageError(
-            f"parameters={network.parameters}: one hidden unit has {parameters(sized(1))} already"
-        )
-    return sized(hidden)
 
 
 def parameters(network: MusicNetwork) -> int:

@@ -17,7 +17,7 @@ from experiments.rnn_vs_transformer.networks import contenders
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
 from rnnlab.training import devices
-from rnnlab.training.fitting import count_parameters
+from rnnlab.training.sizing import count_parameters
 from tests import quick
 from tests.experiments.kills import killed
 from tests.experiments.presets import run_tiny

@@ -8,8 +8,8 @@ import pytest
 from rnnlab.errors import UsageError
 from rnnlab.nn.decoding import Choice
 from rnnlab.training import generation
-from rnnlab.training.fitting import count_parameters, largest
 from rnnlab.training.language import TextLoss
+from rnnlab.training.sizing import count_parameters
 from rnnlab.training.transformer import TransformerModel
 from rnnlab.training.transformer_settings import TransformerNetwork
 from tests import quick
@@ -33,6 +33,7 @@ def test_a_text_in_windows_has_the_loss_of_the_whole(params):
     assert TextLoss(MODEL, CODES, batch=1, steps=7)(params) == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_streamed_is_what_is_drawn_at_once(params):
     """Longer than the span, by which no text is limited."""
     key, prompt = jax.random.key(3), CODES[:3]
@@ -60,11 +61,6 @@ def test_parameters_are_counted_as_the_equations_have_them():
     e, inner, v = 8, 16, 5
     layer = 4 * e * e + 4 * e + 2 * e * inner + inner + e + 4 * e
     assert count_parameters(MODEL.init) == v * e + layer + 2 * e + e * v + v
-
-
-@pytest.mark.parametrize("limit", [0, 1, 2, 3, 7, 8, 1000])
-def test_the_largest_that_fits(limit):
-    assert largest(lambda number: number <= limit) == limit
 
 
 @pytest.mark.parametrize(
