@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from experiments.rnn_vs_transformer.config import TRANSFORMER, Config
@@ -50,28 +51,29 @@ def contenders(config: Config, symbols: int) -> list[Contender]:
     Raises:
         UsageError: the smallest network has too many.
     """
-    heads = 2 * config.transformer.heads
-    transformer = config.transformer
-    if not transformer.features:
-        transformer = _fitted(
-            config,
-            TRANSFORMER,
-            symbols,
-            lambda n: dataclasses.replace(config.transformer, features=n * heads),
-        )
-    found = [Contender(TRANSFORMER, transformer, symbols)]
+    found = [Contender(TRANSFORMER, _transformer(config, symbols), symbols)]
     for cell in config.cells:
-        network = _fitted(
-            config,
-            cell,
-            symbols,
-            lambda n, cell=cell: LanguageNetwork(cell=cell, hidden=n, strategy=config.strategy),
-        )
+        network = _fitted(config, symbols, partial(_recurrent, config, cell))
         found.append(Contender(cell, network, symbols))
     return found
 
 
-def _fitted(config: Config, name: str, symbols: int, sized: Callable[[int], Any]) -> Any:
+def _transformer(config: Config, symbols: int) -> TransformerNetwork:
+    network = config.transformer
+    if network.features:
+        return network
+
+    def sized(size: int) -> TransformerNetwork:
+        return dataclasses.replace(network, features=2 * network.heads * size)
+
+    return _fitted(config, symbols, sized)
+
+
+def _recurrent(config: Config, cell: str, hidden: int) -> LanguageNetwork:
+    return LanguageNetwork(cell=cell, hidden=hidden, strategy=config.strategy)
+
+
+def _fitted(config: Config, symbols: int, sized: Callable[[int], Any]) -> Any:
     """The largest network within the parameters; `sized` makes those of sizes 1, 2, ..."""
 
     def parameters(size: int) -> int:

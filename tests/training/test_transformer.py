@@ -33,6 +33,7 @@ def test_a_text_in_windows_has_the_loss_of_the_whole(params):
     assert TextLoss(MODEL, CODES, batch=1, steps=7)(params) == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_streamed_is_what_is_drawn_at_once(params):
     """Longer than the span, by which no text is limited."""
     key, prompt = jax.random.key(3), CODES[:3]
