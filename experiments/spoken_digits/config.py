@@ -113,7 +113,7 @@ PRESETS = {
             warmup=10,
             evaluate_every=0,
         ),
-        augmentation=Augmentation(speed=0.05, colour=0.2, gain_db=3.0, shift=0.02),
+        augmentation=Augmentation(speed=0.05, tilt=0.2, gain_db=3.0, shift=0.02),
     ),
 }
 PRESETS["tiny_strings"] = dataclasses.replace(

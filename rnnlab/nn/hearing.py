@@ -10,10 +10,10 @@ import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 
-from rnnlab.arrays import Array, Bool, Float, Int, Key
+from rnnlab.arrays import Array, Float, Int
 from rnnlab.errors import UsageError
 from rnnlab.nn.mel import LogMel
-from rnnlab.sizes import check_at_least, check_positive
+from rnnlab.sizes import check_positive
 
 
 class Hearing(nnx.Module):
@@ -29,8 +29,6 @@ class Hearing(nnx.Module):
     Attributes:
       front: makes the frames.
       stacked: frames of a step s.
-      hidden_bands: neighbouring bands that are zero in a whole sound, with noise, at most; twice
-        (D. S. Park et al., "SpecAugment", 2019).
       statistics: μ and σ, `[2, M]`; None for 0 and 1, which a checkpoint replaces.
       param_dtype: of the steps.
 
@@ -43,11 +41,9 @@ class Hearing(nnx.Module):
         front: LogMel,
         *,
         stacked: int = 1,
-        hidden_bands: int = 0,
         statistics: ArrayLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
-        check_at_least("hidden_bands", hidden_bands, 0)
         check_positive("stacked", stacked)
         if statistics is None:
             statistics = np.stack([np.zeros(front.bands), np.ones(front.bands)])
@@ -57,7 +53,6 @@ class Hearing(nnx.Module):
                 f"need [2, {front.bands}]"
             )
         self.front, self.stacked, self.param_dtype = front, stacked, param_dtype
-        self.hidden_bands = hidden_bands
         self.frozen = nnx.Param(jnp.asarray(statistics, param_dtype))
 
     @property
@@ -79,33 +74,14 @@ class Hearing(nnx.Module):
         """Steps of sounds of that many samples: those that are whole."""
         return self.front.frame_counts(lengths) // jnp.int32(self.stacked)
 
-    def __call__(self, samples: Array, key: Key | None = None) -> Float[Array, "B T D"]:
-        """The steps of sounds.
-
-        Args:
-          samples: int16, or numbers from -1 to 1, `[B, N]`.
-          key: of the bands that are hidden; None for none.
-        """
+    def __call__(self, samples: Array) -> Float[Array, "B T D"]:
+        """The steps of sounds `[B, N]`: int16, or numbers from -1 to 1."""
         frames = self.front(unit(samples, self.param_dtype))
         mean, spread = jax.lax.stop_gradient(self.frozen.get_value())
         frames = (frames - mean) / spread
-        if key is not None and self.hidden_bands:
-            heard = self._heard_bands(key, len(frames))
-            frames = jnp.where(heard[:, None, :], frames, 0)
         steps = frames.shape[-2] // self.stacked
         frames = frames[..., : steps * self.stacked, :]
         return frames.reshape(*frames.shape[:-2], steps, self.features)
-
-    def _heard_bands(self, key: Key, sounds: int) -> Bool[Array, "sounds bands"]:
-        """Which bands of each sound are heard."""
-        keys, bands = jax.random.split(key, 4), self.front.bands
-        shape, band = (sounds, 1), jnp.arange(bands, dtype=jnp.int32)
-        heard = jnp.ones((sounds, bands), bool)
-        for key_width, key_first in (keys[:2], keys[2:]):
-            width = jax.random.randint(key_width, shape, 0, self.hidden_bands + 1, jnp.int32)
-            first = jax.random.randint(key_first, shape, 0, bands, jnp.int32)
-            heard &= (band < first) | (band >= first + width)
-        return heard
 
 
 def unit(samples: Any, dtype: DTypeLike) -> Float[Array, "*batch N"]:

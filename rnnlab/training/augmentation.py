@@ -12,10 +12,6 @@ from rnnlab.nn.hearing import unit
 from rnnlab.nn.masks import valid_steps
 from rnnlab.training.speech_settings import Augmentation
 
-#: How many samples later the echoes are that colour a sound.
-ORDER = (1, 2, 3, 4)
-TAPS = len(ORDER)
-
 
 def augmented(
     samples: Array, lengths: Int[Array, "B"], key: Key, settings: Augmentation, rate: int
@@ -23,8 +19,8 @@ def augmented(
     """Sounds changed at random, each in its own way, with room for the slowest and latest.
 
     Speed changes as that of a tape does, with the pitch, by linear interpolation between samples
-    (T. Ko et al., "Audio augmentation for speech recognition", 2015). Other voices and
-    microphones have another colour: `x_n + Σ_k a_k x_{n-k}` with a few random a.
+    (T. Ko et al., "Audio augmentation for speech recognition", 2015). The tilt of other voices and
+    microphones is `x_n + a x_{n-1}`: high frequencies are softer where a is positive.
 
     Args:
         samples: int16 or numbers from -1 to 1, `[B, N]`.
@@ -41,8 +37,9 @@ def augmented(
     factor = 1 + _uniform(keys[0], rows, -settings.speed, settings.speed)
     before, after = (jax.random.randint(k, (rows,), 0, most + 1, jnp.int32) for k in keys[1:3])
     xs, played = _played(xs, lengths, factor, before, room)
-    if settings.colour:
-        xs = _coloured(xs, keys[6], settings.colour)
+    if settings.tilt:
+        share = _uniform(keys[6], rows, -settings.tilt, settings.tilt)[:, None]
+        xs = xs + share * jnp.pad(xs, ((0, 0), (1, 0)))[:, :-1]
     lengths = jnp.where(lengths > 0, before + played + after, 0)
     loudness = jnp.sqrt(jnp.square(xs).sum(axis=1) / jnp.maximum(played, 1).astype(xs.dtype))
     xs = xs * jnp.power(10.0, _uniform(keys[3], rows, -1, 1) * settings.gain_db / 20)[:, None]
@@ -55,13 +52,6 @@ def augmented(
 
 def _uniform(key: Key, rows: int, low: float, high: float) -> Float[Array, "rows"]:
     return jax.random.uniform(key, (rows,), jnp.float32, low, high)
-
-
-def _coloured(xs: Float[Array, "B N"], key: Key, most: float) -> Float[Array, "B N"]:
-    """Sounds with echoes of the next few samples, each at most half as strong as the one before."""
-    shares = jax.random.uniform(key, (TAPS, len(xs), 1), xs.dtype, -most, most)
-    later = [jnp.pad(xs, ((0, 0), (k, 0)))[:, : xs.shape[1]] / 2 ** (k - 1) for k in ORDER]
-    return xs + sum(share * one for share, one in zip(shares, later, strict=True))
 
 
 def _played(

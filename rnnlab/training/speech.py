@@ -61,8 +61,7 @@ class Listener(nnx.Module):
             key: of dropout; None for none.
         """
         steps = self.hear.steps(lengths)
-        key_hear, key = (None, None) if key is None else jax.random.split(key)
-        return self.name(self._heard(samples, steps, key_hear), steps, key=key)
+        return self.name(self._heard(samples, steps), steps, key=key)
 
     def over_time(
         self, samples: Array, lengths: Int[Array, "B"], *, key: Key | None = None
@@ -72,9 +71,7 @@ class Listener(nnx.Module):
         The logits of a call are their mean, where outputs are pooled by their mean.
         """
         steps = self.hear.steps(lengths)
-        key_hear, key = (None, None) if key is None else jax.random.split(key)
-        heard = self._heard(samples, steps, key_hear)
-        return self.name.judge(self.name.outputs(heard, steps, key=key))
+        return self.name.judge(self.name.outputs(self._heard(samples, steps), steps, key=key))
 
     def begin(self, sounds: int = 1) -> Heard:
         """Before the first step of that many sounds, which come piece by piece."""
@@ -109,10 +106,8 @@ class Listener(nnx.Module):
             pooled = heard.pooled + (y - heard.pooled) / count.astype(y.dtype)
         return Heard(state, pooled, count), self.name.judge(pooled)
 
-    def _heard(
-        self, samples: Array, steps: Int[Array, "B"], key: Key | None
-    ) -> Float[Array, "B T D"]:
-        heard = self.hear(samples, key)
+    def _heard(self, samples: Array, steps: Int[Array, "B"]) -> Float[Array, "B T D"]:
+        heard = self.hear(samples)
         return blanked(heard, valid_steps(steps, heard.shape[1]))
 
 

@@ -72,15 +72,12 @@ class SpeechNetwork(settings.Network):
     bidirectional: bool = True
     #: What is read of the outputs of a single word: last, mean or max.
     pooling: str = "mean"
-    #: Neighbouring bands that are not heard in training, at most, twice in each sound.
-    hidden_bands: int = 0
 
     def __post_init__(self) -> None:
         """Checks every field."""
         super().__post_init__()
         checks.one_of(self, "pooling", POOLINGS)
         checks.one_of(self, "compute", ("float32",))
-        checks.at_least(self, hidden_bands=0)
 
     def stack(self, **cell_settings: Any) -> Stack:
         """The layers, in both directions where they read so, with dropout between them."""
@@ -106,12 +103,7 @@ class SpeechNetwork(settings.Network):
         backward = (output_size(cell) or 0) // 2 if self.bidirectional else 0
 
         def make(rngs: Any) -> Listener:
-            hear = Hearing(
-                front.log_mel(),
-                stacked=front.stacked,
-                statistics=statistics,
-                hidden_bands=self.hidden_bands,
-            )
+            hear = Hearing(front.log_mel(), stacked=front.stacked, statistics=statistics)
             more: Any = {"pooling": self.pooling, "backward": backward, "rngs": rngs}
             name = SequenceClassifier(cell, hear.features, answers, strategy=self.strategy, **more)
             return Listener(hear, name)
@@ -125,9 +117,9 @@ class Augmentation:
 
     #: Speech is faster or slower by up to this share, its pitch with it.
     speed: float = 0.12
-    #: Its frequencies are softer or louder: the share of the sample before that is added, or taken
-    #: away, at most; half of it of the one before, and so on.
-    colour: float = 0.5
+    #: Its high frequencies are softer or louder: the share of the sample before that is added, or
+    #: taken away, at most.
+    tilt: float = 0.5
     #: It is louder or softer by up to this many decibels.
     gain_db: float = 9.0
     #: The noise that is added is at least this many decibels below the sound, ...
@@ -140,12 +132,12 @@ class Augmentation:
     def __post_init__(self) -> None:
         """Checks every field."""
         checks.non_negative(
-            self, "speed", "colour", "gain_db", "least_snr_db", "most_snr_db", "shift"
+            self, "speed", "tilt", "gain_db", "least_snr_db", "most_snr_db", "shift"
         )
         if not self.speed < 0.5:
             raise UsageError(f"speed={self.speed}: must be below 0.5")
-        if not self.colour < 1:
-            raise UsageError(f"colour={self.colour}: must be below 1")
+        if not self.tilt < 1:
+            raise UsageError(f"tilt={self.tilt}: must be below 1")
         if self.least_snr_db > self.most_snr_db:
             raise UsageError(
                 f"least_snr_db={self.least_snr_db}: must be at most most_snr_db={self.most_snr_db}"

@@ -129,19 +129,6 @@ def test_steps_are_normalised_frames_side_by_side():
     np.testing.assert_allclose(hear(whole), hear(whole / 32768), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
-def test_hidden_bands_are_zero_in_a_whole_sound():
-    """Two runs of neighbours of at most two bands; which ones differs from sound to sound."""
-    hear = Hearing(SMALL, hidden_bands=2)
-    many = np.broadcast_to(NOISE[:1], (60, 203))
-    found, whole = np.asarray(hear(many, jax.random.key(0))), np.asarray(hear(many))
-    hidden = (found == 0).all(axis=1)
-    np.testing.assert_array_equal(found, np.where(hidden[:, None], 0, whole))
-    assert set(hidden.sum(axis=1)) == {0, 1, 2, 3, 4} and hidden.any(axis=0).all()
-    runs = (np.diff(np.pad(hidden, ((0, 0), (1, 0))).astype(int), axis=1) == 1).sum(axis=1)
-    assert set(runs) == {0, 1, 2}
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
