@@ -18,7 +18,8 @@ Published accuracies are of random splits, or of the same speakers, and not to b
 speaker held out.
 """
 
+from experiments.spoken_digits.comparison import compare
 from experiments.spoken_digits.config import PRESETS, Config
 from experiments.spoken_digits.run import run
 
-__all__ = ["PRESETS", "Config", "run"]
+__all__ = ["PRESETS", "Config", "compare", "run"]
