@@ -66,6 +66,7 @@ def test_spectra_are_those_of_scipy():
     np.testing.assert_allclose(np.asarray(front.spectra(jnp.asarray(samples))), power, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_energy_of_a_frame_is_that_of_its_samples():
     """Parseval: the sum of |X_k|² over all frequencies is `transform` times that of (w x)²."""
     (spectra,) = np.asarray(SMALL.spectra(jnp.asarray(NOISE[:1])))
@@ -76,6 +77,7 @@ def test_energy_of_a_frame_is_that_of_its_samples():
         assert frame == pytest.approx(64 * np.sum(weighted**2) / np.sum(w**2), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_noise_has_its_variance_at_any_window_and_twice_the_amplitude_four_times_the_energy():
     noise = jnp.asarray(np.random.default_rng(2).normal(0, 0.3, 60_000))
     for front in (SMALL, LogMel()):
@@ -86,6 +88,7 @@ def test_noise_has_its_variance_at_any_window_and_twice_the_amplitude_four_times
     np.testing.assert_allclose(silence, np.log(SMALL.floor))
 
 
+@pytest.mark.slow
 def test_a_tone_is_in_its_band():
     front = LogMel()
     mel = np.linspace(*hertz_to_mel(np.array([60.0, 4000.0])), 42)[1:-1]

@@ -24,6 +24,7 @@ def change(seed=0, **settings):
     return xs, *map(np.asarray, run(xs.astype(np.float32), LENGTHS, jax.random.key(seed)))
 
 
+@pytest.mark.slow
 def test_without_settings_nothing_changes():
     xs, found, lengths = change()
     assert lengths.tolist() == LENGTHS.tolist() and found.dtype == np.float32
@@ -45,6 +46,7 @@ def test_speed_is_that_of_a_tape():
         assert not found[row, lengths[row] :].any()
 
 
+@pytest.mark.slow
 def test_gain_silence_and_noise():
     xs, found, lengths = change(gain_db=12)
     ratios = [np.abs(found[row]).max() / np.abs(xs[row]).max() for row in (0, 1)]
