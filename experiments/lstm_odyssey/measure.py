@@ -152,7 +152,7 @@ def combine(config: Config, groups: dict[str, xr.Dataset]) -> xr.Dataset:
         "test": ("loss on test", "nats"),
         "hidden": ("units", "1"),
         "parameters": ("parameters", "1"),
-        "baseline": ("loss of the best answer that sees no input, on test", "nats"),
+        "baseline": ("loss on test of the best answer without input", "nats"),
     }
     for name, (meaning, units) in meanings.items():
         data[name].attrs = {"long_name": meaning, "units": units}
