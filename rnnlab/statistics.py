@@ -112,6 +112,8 @@ def holm(p: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(rising, 1)
     return adjusted.tolist()
+
+
 class PowerLaw(NamedTuple):
     """A fit of `value ∝ size^p`.
 

@@ -187,6 +187,8 @@ def test_holm_is_the_closed_test_of_bonferroni():
         ]
         assert holm(p.tolist()) == pytest.approx(expected)
     assert holm([]) == []
+
+
 def test_a_power_law_is_the_line_that_scipy_fits():
     stats = pytest.importorskip("scipy.stats")
     sizes, values = [1, 2, 4, 8, 32], [3.0, 5.0, 8.0, 20.0, 40.0]

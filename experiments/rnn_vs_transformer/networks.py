@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from experiments.rnn_vs_transformer.config import TRANSFORMER, Config
-from rnnlab.errors import UsageError
 from rnnlab.training.language import SymbolModel
 from rnnlab.training.settings import LanguageNetwork
 from rnnlab.training.sizing import count_parameters, widest
@@ -54,7 +53,7 @@ def contenders(config: Config, symbols: int) -> list[Contender]:
     """
     found = [Contender(TRANSFORMER, _transformer(config, symbols), symbols)]
     for cell in config.cells:
-        network = _fitted(config, cell, symbols, partial(_recurrent, config, cell))
+        network = _fitted(config, symbols, partial(_recurrent, config, cell))
         found.append(Contender(cell, network, symbols))
     return found
 
@@ -67,21 +66,17 @@ def _transformer(config: Config, symbols: int) -> TransformerNetwork:
     def sized(size: int) -> TransformerNetwork:
         return dataclasses.replace(network, features=2 * network.heads * size)
 
-    return _fitted(config, TRANSFORMER, symbols, sized)
+    return _fitted(config, symbols, sized)
 
 
 def _recurrent(config: Config, cell: str, hidden: int) -> LanguageNetwork:
     return LanguageNetwork(cell=cell, hidden=hidden, strategy=config.strategy)
 
 
-def _fitted(config: Config, name: str, symbols: int, sized: Callable[[int], Any]) -> Any:
+def _fitted(config: Config, symbols: int, sized: Callable[[int], Any]) -> Any:
     """The largest network within the parameters; `sized` makes those of sizes 1, 2, ..."""
 
     def parameters(size: int) -> int:
         return count_parameters(sized(size).model(symbols).init)
 
-    if parameters(1) > config.parameters:
-        raise UsageError(
-            f"parameters={config.parameters}: the smallest {name} has {parameters(1)} already"
-        )
     return sized(widest(parameters, config.parameters))

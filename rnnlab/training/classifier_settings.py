@@ -53,8 +53,6 @@ class ClassifierNetwork(settings.Network):
         """The layers, in both directions where they read so, with dropout between them."""
         layers = super().stack(**cell_settings)
         return settings.both_ways(layers) if self.bidirectional else layers
-        stack = super().stack(**cell_settings)
-        return settings.both_ways(stack) if self.bidirectional else stack
 
     def classifier(
         self, words: int, classes: int, vectors: ArrayLike | None = None

@@ -227,12 +227,6 @@ class Training(Scheduled):
         return self.make_plan(self.steps, **more)
 
 
-def both_ways(stack: Stack) -> Stack:
-    """The layers of a stack in both directions, each with its units, and dropout as it is."""
-    layers = (one if isinstance(one, Dropout) else bidirectional(one) for one in stack.layers)
-    return Stack(tuple(layers))
-
-
 @contextlib.contextmanager
 def renamed(name: str, field: str) -> Iterator[None]:
     """An error of the library about its argument `name` becomes one about a field `field`."""

@@ -50,5 +50,3 @@ class TaggingNetwork(settings.Network):
         """The layers, in both directions where they read so, with dropout between them."""
         layers = super().stack(**cell_settings)
         return settings.both_ways(layers) if self.bidirectional else layers
-        stack = super().stack(**cell_settings)
-        return settings.both_ways(stack) if self.bidirectional else stack

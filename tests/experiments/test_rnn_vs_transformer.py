@@ -265,7 +265,7 @@ def test_bad_values_are_named_as_the_flags_are(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parameters": 50}, r"^parameters=50: the smallest transformer has \d+ already"),
+        ({"parameters": 50}, r"^parameters=50: the smallest network has \d+ already"),
         ({"corpus": "/nowhere.txt"}, r"^corpus=/nowhere.txt: no such file"),
     ],
 )
