@@ -114,6 +114,49 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
+class PowerLaw(NamedTuple):
+    """A fit of `value ∝ size^p`.
+
+    Attributes:
+        exponent: p.
+        low: lower end of its 95 % interval.
+        high: upper end.
+    """
+
+    exponent: float
+    low: float
+    high: float
+
+
+def power_law(sizes: Sequence[float], values: Sequence[float]) -> PowerLaw:
+    """The `p` of `value ∝ size^p`, by least squares on logarithms.
+
+        p ± t_{n-2} s / √Σ(x - mean(x))²,  s² = Σ residual² / (n - 2),  x = log size
+
+    Args:
+        sizes: positive numbers, of which two differ.
+        values: positive numbers.
+
+    Returns:
+        The exponent and its interval, nan of fewer than three values.
+
+    Raises:
+        UsageError: fewer than two sizes, or a number that has no logarithm.
+    """
+    if len(set(sizes)) < 2 or min(*sizes, *values) <= 0:
+        raise UsageError(f"sizes={sizes}, values={values}: must be positive, with two sizes")
+    x, y = (np.log(np.asarray(numbers, np.float64)) for numbers in (sizes, values))
+    x, y = x - x.mean(), y - y.mean()
+    exponent = float(x @ y / (x @ x))
+    if len(x) < 3:
+        return PowerLaw(exponent, math.nan, math.nan)
+    from scipy.stats import t  # which takes half a second to import
+
+    error = math.sqrt(float(np.sum((y - exponent * x) ** 2)) / (len(x) - 2) / float(x @ x))
+    half = float(t.ppf(0.975, len(x) - 2)) * error
+    return PowerLaw(exponent, exponent - half, exponent + half)
+
+
 def ratio_interval(
     numerator: Sequence[float],
     denominator: Sequence[float],

@@ -14,6 +14,7 @@ from rnnlab.statistics import (
     median_text,
     paired_difference,
     plus_minus_text,
+    power_law,
     rank_correlation_interval,
     rate_text,
     ratio_interval,
@@ -186,3 +187,23 @@ def test_holm_is_the_closed_test_of_bonferroni():
         ]
         assert holm(p.tolist()) == pytest.approx(expected)
     assert holm([]) == []
+
+
+def test_a_power_law_is_the_line_that_scipy_fits():
+    stats = pytest.importorskip("scipy.stats")
+    sizes, values = [1, 2, 4, 8, 32], [3.0, 5.0, 8.0, 20.0, 40.0]
+    line = stats.linregress(np.log(sizes), np.log(values))
+    fit = power_law(sizes, values)
+    assert fit.exponent == pytest.approx(line.slope)
+    half = stats.t.ppf(0.975, 3) * line.stderr
+    assert (fit.low, fit.high) == pytest.approx((line.slope - half, line.slope + half))
+    assert power_law([1, 4], [1.0, 2.0]).exponent == pytest.approx(0.5)
+    assert np.isnan(power_law([1, 4], [1.0, 2.0]).low)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "values"), [([2, 2], [1, 3]), ([0, 2], [1, 3]), ([1, 2], [0, 3])]
+)
+def test_a_power_law_needs_logarithms_of_two_sizes(sizes, values):
+    with pytest.raises(UsageError, match=r"^sizes="):
+        power_law(sizes, values)

@@ -35,6 +35,8 @@ KINDS = {
     "music": "rnnlab.trained.composer",
     "speech": "rnnlab.trained.listener",
     "transcripts": "rnnlab.trained.transcriber",
+    "series": "rnnlab.trained.forecaster",
+    "frames": "rnnlab.trained.frame_labeller",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

@@ -1,4 +1,4 @@
-"""How many hidden units a network may have for a given number of parameters."""
+"""How large a network may be for a given number of parameters."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def count_parameters(init: Callable[[jax.Array], Any]) -> int:
 
 
 def widest(parameters: Callable[[int], int], most: int) -> int:
-    """The most hidden units with which a network has at most that many parameters.
+    """The largest size, 1, 2, …, at which a network has at most that many parameters.
 
     Args:
-        parameters: of a network with that many units; more units have more parameters.
+        parameters: of a network of that size, such as its hidden units; larger ones have more.
         most: the number that may not be exceeded.
 
     Raises:
-        UsageError: one unit has more parameters than allowed.
+        UsageError: even the smallest has more.
     """
     if parameters(1) > most:
-        raise UsageError(f"parameters={most}: one hidden unit has {parameters(1)} already")
+        raise UsageError(f"parameters={most}: the smallest network has {parameters(1)} already")
     low, high = 1, 2
     while parameters(high) <= most:
         low, high = high, 2 * high

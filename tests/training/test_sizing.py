@@ -17,7 +17,7 @@ def test_the_widest_of_all_that_fit(most):
 
 
 def test_one_unit_that_is_too_many():
-    with pytest.raises(UsageError, match="parameters=8: one hidden unit has 9 already"):
+    with pytest.raises(UsageError, match="parameters=8: the smallest network has 9 already"):
         widest(lambda hidden: 9 * hidden, 8)
 
 
