@@ -13,6 +13,8 @@ from rnnlab.data.sentences import Splits
 from rnnlab.nn.mel import LogMel
 from rnnlab.training.speech import frames_of
 
+#: What runs beside the network.
+NAMES = "logistic regression", "support vectors"
 #: What is tried: the inverse of the regularisation.
 STRENGTHS = (0.01, 0.1, 1.0)
 
@@ -42,12 +44,12 @@ def fit_baselines(front: LogMel, splits: Splits[Recordings]) -> dict[str, Baseli
     xs = [summaries(front, one) for one in splits]
     mean, spread = xs[0].mean(axis=0), np.maximum(xs[0].std(axis=0), 1e-9)
     train, known, asked = ((x - mean) / spread for x in xs)
-    makers: dict[str, Any] = {
-        "logistic regression": lambda c: LogisticRegression(C=c, max_iter=2000),
-        "support vectors": lambda c: SVC(C=100 * c),
-    }
+    makers: list[Any] = [
+        lambda c: LogisticRegression(C=c, max_iter=2000),
+        lambda c: SVC(C=100 * c),
+    ]
     found = {}
-    for name, make in makers.items():
+    for name, make in zip(NAMES, makers, strict=True):
         start, best = time.monotonic(), (-1.0, 0.0, np.zeros(0, int))
         for strength in STRENGTHS:
             model = make(strength).fit(train, splits.train.labels)

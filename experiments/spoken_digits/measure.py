@@ -119,9 +119,10 @@ def summarise(
         "test loss": float(-log_p[np.arange(len(right)), test.labels].mean()),
         **by_speaker(test, right),
         **{
-            f"test accuracy of {name} ({one.settings})": float(np.mean(one.answers == test.labels))
+            f"test accuracy of {name}": float(np.mean(one.answers == test.labels))
             for name, one in baselines.items()
         },
+        **{f"settings of {name}": one.settings for name, one in baselines.items()},
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
     }
 

@@ -95,9 +95,12 @@ def plot_curve(
     steps = np.array([row["step"] for row in trained])[size - 1 :] / epoch
     left.plot(steps, np.convolve(losses, np.ones(size) / size, mode="valid"), lw=0.8)
     left.set(xlabel="epoch", ylabel="nats for each digit", yscale="log")
-    epochs = [row["step"] / epoch for row in evaluated]
-    right.plot(epochs, [100 * row["error"] for row in evaluated], "o-", ms=3)
-    right.set(xlabel="epoch", ylabel="digit error rate (%)", ylim=(0, None))
+    wrong = [
+        row for row in evaluated if row["error"]
+    ]  # no error has no place on a logarithmic axis
+    epochs = [row["step"] / epoch for row in wrong]
+    right.plot(epochs, [100 * row["error"] for row in wrong], "o-", ms=3)
+    right.set(xlabel="epoch", ylabel="digit error rate (%)", yscale="log")
     return figure
 
 

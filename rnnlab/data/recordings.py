@@ -77,16 +77,19 @@ class SpeechSource(Folders):
 class Strings:
     """How recordings are joined to strings."""
 
-    #: Digits of the shortest strings and of the longest.
+    #: Digits of the shortest strings.
     shortest: int = 3
+    #: Digits of the longest strings.
     longest: int = 7
-    #: Seconds before, between and after digits, at least and at most.
+    #: Seconds before, between and after digits, at least.
     least_pause: float = 0.05
+    #: Seconds before, between and after digits, at most.
     most_pause: float = 0.3
     #: Seconds of a string at most; of a longer one the last digits are left out.
     seconds: float = 5.5
-    #: Strings that validate and that test, always the same ones.
+    #: Strings that validate, always the same ones.
     validation: int = 100
+    #: Strings that test, always the same ones.
     test: int = 300
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike, DTypeLike
 from rnnlab.arrays import Array, Float, Int
 from rnnlab.errors import UsageError
 from rnnlab.nn.mel import LogMel
+from rnnlab.sizes import check_positive
 
 
 class Hearing(nnx.Module):
@@ -43,8 +44,7 @@ class Hearing(nnx.Module):
         statistics: ArrayLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
-        if stacked < 1:
-            raise UsageError(f"stacked={stacked}: must be a positive integer")
+        check_positive("stacked", stacked)
         if statistics is None:
             statistics = np.stack([np.zeros(front.bands), np.ones(front.bands)])
         if np.shape(statistics) != (2, front.bands):

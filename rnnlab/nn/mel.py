@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnlab.arrays import Array, Float, Int
 from rnnlab.errors import UsageError
+from rnnlab.sizes import check_positive
 
 
 def hertz_to_mel(hertz: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
@@ -66,8 +67,7 @@ class LogMel:
     def __post_init__(self) -> None:
         """Checks every field."""
         for name in ("rate", "window", "hop", "bands"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}={getattr(self, name)}: must be a positive integer")
+            check_positive(name, getattr(self, name))
         if self.transform < self.window:
             raise UsageError(f"transform={self.transform}: must be at least window={self.window}")
         if not 0 <= self.lowest < self.highest <= self.rate / 2:

@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.io import wavfile
@@ -19,6 +20,7 @@ from rnnlab.data.recordings import made_recordings, split
 from rnnlab.errors import UsageError
 from rnnlab.nn.mel import LogMel
 from rnnlab.run import launch
+from rnnlab.run.compare import Finished
 from rnnlab.run.workdir import open_workdir
 from rnnlab.trained.listener import SpeechModel
 from rnnlab.training import devices
@@ -115,9 +117,11 @@ def test_steps_that_are_pooled_by_their_mean_vote(sounds):
     """The logits of the whole are the mean of those of the steps."""
     model = drawn()
     module, sound = model.model.bind(model.params), sounds[0]
-    lengths = np.array([len(sound)], np.int32)
-    votes = np.asarray(module.over_time(sound[None], lengths))[0]
-    np.testing.assert_allclose(votes.mean(axis=0), module(sound[None], lengths)[0], atol=1e-5)
+    lengths = jnp.array([len(sound)], jnp.int32)
+    votes = np.asarray(module.over_time(jnp.asarray(sound[None]), lengths))[0]
+    np.testing.assert_allclose(
+        votes.mean(axis=0), module(jnp.asarray(sound[None]), lengths)[0], atol=1e-5
+    )
     with pytest.raises(UsageError, match="bidirectional=true: the network reads backwards"):
         model.stream()
 
@@ -219,6 +223,20 @@ def test_a_speaker_who_was_never_heard(tmp_path):
     summary = summary_of(tmp_path / "w")
     assert summary["test recordings"] == 180
     assert not any(name.startswith("test accuracy, ") for name in summary)
+
+
+@pytest.mark.slow
+def test_runs_side_by_side(tmp_path, capsys):
+    """The best first: speakers by accuracy, strings by how many are right."""
+    for best, other in (("test accuracy", "best epoch"), ("test strings exactly right", "x")):
+        runs = [
+            Finished(tmp_path / name, {"speaker": name, "seed": 0}, {best: value, other: 1})
+            for name, value in (("theo", 0.5), ("lucas", 0.9), ("george", 0.7))
+        ]
+        spoken_digits.compare(runs, tmp_path)
+        out = capsys.readouterr().out
+        assert out.index("lucas") < out.index("george") < out.index("theo")
+        assert "data:image/png" in (tmp_path / "comparison.html").read_text()
 
 
 # --- settings ---
