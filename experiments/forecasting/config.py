@@ -15,9 +15,8 @@ class Training(WindowTraining):
     """How the network is trained on windows of the series."""
 
     #: After the lead one observation is shown in so many steps, and the network reads its own
-    #: predictions between them; 1 shows all of them, 0 none. Of a chaotic system the best is about
-    #: ln 2 Lyapunov times (Mikhaeil et al. 2022).
-    force_every: int = 30
+    #: predictions between them; 1 shows all of them, 0 none.
+    force_every: int = 1
 
     def __post_init__(self) -> None:
         """Checks every field."""
@@ -103,7 +102,7 @@ PRESETS = {
             warmup=10,
             length=40,
             lead=10,
-            force_every=15,
+            force_every=5,
             evaluate_every=100,
             dispatch=50,
         ),
@@ -113,15 +112,22 @@ PRESETS = {
     "mackey_glass": dataclasses.replace(
         _LORENZ,
         source=SeriesSource(series="mackey_glass"),
-        training=dataclasses.replace(_LORENZ.training, length=200, lead=50, force_every=120),
+        training=dataclasses.replace(_LORENZ.training, length=200, lead=50),
         baselines=Baselines(lags=100),
         forecasts=Judging(before=200, ahead=1500),
+    ),
+    "laser": dataclasses.replace(
+        _LORENZ,
+        source=SeriesSource(series="santa_fe_laser"),
+        training=dataclasses.replace(_LORENZ.training, steps=3000, length=100, lead=40),
+        baselines=Baselines(lags=40),
+        forecasts=Judging(ahead=200, long=3000),
     ),
     "kuramoto_sivashinsky": dataclasses.replace(
         _LORENZ,
         source=SeriesSource(series="kuramoto_sivashinsky"),
         network=ForecastNetwork(cell="gru", hidden=256),
-        training=dataclasses.replace(_LORENZ.training, length=120, lead=40, force_every=60),
+        training=dataclasses.replace(_LORENZ.training, length=120, lead=40),
         baselines=Baselines(units=800),
         forecasts=Judging(ahead=800),
     ),

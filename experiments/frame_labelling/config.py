@@ -59,12 +59,12 @@ class Config:
     #: The videos.
     source: FrameSource = FrameSource(data=GESTURES)
     #: The network.
-    network: FrameNetwork = FrameNetwork(cell="gru", hidden=48, dropout=0.3)
+    network: FrameNetwork = FrameNetwork(cell="gru", hidden=16, dropout=0.3)
     #: Its training.
     training: Training = Training(
         steps=200,
         batch=8,
-        learning_rate=0.004,
+        learning_rate=0.01,
         schedule="cosine",
         clip_norm=1.0,
         dispatch=10,
@@ -100,6 +100,6 @@ PRESETS = {
         training=dataclasses.replace(
             _GESTURES.training, steps=120, window=96, learning_rate=0.02, evaluate_every=40
         ),
-        baselines=Baselines(rounds=15),
+        baselines=Baselines(reach=15, rounds=10),
     ),
 }

@@ -14,14 +14,14 @@ from experiments.frame_labelling.config import Config
 from rnnlab.arrays import Int, Params
 from rnnlab.data.frame_windows import frame_windows
 from rnnlab.data.labelled_frames import PHASES, Video
+from rnnlab.data.motion import FEATURES
 from rnnlab.data.pipelines import Feed
 from rnnlab.data.sentences import Splits
-from rnnlab.nn import Functional
 from rnnlab.run.workdir import Workdir
 from rnnlab.statistics import confusion, macro_f1
 from rnnlab.training.classification import class_weights
 from rnnlab.training.evaluators import Evaluator
-from rnnlab.training.frames import FrameTagger, Scaling, frame_learner, frame_tagger, label_frames
+from rnnlab.training.frames import Committee, Scaling, frame_learner, label_frames
 from rnnlab.training.loop import Outcome, train
 from rnnlab.training.segments import edit_score, segment_f1
 from rnnlab.training.summary import best_step
@@ -39,20 +39,26 @@ class Problem(NamedTuple):
     """The videos and the model.
 
     Attributes:
-        splits: the videos.
+        splits: the videos, scaled.
         scaling: of what is read of a frame.
-        model: the network.
+        model: the networks.
     """
 
     splits: Splits[list[Video]]
     scaling: Scaling
-    model: Functional[FrameTagger]
+    model: Committee
 
 
 def problem(config: Config, splits: Splits[list[Video]]) -> Problem:
     """What is to be learned, and by what."""
-    scaling = Scaling.of(np.concatenate([one.features for one in splits.train]))
-    return Problem(splits, scaling, frame_tagger(config.network, scaling, len(PHASES)))
+    both = [frames for one in splits.train for frames in (one.features, one.mirrored)]
+    scaling = Scaling.of(np.concatenate(both), config.network.prior)
+
+    def scaled(one: Video) -> Video:
+        return one._replace(features=scaling(one.features), mirrored=scaling(one.mirrored))
+
+    splits = Splits(*([scaled(one) for one in split] for split in splits))
+    return Problem(splits, scaling, Committee(config.network, FEATURES, len(PHASES)))
 
 
 def fit(config: Config, workdir: Workdir, given: Problem) -> Outcome:

@@ -8,7 +8,7 @@ Cells are ranked with intervals and compared with the LSTM in pairs; a random fo
 hyperparameter moved the loss.
 
 Command: python run.py --experiment=lstm_odyssey
-Under a minute, three cells and data that it makes: --preset=tiny
+Under a minute, two cells and data that it makes: --preset=tiny
 Found by Greff et al.: no forget gate and no output activation hurt most; coupled gates and no
 peepholes do not.
 """

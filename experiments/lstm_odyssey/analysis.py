@@ -21,6 +21,8 @@ from rnnlab.training.importance import Importance, importance
 
 #: The chance of one false alarm among all comparisons of a task.
 ALARM = 0.05
+#: What moves a loss, by its place in `Importance.shares`.
+HYPERPARAMETERS = {(0,): "learning rate", (1,): "size", (0, 1): "both together"}
 
 
 class Compared(NamedTuple):
@@ -104,7 +106,7 @@ def compared(data: xr.Dataset, config: Config, task: str) -> list[Compared]:
 
 
 def important(data: xr.Dataset, config: Config, task: str, cell: str) -> Importance:
-    """Which of learning rate (place 0) and size (place 1) moves the loss on validation.
+    """Which of `HYPERPARAMETERS` moves the loss on validation.
 
     A loss above the baseline counts as the baseline, for how far off a network ends that has
     learned nothing is no matter.

@@ -203,7 +203,7 @@ class Config:
 
 PRESETS = {
     "tiny": Config(
-        cells=(VANILLA, "lstm_nfg", "minimal"),
+        cells=(VANILLA, "lstm_nfg"),
         search=Search(searches=3, trials=2, sizes=(1.0,)),
         training=Training(steps=40),
         copy=Copying(count=1, pause=3, parameters=600, batch=8, evaluated=64),

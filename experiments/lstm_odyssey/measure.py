@@ -6,7 +6,8 @@ group that has finished is kept, and a run that was stopped goes on with the oth
 
 from __future__ import annotations
 
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -30,7 +31,9 @@ DIMENSIONS = ("task", "cell", "size", "search", "trial")
 
 def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     """The result: read, or trained as far as it is not there."""
-    read = cache(partial(tasks.read, config))
+    done = workdir.path(results.FILE).exists()
+    # All at once, so that data that are missing are missed before anything is trained.
+    read = {} if done else {name: tasks.read(config, name) for name in config.tasks}
     jobs = {
         f"{task}-{cell.replace(':', '.')}-{size:g}": partial(group, config, read, task, cell, size)
         for task in config.tasks
@@ -40,18 +43,19 @@ def measure(config: Config, workdir: Workdir) -> xr.Dataset:
     return results.measured(workdir, "lstm_odyssey", jobs, partial(combine, config))
 
 
-def group(config: Config, read: Any, name: str, cell: str, size: float) -> xr.Dataset:
+def group(
+    config: Config, read: Mapping[str, Task], name: str, cell: str, size: float
+) -> xr.Dataset:
     """All trials of a cell at a size.
 
     Args:
         config: of the run.
-        read: makes the task of a name.
+        read: the tasks by their names.
         name: of the task.
         cell: its name.
         size: how many times the parameters of the task, at most.
     """
-    task: Task = read(name)
-    strategy = config.training.strategy
+    task, strategy = read[name], config.training.strategy
 
     def parameters(hidden: int) -> int:
         return count_parameters(task.model(cell, hidden, strategy).init)
@@ -152,7 +156,7 @@ def combine(config: Config, groups: dict[str, xr.Dataset]) -> xr.Dataset:
         "test": ("loss on test", "nats"),
         "hidden": ("units", "1"),
         "parameters": ("parameters", "1"),
-        "baseline": ("loss of the best answer that sees no input, on test", "nats"),
+        "baseline": ("loss on test of the best answer without input", "nats"),
     }
     for name, (meaning, units) in meanings.items():
         data[name].attrs = {"long_name": meaning, "units": units}

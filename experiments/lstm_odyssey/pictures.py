@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.lstm_odyssey import analysis
-from experiments.lstm_odyssey.analysis import Compared
+from experiments.lstm_odyssey.analysis import HYPERPARAMETERS, Compared
 from experiments.lstm_odyssey.config import Config
 from rnnlab import plots
 from rnnlab.training.importance import Importance
@@ -24,37 +24,39 @@ VERDICTS = {
 }
 #: Bins of the learning rate.
 BINS = 6
-#: What moves a loss, by its place in `Importance.shares`.
-HYPERPARAMETERS = {(0,): "learning rate", (1,): "size", (0, 1): "both together"}
 
 
 def ranking(rankings: Mapping[str, Sequence[Compared]], units: Mapping[str, str]) -> Figure:
-    """A panel for each task: the losses of each cell's searches and their mean, the best above."""
+    """A panel for each task: by how much cells differ from the reference, the best above."""
     rows = max(map(len, rankings.values()))
     figure, axes = plots.subplots(
-        1, len(rankings), width=1.5 + 3.4 * len(rankings), height=0.3 * rows + 1.4
+        1, len(rankings), width=1.5 + 3.4 * len(rankings), height=0.3 * rows + 1.7
     )
     for ax, (task, cells) in zip(axes[0], rankings.items(), strict=True):
+        (reference,) = (one for one in cells if one.p is None)
+        ax.axvline(0, color="#999999", linestyle="--", linewidth=1, zorder=0)
         for place, one in enumerate(cells):
-            _plot_cell(ax, place, one)
+            _plot_cell(ax, place, one, reference)
         ax.set_yticks(range(len(cells)), [one.cell for one in cells])
-        ax.set(title=task, xlabel=f"{units[task]}, on test", ylim=(len(cells) - 0.5, -0.5))
-        (mean,) = (one.mean for one in cells if one.p is None)
-        ax.axvline(mean, color="#999999", linestyle="--", linewidth=1, zorder=0)
+        ax.set(
+            title=f"{task}: {reference.cell} has {reference.mean:.3g}",
+            xlabel=f"{units[task]} more, on test",
+            ylim=(len(cells) - 0.5, -0.5),
+        )
     for verdict, color in VERDICTS.items():
         axes[0, 0].plot([], [], "o", color=color, label=verdict)
     plots.legend_below(figure, axes[0, 0])
     return figure
 
 
-def _plot_cell(ax: Axes, place: int, one: Compared) -> None:
-    """The losses of a cell's searches as circles, their mean and its interval."""
-    color = VERDICTS[one.verdict]
-    ax.plot(
-        one.losses, np.full(len(one.losses), place), "o", ms=3, mfc="none", color=color, alpha=0.5
-    )
-    ax.plot(one.interval, [place, place], "-", color=color, lw=2.2)
-    ax.plot(one.mean, place, "|", color=color, ms=11, mew=2.2)
+def _plot_cell(ax: Axes, place: int, one: Compared, reference: Compared) -> None:
+    """The differences of a cell's searches as circles, their mean and its interval."""
+    color, differences = VERDICTS[one.verdict], one.losses - reference.losses
+    ax.plot(one.difference.mean, place, "|", color=color, ms=11, mew=2.2)
+    if one is not reference:
+        look = {"ms": 3, "mfc": "none", "color": color, "alpha": 0.5}
+        ax.plot(differences, np.full(len(differences), place), "o", **look)
+        ax.plot([one.difference.low, one.difference.high], [place, place], "-", color=color, lw=2.2)
 
 
 def rates(data: xr.Dataset, config: Config, rankings: Mapping[str, Sequence[Compared]]) -> Figure:

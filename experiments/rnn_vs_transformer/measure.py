@@ -29,6 +29,9 @@ EXPONENTS = {
     "bytes kept against the position": (SYMBOL, "bytes"),
 }
 
+#: Times as many updates as the slowest, at most, whatever a clock says on a busy machine.
+MOST = 8
+
 
 class Trained(NamedTuple):
     """A network that was trained.
@@ -80,9 +83,9 @@ def same_time(
 
 
 def updates_within(config: Config, times: float) -> int:
-    """Updates of a network that is so many times as fast as the slowest; whole dispatches."""
+    """Updates of a network that is so many times as fast as the slowest, in whole dispatches."""
     training = config.training
-    more = (times - 1) * training.steps
+    more = (min(times, MOST) - 1) * training.steps
     return training.steps + int(more // training.dispatch) * training.dispatch
 
 

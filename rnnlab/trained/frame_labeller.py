@@ -1,7 +1,6 @@
 """A trained network that labels the frames of videos of a person, which are CSV files.
 
-Its description has the `labels`, and the `scaling` of what it reads of a frame: mean and standard
-deviation of each number in training.
+Its description has the `labels`, and the `scaling` of what it reads of a frame (`frames.Scaling`).
 """
 
 from __future__ import annotations
@@ -14,15 +13,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnlab.arrays import Float, Params
-from rnnlab.data.motion import features
+from rnnlab.data.motion import FEATURES, features
 from rnnlab.data.motion_files import ENDINGS, Motion, read_motion
 from rnnlab.errors import UsageError
-from rnnlab.nn import Functional
 from rnnlab.run.workdir import Workdir
 from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
 from rnnlab.training.frame_settings import FrameNetwork
-from rnnlab.training.frames import Answer, FrameTagger, Scaling, frame_tagger, label_frames
+from rnnlab.training.frames import Answer, Committee, Scaling, label_frames
 from rnnlab.training.segments import segments
 
 
@@ -30,19 +28,18 @@ def describe(
     workdir: Workdir, network: FrameNetwork, scaling: Scaling, labels: Sequence[str]
 ) -> None:
     """Writes the description of a network that labels frames."""
-    kept = {"mean": scaling.mean, "scale": scaling.scale}
-    write_description(workdir, "frames", network, labels=[*labels], scaling=kept)
+    write_description(workdir, "frames", network, labels=[*labels], scaling=scaling._asdict())
 
 
 def load(kept: Kept) -> FrameLabeller:
     """The model that a work directory keeps."""
     network = FrameNetwork(**kept.description["network"])
-    scaling, labels = kept.description["scaling"], tuple(kept.description["labels"])
-    scaling = Scaling(tuple(scaling["mean"]), tuple(scaling["scale"]))
+    given, labels = kept.description["scaling"], tuple(kept.description["labels"])
+    scaling = Scaling(tuple(given["mean"]), tuple(given["scale"]), given["prior"])
     plain = dataclasses.replace(network, strategy=STRATEGY)
-    model = frame_tagger(plain, scaling, len(labels))
+    model = Committee(plain, FEATURES, len(labels))
     step, params = kept.parameters(model.init)
-    return FrameLabeller(model, params, labels, network, kept.config, step)
+    return FrameLabeller(model, params, scaling, labels, network, kept.config, step)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,16 +47,18 @@ class FrameLabeller:
     """A trained network that labels the frames of videos, such as with the phases of gestures.
 
     Attributes:
-        model: the network.
-        params: its parameters.
+        model: the networks.
+        params: their parameters.
+        scaling: of what they read of a frame.
         labels: their names.
         network: settings of the network.
         config: configuration of the run, as JSON values.
         step: training steps after which the checkpoint was taken.
     """
 
-    model: Functional[FrameTagger] = dataclasses.field(repr=False)
+    model: Committee = dataclasses.field(repr=False)
     params: Params = dataclasses.field(repr=False)
+    scaling: Scaling = dataclasses.field(repr=False)
     labels: tuple[str, ...]
     network: FrameNetwork
     config: dict[str, Any] = dataclasses.field(repr=False)
@@ -114,7 +113,8 @@ class FrameLabeller:
             plots.save(timeline_picture.plot(rows, motion.seconds, self.labels), path)
 
     def _answers(self, motions: Sequence[Motion], names: Sequence[str]) -> list[Answer]:
-        frames = [features(motion) for motion in motions]
+        with np.errstate(over="ignore", invalid="ignore"):
+            frames = [self.scaling(features(motion)) for motion in motions]
         for name, one in zip(names, frames, strict=True):
             if not np.isfinite(one).all():
                 raise UsageError(f"{name}: has joints too far apart for numbers of 32 bits")

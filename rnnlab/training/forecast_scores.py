@@ -87,7 +87,8 @@ def spectra(
     smooth = [np.convolve(one, kernel, mode="same") for one in power.T]
     sums = np.sum(smooth, axis=1)
     good = np.isfinite(sums) & (sums > 1e-20)
-    return np.array([p / s if g else 0 * p for p, s, g in zip(smooth, sums, good, strict=True)]).T
+    pairs = zip(smooth, np.where(good, sums, np.inf), good, strict=True)
+    return np.array([p / s if g else np.zeros_like(p) for p, s, g in pairs]).T
 
 
 def hellinger(p: Float[np.ndarray, "n"], q: Float[np.ndarray, "n"]) -> float:

@@ -21,16 +21,22 @@ class FrameNetwork(settings.Network):
     #: Whether a conditional random field judges all labels of a video together, which needs the
     #: frames to come, and so both directions.
     crf: bool = False
+    #: Networks that are trained side by side, of whose probabilities the mean is taken.
+    members: int = 5
+    #: Frames by which the mean and variance of training count, which scale a video before anything
+    #: is seen of it; many leave them as they are.
+    prior: int = 300
     #: Standard deviation of the noise that is added to each number of a frame in training, in
     #: units of its own.
-    noise: float = 0.1
+    noise: float = 0.2
     #: The same of the noise of the positions that stays throughout a window: another posture.
-    shift: float = 0.2
+    shift: float = 0.1
 
     def __post_init__(self) -> None:
         """Checks every field."""
         super().__post_init__()
         checks.one_of(self, "compute", ("float32",))
+        checks.at_least(self, prior=1, members=1)
         checks.non_negative(self, "noise", "shift")
         if self.crf and not self.bidirectional:
             raise UsageError("crf=True: needs the frames to come; set bidirectional too")

@@ -38,14 +38,8 @@ def label_nats(
     return jnp.where(valid_steps(lengths, nats.shape[1]), nats, 0).sum(axis=1)
 
 
-def likeliest_labels(
+def label_shares(
     scores: Float[Array, "B T K"], lengths: Int[Array, "B"], crf: CRF | None = None
-) -> tuple[Int[Array, "B T"], Float[Array, "B T K"]]:
-    """The likeliest labels of each sequence, and the probability of each label at each step.
-
-    With a CRF the labels are those of the likeliest sequence, whose steps need not be the likeliest
-    by themselves. Arguments as in `label_nats`.
-    """
-    if crf is not None:
-        return crf.viterbi(scores, lengths)[0], crf.marginals(scores, lengths)
-    return jnp.argmax(scores, axis=-1).astype(jnp.int32), jax.nn.softmax(scores)
+) -> Float[Array, "B T K"]:
+    """The probability of each label at each step by itself; arguments as in `label_nats`."""
+    return jax.nn.softmax(scores) if crf is None else crf.marginals(scores, lengths)

@@ -9,25 +9,28 @@ import numpy as np
 
 from rnnlab import systems
 from rnnlab.arrays import Float
-from rnnlab.data.series_file import read_series
+from rnnlab.data.series_file import Table, read_series
+from rnnlab.data.source import Folders, found
 from rnnlab.errors import UsageError
 from rnnlab.run import checks
 
+LASER = "santa_fe_laser"
+
 
 @dataclasses.dataclass(frozen=True)
-class SeriesSource:
+class SeriesSource(Folders):
     """Which series is forecast."""
 
-    #: lorenz, mackey_glass, kuramoto_sivashinsky, or the path of a text file with a row for each
-    #: step and a column for each variable.
+    #: lorenz, mackey_glass, kuramoto_sivashinsky, santa_fe_laser (recorded), or the path of a text
+    #: file with a row for each step and a column for each variable.
     series: str = "lorenz"
     #: Columns of a file; empty for all.
     columns: tuple[str, ...] = ()
     #: Samples of a system to train on; for each of validation and test there are half as many, of
-    #: other trajectories. A file is cut in time: 70 % train, 15 % validate, 15 % test.
+    #: other trajectories. What was recorded is cut in time: 70, 15 and 15 %.
     samples: int = 20_000
-    #: Steps of a file in which small errors grow by e, by which the time of a forecast is counted;
-    #: a system knows its own.
+    #: Steps of a recorded series in which small errors grow by e, by which the time of a forecast
+    #: is counted; a system knows its own.
     lyapunov_steps: float = 1.0
 
     def __post_init__(self) -> None:
@@ -35,8 +38,8 @@ class SeriesSource:
         checks.at_least(self, samples=100)
         checks.positive(self, "lyapunov_steps")
         checks.distinct(self, "columns")
-        if self.columns and self.series in systems.SYSTEMS:
-            raise UsageError(f"columns={self.columns}: a system has no columns to choose")
+        if self.columns and self.series in (*systems.SYSTEMS, LASER):
+            raise UsageError(f"columns={self.columns}: only a file has columns to choose")
 
 
 class Series(NamedTuple):
@@ -75,10 +78,15 @@ def read(source: SeriesSource, seed: int = 0) -> Series:
 
     Raises:
         UsageError: a file that cannot be read, or a variable that is constant in it.
+        RunError: a data set can be neither found nor downloaded, or is damaged.
     """
     if source.series in systems.SYSTEMS:
         return _sampled(systems.by_name(source.series), source.samples, seed)
-    table = read_series(source.series, source.columns)
+    if source.series == LASER:
+        load = found("rnnlab.data.santa_fe_laser", "load_laser")
+        table = Table(("intensity",), load(source.data_dir or None, source.manual_dir or None))
+    else:
+        table = read_series(source.series, source.columns)
     values, count = table.values, len(table.values)
     names = table.names or tuple(f"x{place}" for place in range(values.shape[1]))
     cuts = round(0.7 * count), round(0.85 * count)

@@ -19,7 +19,7 @@ from rnnlab.data.coded_words import Coded, Coder
 from rnnlab.data.tokens import UNKNOWN_CODE
 from rnnlab.layer import output_size
 from rnnlab.nn import CRF, CharacterCNN, CharacterLSTM, Embedding, Functional, Recurrent, bio
-from rnnlab.training.label_scores import label_nats, likeliest_labels
+from rnnlab.training.label_scores import label_nats, label_shares
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.tagger_settings import TaggingNetwork
 from rnnlab.training.update import Learner
@@ -100,7 +100,12 @@ class Tagger(nnx.Module):
         self, words: Coded, lengths: Int[Array, "B"]
     ) -> tuple[Int[Array, "B T"], Float[Array, "B T"]]:
         """The likeliest labels of each sentence, and the probability of each of them by itself."""
-        labels, shares = likeliest_labels(self.scores(words, lengths), lengths, self.crf)
+        scores = self.scores(words, lengths)
+        if self.crf is not None:
+            labels, _ = self.crf.viterbi(scores, lengths)
+        else:
+            labels = jnp.argmax(scores, axis=-1).astype(jnp.int32)
+        shares = label_shares(scores, lengths, self.crf)
         return labels, jnp.take_along_axis(shares, labels[..., None], axis=-1)[..., 0]
 
 

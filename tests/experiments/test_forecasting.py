@@ -270,7 +270,7 @@ def test_the_preset_tiny(tmp_path):
     ("changes", "message"),
     [
         ({"series": "no-such-file.csv", "columns": ("x", "x")}, "columns="),
-        ({"columns": ("x",)}, r"columns=\('x',\): a system has no columns"),
+        ({"columns": ("x",)}, r"columns=\('x',\): only a file has columns"),
         ({"samples": 3}, "samples=3"),
         ({"length": 0}, "length=0"),
         ({"lead": 100}, "lead=100: must be below length=100"),

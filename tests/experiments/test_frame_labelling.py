@@ -25,7 +25,7 @@ from rnnlab.run.workdir import open_workdir
 from rnnlab.trained.frame_labeller import FrameLabeller
 from rnnlab.training import devices
 from rnnlab.training.frame_settings import FrameNetwork
-from rnnlab.training.frames import Scaling, frame_tagger
+from rnnlab.training.frames import Committee, Scaling
 from tests import quick
 from tests.data.test_motion import csv
 from tests.experiments.kills import killed
@@ -36,6 +36,7 @@ from tests.experiments.settings import changed
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
     "hidden": 12,
+    "members": 2,
     "strategy": "autodiff",
     "batch": 4,
     "steps": 40,
@@ -65,9 +66,10 @@ def whole(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model():
     """A network as it was drawn."""
-    network = FrameNetwork(cell="tanh", hidden=4, strategy="autodiff")
-    functional = frame_tagger(network, Scaling((0.0,) * 29, (1.0,) * 29), 5)
-    return FrameLabeller(functional, functional.init(jax.random.key(0)), PHASES, network, {}, 0)
+    network = FrameNetwork(cell="tanh", hidden=4, strategy="autodiff", members=2)
+    committee, scaling = Committee(network, 29, 5), Scaling((0.0,) * 29, (1.0,) * 29, 300)
+    params = committee.init(jax.random.key(0))
+    return FrameLabeller(committee, params, scaling, PHASES, network, {}, 0)
 
 
 @pytest.fixture
@@ -253,6 +255,7 @@ def test_the_preset_tiny(tmp_path):
         ({"balance": -1.0}, "balance=-1"),
         ({"every": 0}, "every=0"),
         ({"rounds": 0}, "rounds=0"),
+        ({"members": 0}, "members=0"),
         ({"crf": True}, "crf=True: needs the frames to come"),
         ({"compute": "bfloat16"}, "compute=bfloat16"),
     ],

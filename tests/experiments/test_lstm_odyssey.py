@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from experiments import lstm_odyssey
-from experiments.lstm_odyssey import analysis, measure, report, tasks
+from experiments.lstm_odyssey import analysis, measure, tables, tasks
 from experiments.lstm_odyssey.config import Config, Search
 from experiments.lstm_odyssey.literature import FOUND
 from rnnlab.errors import UsageError
@@ -120,7 +120,7 @@ def test_stretches_of_chorales_lie_in_chorales():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["copy", "text", "music"])
+@pytest.mark.parametrize("name", ["text", "music", "speech"])
 def test_a_network_that_sees_nothing_has_the_baseline(name):
     """Its weights are zero, and its biases what of all biases suits the test best."""
     task = tasks.read(TINY, name)
@@ -196,7 +196,7 @@ def test_what_moves_the_loss():
 
 def test_what_was_found_before_stands_beside_it():
     rankings = {"copy": analysis.compared(result(), CONFIG, "copy")}
-    (row,) = report.greff(rankings)
+    (row,) = tables.greff(rankings)
     assert row["cell"] == "lstm_nfg" and row["music"] == "worse"
     assert row["here: copy"] == "worse"
     assert set(FOUND) < set(Config().cells)
@@ -204,7 +204,7 @@ def test_what_was_found_before_stands_beside_it():
 
 def test_no_cell_of_greff_is_all_that_was_asked():
     rankings = {"copy": [one for one in analysis.compared(result(), CONFIG, "copy")][:2]}
-    assert report.greff(rankings) == []
+    assert tables.greff(rankings) == []
 
 
 # --- trials ---
@@ -221,10 +221,10 @@ def test_the_trials_of_every_cell_are_the_same(whole):
 
 @pytest.mark.slow
 def test_trials_learn(tmp_path):
-    config = changed(SMALL, steps=60, cells=("tanh",))
+    config = changed(SMALL, steps=60, cells=("tanh",), lowest_rate=0.03)
     with open_workdir(tmp_path / "w", "lstm_odyssey", config) as workdir:
         data = measure.measure(config, workdir)
-    assert float(data.test.min()) < 1.05 * float(data.baseline)
+    assert data.test.min().item() < data.baseline.item()
 
 
 @pytest.mark.slow
@@ -270,7 +270,7 @@ def test_the_preset_tiny(tmp_path):
         ({"cells": ("lstm_peephole", "lstn")}, "cells=lstn"),
         (
             {"reference": "gru"},
-            "reference=gru: must be one of cells=lstm_peephole,lstm_nfg,minimal",
+            "reference=gru: must be one of cells=lstm_peephole,lstm_nfg",
         ),
         ({"searches": 1}, "searches=1"),
         ({"trials": 0}, "trials=0"),

@@ -131,6 +131,7 @@ def test_as_much_time_is_whole_dispatches():
     assert measure.updates_within(config, 1.49) == 20
     assert measure.updates_within(config, 1.5) == 30
     assert measure.updates_within(config, 3.0) == 60
+    assert measure.updates_within(config, 1e6) == 160
 
 
 @pytest.mark.slow

@@ -1,5 +1,9 @@
 """Forecasters: what they are taught, how they run on, what is fitted, how they are judged."""
 
+import dataclasses
+import hashlib
+import io
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +13,7 @@ from sklearn.linear_model import Ridge
 
 from rnnlab.cells import Elman
 from rnnlab.combinators import Feedback
-from rnnlab.errors import UsageError
+from rnnlab.errors import RunError, UsageError
 from rnnlab.training.fitted_forecasters import (
     DelayLine,
     Reservoir,
@@ -258,3 +262,37 @@ def test_networks_of_settings():
     for wrong in ({"hidden": 0}, {"cell": "nothing"}, {"layers": 0}, {"strategy": "none"}):
         with pytest.raises(UsageError, match=next(iter(wrong))):
             ForecastNetwork(**wrong)
+
+
+@pytest.fixture
+def laser(tmp_path, monkeypatch):
+    """A folder with a laser of our own, as if it were what upstream serves."""
+    pytest.importorskip("tensorflow_datasets")
+    from rnnlab.data.santa_fe_laser import SantaFeLaser
+
+    file = io.BytesIO()
+    np.save(file, np.arange(100)[:, None] % 9)
+    (url,) = SantaFeLaser.URLS.values()
+    checksum = hashlib.sha256(file.getvalue()).hexdigest()
+    info = SantaFeLaser.registered(url)
+    info = dataclasses.replace(info, size=len(file.getvalue()), checksum=checksum)
+    monkeypatch.setattr(SantaFeLaser, "url_infos", {url: info})
+    (tmp_path / "santafe_laser.npy").write_bytes(file.getvalue())
+    return tmp_path
+
+
+def test_the_laser_of_a_folder_and_then_without(laser, tmp_path):
+    source = SeriesSource("", str(laser), series="santa_fe_laser")
+    source = dataclasses.replace(source, data_dir=str(tmp_path / "data"))
+    for again in (source, dataclasses.replace(source, manual_dir="")):
+        series = read(again)
+        assert series.names == ("intensity",) and len(series.train) == 70
+        whole = np.concatenate([series.train, series.validation, series.test])[:, 0]
+        restored = whole * series.scale + series.mean
+        np.testing.assert_allclose(restored, np.arange(100) % 9, atol=1e-5)
+    damaged = laser / "other"
+    damaged.mkdir()
+    (damaged / "santafe_laser.npy").write_bytes(b"x")
+    source = dataclasses.replace(source, data_dir=str(tmp_path / "d"), manual_dir=str(damaged))
+    with pytest.raises(RunError, match=r"santafe_laser\.npy is not the one of sha256"):
+        read(source)

@@ -27,7 +27,7 @@ class Task(abc.ABC):
     Attributes:
         unit: of the loss.
         parameters: of the smallest networks, at most.
-        baseline: the loss of the best answer that sees no input.
+        baseline: the loss on test of the best answer that sees no input, or the time alone.
         validation: the batch by which a search chooses.
         test: the batch of which the loss is told.
     """
