@@ -13,6 +13,7 @@ from rnnlab.run.report import Report
 from rnnlab.run.workdir import Workdir
 from rnnlab.statistics import confusion
 from rnnlab.training import log
+from rnnlab.training.confusion_picture import plot_confusions
 
 CURVE, CONFUSION = "curve.png", "confusion.png"
 #: Misread texts that are shown, and characters of each.
@@ -97,23 +98,6 @@ def plot_curve(
             ax.axhline(summary[f"baseline test {name}"], color="k", ls=":", label="baseline, test")
         ax.set(xlabel="epoch", ylabel=name if name != "loss" else "nats for each text")
     axes[0, 0].legend()
-    return figure
-
-
-def plot_confusions(counts: dict[str, np.ndarray], names: tuple[str, ...]) -> Figure:
-    """The confusion matrices side by side, with their numbers."""
-    figure, axes = plots.subplots(1, len(counts), width=4.2 * len(counts), height=4)
-    for ax, (title, table) in zip(axes[0], counts.items(), strict=True):
-        shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for (row, column), count in np.ndenumerate(table):
-            dark = "w" if shares[row, column] > 0.6 else "k"
-            label = f"{shares[row, column]:.1%}\n{count}"
-            ax.text(column, row, label, ha="center", va="center", fontsize=7, color=dark)
-        places = range(len(names))
-        ax.set(xlabel="taken for", ylabel="class", title=title)
-        ax.set_xticks(places, names)
-        ax.set_yticks(places, names)
     return figure
 
 

@@ -33,7 +33,10 @@ KINDS = {
     "sums": "rnnlab.trained.adder",
     "captions": "rnnlab.trained.captioner",
     "music": "rnnlab.trained.composer",
+    "speech": "rnnlab.trained.listener",
+    "transcripts": "rnnlab.trained.transcriber",
     "series": "rnnlab.trained.forecaster",
+    "frames": "rnnlab.trained.frame_labeller",
 }
 
 #: Sequences are run plainly, which every device can, however the model was trained.

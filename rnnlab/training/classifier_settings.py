@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from rnnlab.combinators import Dropout, Stack, bidirectional
+from rnnlab.combinators import Stack
 from rnnlab.errors import UsageError
-from rnnlab.layer import Layer, output_size
+from rnnlab.layer import output_size
 from rnnlab.run import checks
 from rnnlab.training import settings
 
@@ -51,10 +51,8 @@ class ClassifierNetwork(settings.Network):
 
     def stack(self, **cell_settings: Any) -> Stack:
         """The layers, in both directions where they read so, with dropout between them."""
-        layers = super().stack(**cell_settings).layers
-        if not self.bidirectional:
-            return Stack(layers)
-        return Stack(tuple(map(_both_ways, layers)))
+        layers = super().stack(**cell_settings)
+        return settings.both_ways(layers) if self.bidirectional else layers
 
     def classifier(
         self, words: int, classes: int, vectors: ArrayLike | None = None
@@ -86,7 +84,3 @@ class ClassifierNetwork(settings.Network):
                 rngs=rngs,
             )
         )
-
-
-def _both_ways(layer: Layer) -> Layer:
-    return layer if isinstance(layer, Dropout) else bidirectional(layer)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 
 from rnnlab import cells, strategies
-from rnnlab.combinators import Dropout, Stack
+from rnnlab.combinators import Dropout, Stack, bidirectional
 from rnnlab.errors import UsageError
 from rnnlab.run import checks
 from rnnlab.training import optimisers
@@ -80,6 +80,12 @@ class Network:
 
         compute = None if self.compute == "float32" else jnp.dtype(self.compute)
         return Reader(self.stack(**cell_settings), outputs, self.strategy, compute)
+
+
+def both_ways(layers: Stack) -> Stack:
+    """The layers, each of which reads in both directions, with dropout as it was."""
+    turned = (one if isinstance(one, Dropout) else bidirectional(one) for one in layers.layers)
+    return Stack(tuple(turned))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from rnnlab.combinators import Dropout, Stack, bidirectional
+from rnnlab.combinators import Stack
 from rnnlab.combinators.noise import check_rate
 from rnnlab.run import checks
 from rnnlab.training import settings
@@ -48,8 +48,5 @@ class TaggingNetwork(settings.Network):
 
     def stack(self, **cell_settings: Any) -> Stack:
         """The layers, in both directions where they read so, with dropout between them."""
-        layers = super().stack(**cell_settings).layers
-        if not self.bidirectional:
-            return Stack(layers)
-        both = (one if isinstance(one, Dropout) else bidirectional(one) for one in layers)
-        return Stack(tuple(both))
+        layers = super().stack(**cell_settings)
+        return settings.both_ways(layers) if self.bidirectional else layers

@@ -19,8 +19,7 @@ from rnnlab.data.coded_words import Coded, Coder
 from rnnlab.data.tokens import UNKNOWN_CODE
 from rnnlab.layer import output_size
 from rnnlab.nn import CRF, CharacterCNN, CharacterLSTM, Embedding, Functional, Recurrent, bio
-from rnnlab.nn.masks import valid_steps
-from rnnlab.training.cross_entropy import cross_entropy
+from rnnlab.training.label_scores import label_nats, label_shares
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.tagger_settings import TaggingNetwork
 from rnnlab.training.update import Learner
@@ -95,10 +94,7 @@ class Tagger(nnx.Module):
     ) -> Float[Array, "B"]:
         """`-log p` of the labels of each sentence; arguments as in `scores`."""
         scores = self.scores(words, lengths, key)
-        if self.crf is not None:
-            return -self.crf.log_likelihood(scores, jnp.asarray(words.labels), lengths)
-        nats: Any = cross_entropy(scores, jnp.asarray(words.labels))
-        return jnp.where(valid_steps(lengths, nats.shape[1]), nats, 0).sum(axis=1)
+        return label_nats(scores, jnp.asarray(words.labels), lengths, self.crf)
 
     def answers(
         self, words: Coded, lengths: Int[Array, "B"]
@@ -107,11 +103,10 @@ class Tagger(nnx.Module):
         scores = self.scores(words, lengths)
         if self.crf is not None:
             labels, _ = self.crf.viterbi(scores, lengths)
-            share = self.crf.marginals(scores, lengths)
         else:
             labels = jnp.argmax(scores, axis=-1).astype(jnp.int32)
-            share = jax.nn.softmax(scores)
-        return labels, jnp.take_along_axis(share, labels[..., None], axis=-1)[..., 0]
+        shares = label_shares(scores, lengths, self.crf)
+        return labels, jnp.take_along_axis(shares, labels[..., None], axis=-1)[..., 0]
 
 
 def _spelling(

@@ -1,0 +1,1 @@
+"""What the lectures compute, each a few lines that stand by themselves (docs/lecture)."""
