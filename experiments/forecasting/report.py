@@ -160,15 +160,15 @@ def _coordinates(series: Series) -> Any:
 
     They are two variables, or where there is one alone, it and its past.
     """
-    if len(series.names) > 1:
+    name, *others = series.names
+    if others:
         last = -1 if len(series.names) <= FEW else len(series.names) // 2
 
         def pair(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return values[:, 0], values[:, last]
 
-        return (series.names[0], series.names[last]), pair
+        return (name, series.names[last]), pair
     lag = max(round(0.1 * series.lyapunov_steps), 1)
-    name = series.names[0]
     return (name, f"{name}, {lag} steps before"), lambda values: (values[lag:, 0], values[:-lag, 0])
 
 

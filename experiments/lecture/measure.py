@@ -198,7 +198,7 @@ def _clipping() -> Topic:
 def _truncation() -> Topic:
     series = {str(r): [truncation.cosine(k, r) for k in HORIZONS] for r in RADII}
     numbers = [
-        Number(f"cosine of the gradient cut after {k} steps, of 128", said, series["1"][place])
+        Number(f"cosine of the gradient cut every {k} of 128 steps", said, series["1"][place])
         for place, (k, said) in enumerate(zip(HORIZONS, ("below 1",) * 4 + ("1",), strict=True))
         if k in (1, 16, 128)
     ]

@@ -43,6 +43,7 @@ def test_it_reads_what_is_shown_and_its_predictions_elsewhere(residual):
     np.testing.assert_array_equal(state.prediction, ys[-1])
 
 
+@pytest.mark.slow
 def test_a_free_run_goes_on_where_a_shown_one_ended():
     """Two calls are one, for a stack of cells, and nothing that is hidden is read."""
     cell = Feedback(Stack((LSTM(H), GRU(H))), D)
@@ -56,6 +57,7 @@ def test_a_free_run_goes_on_where_a_shown_one_ended():
     np.testing.assert_allclose(rest, whole[5:], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_exponents_of_a_free_linear_network_are_those_of_its_matrix():
     """Moduli of eigenvalues; the delay line adds a unit that follows from the prediction."""
     w = np.array([[0.9, 0.4], [-0.4, 0.9]]) @ np.diag([1.0, 0.7])
@@ -68,6 +70,7 @@ def test_the_exponents_of_a_free_linear_network_are_those_of_its_matrix():
     np.testing.assert_allclose(np.sort(found.exponents), np.sort(want), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_what_is_drawn():
     cell = Feedback(GRU(H), D)
     params = cell.init(jax.random.key(0), D + 1)
@@ -82,6 +85,7 @@ def test_what_is_drawn():
         Feedback(GRU(H), 0)
 
 
+@pytest.mark.slow
 def test_the_readout_of_a_state_that_is_set_is_the_observation():
     cell = Autonomous(LSTM(5), D)
     params, xs = drawn(cell)

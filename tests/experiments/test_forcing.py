@@ -87,6 +87,7 @@ def test_the_preset_tiny(tmp_path):
     assert page.count("data:image/png") == 1 and "31 steps" in page
 
 
+@pytest.mark.slow
 def test_what_an_observation_replaces():
     series = read(SMALL.source)
     for replaced, kind in (("state", Autonomous), ("input", Feedback)):

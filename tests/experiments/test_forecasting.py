@@ -98,6 +98,7 @@ def test_a_line_is_a_file_whose_forecast_is_written_beside_it(model, tmp_path):
     np.testing.assert_array_equal(table[:, 0], np.arange(1, 33))
 
 
+@pytest.mark.slow
 def test_a_line_of_json_asks_for_more(model, tmp_path):
     write(tmp_path / "a.csv")
     asked = {"series": str(tmp_path / "a.csv"), "steps": 3, "members": 8, "seed": 4}

@@ -52,6 +52,7 @@ def test_the_error_of_runge_and_kutta_is_of_order_four():
     np.testing.assert_allclose(orders(errors), 4, atol=0.15)
 
 
+@pytest.mark.slow
 def test_a_step_of_lorenz_is_that_of_its_equations():
     system = Lorenz(interval=0.05, substeps=2)
     state = HiddenState(jnp.array([[1.0, 2.0, 20.0], [-3.0, 1.0, 15.0]]))
@@ -78,6 +79,7 @@ def test_the_exponents_of_lorenz_are_the_published_ones():
 # --- Mackey and Glass ---
 
 
+@pytest.mark.slow
 def test_the_fixed_point_of_mackey_and_glass():
     system = MackeyGlass(substeps=1)
     past = Past(jnp.ones((2, 18)), jnp.zeros((2, 17)))

@@ -126,11 +126,13 @@ def test_autoregression_finds_a_linear_system_and_forecasts_it(spiral):
         np.testing.assert_allclose(predicted[:, row], want, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_persistence_repeats_the_last_observation(spiral):
     predicted = forecasts(persistence(2), spiral, np.array([7, 30]), 3, 4)
     np.testing.assert_allclose(predicted, np.tile(spiral[[6, 29]], (4, 1, 1)), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_reservoir_is_its_equation(spiral):
     """The states in NumPy; its readout is the regression on them."""
     settings = Reservoir(hidden=12, radius=0.8, scale=0.4, leak=0.6, ridge=1e-6)
@@ -157,6 +159,7 @@ def test_starts_lie_evenly_and_are_followed_by_the_truth(spiral):
         starts_of(spiral[:101], 3, 80, 31)
 
 
+@pytest.mark.slow
 def test_noise_is_added_before_a_prediction_is_read(spiral):
     found = autoregression(spiral, lags=1, ridge=1e-12, warmup=5)
     w, b = (np.asarray(found.params[name]) for name in ("w", "b"))
@@ -170,6 +173,7 @@ def test_noise_is_added_before_a_prediction_is_read(spiral):
     np.testing.assert_allclose(after.prediction, x @ w + b, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_band_of_a_linear_system_holds_nine_tenths(spiral):
     found = autoregression(spiral[:1000], lags=1, ridge=1e-12, warmup=5)
     starts = starts_of(spiral[1000:], 60, 5, 10)
@@ -255,6 +259,7 @@ def test_series_of_systems(name):
     assert series.lyapunov_steps == pytest.approx(1 / series.exponent / series.interval)
 
 
+@pytest.mark.slow
 def test_networks_of_settings():
     cell = ForecastNetwork(cell="gru", layers=2, hidden=5).forecaster(3)
     params = cell.init(jax.random.key(0), 4)

@@ -50,6 +50,7 @@ def test_a_network_that_reads_forwards_labels_a_frame_before_the_next():
         assert close is not both
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"bidirectional": True, "crf": True}])
 def test_videos_side_by_side_are_labelled_as_each_by_itself(settings):
     model, params = made(**settings)
@@ -61,6 +62,7 @@ def test_videos_side_by_side_are_labelled_as_each_by_itself(settings):
         np.testing.assert_allclose(answer.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_committee_answers_the_mean_of_its_members():
     model, params = made(members=3)
     alone, _ = made(members=1)
@@ -88,6 +90,7 @@ def test_nats_of_labels_by_the_equation():
     np.testing.assert_allclose(label_shares(given[0], given[2]), np.exp(log_p), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_noise_needs_a_key_and_moves_positions_as_a_whole():
     model, params = made(noise=0.0, shift=1.0)
     frames, lengths = jnp.asarray(VIDEOS[1][None]), jnp.asarray([40])
@@ -101,6 +104,7 @@ def test_noise_needs_a_key_and_moves_positions_as_a_whole():
     np.testing.assert_allclose(same, plain, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_loss_counts_frames_and_not_padding():
     import optax
 
