@@ -33,7 +33,7 @@ _NAMES = {
 _LAZY = {name: module for module, names in _NAMES.items() for name in names}
 #: Parts of the package that are imported when they are asked for.
 _PARTS = ("cells", "combinators", "data", "gradients", "initializers", "interop", "strategies")
-_PARTS += ("sweep", "training")
+_PARTS += ("sweep", "systems", "training")
 
 if TYPE_CHECKING:
     from rnnlab import cells as cells

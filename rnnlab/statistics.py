@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,110 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     middle = float(np.mean(values))
     half = float(t.ppf((1 + level) / 2, count - 1) * np.std(values, ddof=1) / math.sqrt(count))
     return middle - half, middle + half
+
+
+class Difference(NamedTuple):
+    """The mean difference of values that were measured in pairs, its interval, and its p-value."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+def paired_difference(
+    values: Sequence[float], others: Sequence[float], level: float = 0.95
+) -> Difference:
+    """By how much values exceed the others on average, by Student's t of the differences.
+
+    Source: "Student", "The probable error of a mean", Biometrika 6 (1908).
+
+    Args:
+        values: `[n]`, n at least 2.
+        others: measured together with them `[n]`.
+        level: of the interval.
+
+    Returns:
+        The p-value is that of no difference, from both sides: 1 where all pairs are equal, 0 where
+        all differ by the same.
+
+    Raises:
+        UsageError: fewer than two pairs, or numbers of values that differ.
+    """
+    from scipy.stats import t  # which takes half a second to import
+
+    if len(values) != len(others) or len(values) < 2:
+        raise UsageError(
+            f"values, others: {len(values)} and {len(others)}, must be pairs, at least 2"
+        )
+    differences = np.asarray(values, float) - np.asarray(others, float)
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    if error == 0:
+        return Difference(mean, mean, mean, float(mean == 0))
+    p = 2 * float(t.sf(abs(mean) / error, len(differences) - 1))
+    return Difference(mean, *mean_interval(differences.tolist(), level), p)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P-values of several comparisons, adjusted so that one false alarm is as rare as of one alone.
+
+    In ascending order they are multiplied by m, m - 1, …, 1, and none is below the one before. What
+    is at most 0.05 then holds with all others that are: the chance that any of them is false is at
+    most 5 %, however they depend on each other.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal
+    of Statistics 6 (1979).
+    """
+    order = np.argsort(p)
+    factors = np.arange(len(p), 0, -1)
+    rising = np.maximum.accumulate(factors * np.asarray(p, float)[order])
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(rising, 1)
+    return adjusted.tolist()
+
+
+class PowerLaw(NamedTuple):
+    """A fit of `value ∝ size^p`.
+
+    Attributes:
+        exponent: p.
+        low: lower end of its 95 % interval.
+        high: upper end.
+    """
+
+    exponent: float
+    low: float
+    high: float
+
+
+def power_law(sizes: Sequence[float], values: Sequence[float]) -> PowerLaw:
+    """The `p` of `value ∝ size^p`, by least squares on logarithms.
+
+        p ± t_{n-2} s / √Σ(x - mean(x))²,  s² = Σ residual² / (n - 2),  x = log size
+
+    Args:
+        sizes: positive numbers, of which two differ.
+        values: positive numbers.
+
+    Returns:
+        The exponent and its interval, nan of fewer than three values.
+
+    Raises:
+        UsageError: fewer than two sizes, or a number that has no logarithm.
+    """
+    if len(set(sizes)) < 2 or min(*sizes, *values) <= 0:
+        raise UsageError(f"sizes={sizes}, values={values}: must be positive, with two sizes")
+    x, y = (np.log(np.asarray(numbers, np.float64)) for numbers in (sizes, values))
+    x, y = x - x.mean(), y - y.mean()
+    exponent = float(x @ y / (x @ x))
+    if len(x) < 3:
+        return PowerLaw(exponent, math.nan, math.nan)
+    from scipy.stats import t  # which takes half a second to import
+
+    error = math.sqrt(float(np.sum((y - exponent * x) ** 2)) / (len(x) - 2) / float(x @ x))
+    half = float(t.ppf(0.975, len(x) - 2)) * error
+    return PowerLaw(exponent, exponent - half, exponent + half)
 
 
 def ratio_interval(

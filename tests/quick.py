@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import jax
+
+from rnnlab.training import brief
 
 #: Passes of XLA that pay only in long runs. Names come and go with its versions.
 OPTIONS: dict[str, Any] = {
@@ -22,13 +24,4 @@ def jit(function: Any, **settings: Any) -> Any:
 
 @cache
 def known_options() -> dict[str, Any]:
-    return {name: value for name, value in OPTIONS.items() if is_known(name, value)}
-
-
-def is_known(name: str, value: Any) -> bool:
-    compile_one = partial(jax.jit(lambda: 0).lower().compile, compiler_options={name: value})
-    try:
-        compile_one()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
+    return brief.known(OPTIONS)

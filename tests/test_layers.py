@@ -7,8 +7,8 @@ Libraries below, what uses them above:
     training < trained < experiments
 
 `arrays`, the types, is below all. `initializers`, `errors`, `sizes`, `data`, `hosts`, `own`,
-`precision`, `statistics`, `plots`, `comparison` and `run` are for everybody above the layers they
-need. Within an experiment: config < measure < run, config < report < run.
+`precision`, `statistics`, `plots`, `comparison`, `timing` and `run` are for everybody above the
+layers they need. Within an experiment: config < measure < run, config < report < run.
 """
 
 import ast
@@ -25,6 +25,7 @@ BELOW["run"] = {"errors", "hosts", "own", "precision", "sizes"}
 BELOW["plots"] = {"errors", "run", "statistics"}
 BELOW["comparison"] = {"plots", "run", "statistics"}
 BELOW["sizes"] = {"errors"}
+BELOW["timing"] = {"errors"}
 BELOW["initializers"] = {"arrays", "errors", "sizes"}
 BELOW["data"] = {"arrays", "errors", "hosts", "run", "sizes"}
 BELOW["layer"] = {"arrays", "errors"}
@@ -35,9 +36,10 @@ BELOW["strategies"] = BELOW["cells"] | {"cells", "tracing"}
 BELOW["unroll"] = BELOW["strategies"] | {"eager", "strategies"}
 BELOW["combinators"] = BELOW["unroll"] | {"unroll"}
 BELOW["gradients"] = BELOW["combinators"] | {"combinators", "precision"}
+BELOW["systems"] = BELOW["unroll"] | {"unroll"}
 BELOW["nn"] = BELOW["gradients"] | {"gradients"}
 BELOW["interop"] = BELOW["nn"] | {"nn"}
-UTILITIES = {"data", "hosts", "statistics", "plots", "run"}
+UTILITIES = {"data", "hosts", "statistics", "plots", "run", "systems"}
 BELOW["sweep"] = BELOW["nn"] | {"nn", "interop"} | UTILITIES
 BELOW["training"] = BELOW["nn"] | {"nn", "interop"} | UTILITIES
 BELOW["trained"] = BELOW["training"] | {"training"}

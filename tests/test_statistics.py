@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -6,10 +8,13 @@ from rnnlab.statistics import (
     confusion,
     correlation_interval,
     correlations,
+    holm,
     macro_f1,
     mean_interval,
     median_text,
+    paired_difference,
     plus_minus_text,
+    power_law,
     rank_correlation_interval,
     rate_text,
     ratio_interval,
@@ -150,3 +155,55 @@ def test_tables_are_resampled_as_their_cases_are():
     p = counts / 100
     np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(100 * p * (1 - p)), rtol=0.05)
     assert np.array_equal(drawn, resampled(counts, 4000))
+
+
+def test_differences_in_pairs_are_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=9)
+    others = values + 0.3 + 0.5 * rng.normal(size=9)
+    found, expected = paired_difference(values, others), stats.ttest_rel(values, others)
+    assert found.p == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.mean == pytest.approx((values - others).mean())
+    assert paired_difference(values, values) == (0, 0, 0, 1)
+    with pytest.raises(UsageError, match="must be pairs, at least 2"):
+        paired_difference(values, others[:3])
+
+
+def test_holm_is_the_closed_test_of_bonferroni():
+    """A comparison holds at a level if each set that it is in does: the least p times its size."""
+    for seed in range(20):
+        p = np.random.default_rng(seed).uniform(size=5) ** 3
+        expected = [
+            max(
+                min(1, len(chosen) * min(p[list(chosen)]))
+                for count in range(1, 6)
+                for chosen in itertools.combinations(range(5), count)
+                if one in chosen
+            )
+            for one in range(5)
+        ]
+        assert holm(p.tolist()) == pytest.approx(expected)
+    assert holm([]) == []
+
+
+def test_a_power_law_is_the_line_that_scipy_fits():
+    stats = pytest.importorskip("scipy.stats")
+    sizes, values = [1, 2, 4, 8, 32], [3.0, 5.0, 8.0, 20.0, 40.0]
+    line = stats.linregress(np.log(sizes), np.log(values))
+    fit = power_law(sizes, values)
+    assert fit.exponent == pytest.approx(line.slope)
+    half = stats.t.ppf(0.975, 3) * line.stderr
+    assert (fit.low, fit.high) == pytest.approx((line.slope - half, line.slope + half))
+    assert power_law([1, 4], [1.0, 2.0]).exponent == pytest.approx(0.5)
+    assert np.isnan(power_law([1, 4], [1.0, 2.0]).low)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "values"), [([2, 2], [1, 3]), ([0, 2], [1, 3]), ([1, 2], [0, 3])]
+)
+def test_a_power_law_needs_logarithms_of_two_sizes(sizes, values):
+    with pytest.raises(UsageError, match=r"^sizes="):
+        power_law(sizes, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache, partial
 
 import jax
@@ -374,3 +375,29 @@ def test_step_refuses_what_does_not_fit():
         step(CELLS["lstm"], params, x[:1], state)
     with pytest.raises(UsageError, match=r"^params\['wx'\]"):
         step(CELLS["lstm"], params, x[:, :2], state)
+
+
+@dataclasses.dataclass(frozen=True)
+class Blind:
+    """A cell that reads no input, as a system does that runs by itself."""
+
+    def init(self, key, features_in, dtype=jnp.float64):
+        return {"w": jnp.asarray([[0.9, 0.5], [-0.5, 0.9]], dtype)}
+
+    def initial_state(self, batch_shape=(), dtype=jnp.float64):
+        return cells.HiddenState(jnp.ones((*batch_shape, 2), dtype))
+
+    def step(self, params, x, state):
+        h = jnp.tanh(state.h @ params["w"])
+        return cells.HiddenState(h), h
+
+
+@pytest.mark.parametrize("strategy", ["autodiff", "hoisted", "rematerialised"])
+def test_a_cell_that_reads_no_input(strategy):
+    cell, h, want = Blind(), np.ones(2), []
+    params = cell.init(None, 1)
+    for _ in range(5):
+        h = np.tanh(h @ params["w"])
+        want.append(h)
+    _, ys = unroll(cell, params, jnp.zeros((5, 1)), strategy=strategy)
+    np.testing.assert_allclose(ys, want, rtol=1e-12)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.benchmark.problem import FORWARD, GRADIENT, Apply, Problem, loss_of, outputs_of
-from experiments.benchmark.timing import Program, compile_jax
+from rnnlab.timing import Program, compile_jax
 
 #: What the names of rnnlab's own candidates begin with; a strategy follows.
 OURS = "rnnlab "

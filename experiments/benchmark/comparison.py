@@ -15,7 +15,6 @@ from typing import Any
 from experiments.benchmark import config
 from experiments.benchmark.agreement import TOLERANCES, difference
 from experiments.benchmark.candidate import OURS, Candidate, ours
-from experiments.benchmark.load import Load, is_busy
 from experiments.benchmark.peers import Peer, check_version
 from experiments.benchmark.problem import Problem
 from experiments.benchmark.ratios import with_ratios
@@ -31,8 +30,9 @@ from experiments.benchmark.results import (
     Rows,
     short,
 )
-from experiments.benchmark.timing import Program, Times, reason, take_turns
+from rnnlab.run.load import Load, is_busy
 from rnnlab.strategies import supported
+from rnnlab.timing import Program, Times, reason, take_turns
 
 
 def strategies_for(problem: Problem, asked: Sequence[str]) -> list[str]:

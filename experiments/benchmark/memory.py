@@ -17,8 +17,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from experiments.benchmark.timing import reason
 from rnnlab import cells
+from rnnlab.timing import reason
 from rnnlab.unroll import unroll
 
 #: Units, inputs and batch of the networks whose memory is measured.

@@ -18,9 +18,9 @@ import numpy as np
 
 from experiments.benchmark.flops import product_flops
 from experiments.benchmark.notation import Shape, parse_layer
-from experiments.benchmark.timing import compile_jax
 from rnnlab import precision
 from rnnlab.layer import output_size
+from rnnlab.timing import compile_jax
 from rnnlab.unroll import unroll
 
 FORWARD, GRADIENT, GRADIENT_INPUTS = "forward", "gradient", "gradient and inputs"

@@ -19,8 +19,8 @@ from experiments.benchmark.results import (
     Rows,
     interval_of,
 )
-from experiments.benchmark.timing import LEAST_ROUNDS
 from rnnlab.statistics import ratio_interval
+from rnnlab.timing import LEAST_ROUNDS
 
 PLAIN = f"{OURS}autodiff"
 

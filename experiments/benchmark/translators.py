@@ -17,13 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmark import timing
 from experiments.benchmark.config import Translation
 from experiments.benchmark.peers import torch as torch_peer
-from experiments.benchmark.timing import Program
-from rnnlab import interop
+from rnnlab import interop, timing
 from rnnlab.data.buckets import Padded
 from rnnlab.data.tokens import END_CODE, SPECIAL, START_CODE
+from rnnlab.timing import Program
 from rnnlab.training import devices
 from rnnlab.training.optimisers import Clip, optimiser
 from rnnlab.training.translation import CodedPair, translation_learner

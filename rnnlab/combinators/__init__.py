@@ -8,17 +8,22 @@ A combinator is a frozen dataclass like a cell and can be used wherever a cell c
 - Wrappers of one cell (`LayerNorm`, `VariationalDropout`, `Zoneout`) change the step and keep the
   split `project / recur / gate`. They nest in one another and go inside the arrangements, as in
   `Stack((Residual(Zoneout(LayerNorm(LSTM(64)), 0.1)), Dropout(0.2), GRU(32)))`.
+- `Feedback` gives a cell a readout that predicts its next input, and lets it read its predictions;
+  `Autonomous` one whose inverse sets its state.
 
 Noise is drawn only where `unroll` gets a `key`; without one a combinator evaluates.
 """
 
+from rnnlab.combinators.feedback import Autonomous, Feedback
 from rnnlab.combinators.layer_norm import LayerNorm
 from rnnlab.combinators.layers import Bidirectional, Residual, Stack, bidirectional, stack
 from rnnlab.combinators.noise import Dropout, VariationalDropout, Zoneout
 
 __all__ = [
+    "Autonomous",
     "Bidirectional",
     "Dropout",
+    "Feedback",
     "LayerNorm",
     "Residual",
     "Stack",

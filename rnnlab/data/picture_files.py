@@ -24,9 +24,10 @@ Picture = UInt8[np.ndarray, "height width 3"]
 
 
 def read_picture(name: str | os.PathLike[str]) -> Picture:
-    """The colours of a picture, upright, on white where it is transparent.
+    """The colours of a picture, upright.
 
-    Of an animation it is the first picture.
+    Where it is transparent, there is white; or black if what can be seen is light, which would
+    vanish on white. Of an animation it is the first picture.
 
     Args:
         name: of the file.
@@ -74,9 +75,20 @@ def _colours(image: Any) -> Picture:
         return np.repeat(gray[..., None], 3, axis=-1)
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
         image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
+        paper = Image.new("RGBA", image.size, _paper(np.asarray(image)))
         image = Image.alpha_composite(paper, image)
     return np.asarray(image.convert("RGB"))
+
+
+def _paper(pixels: UInt8[np.ndarray, "height width 4"]) -> str:
+    """The colour below a transparent picture on which what it shows can be seen."""
+    seen = lightness(pixels[..., :3])[pixels[..., 3] > 127]
+    return "black" if seen.min(initial=255) > 255 - FAINT and seen.size else "white"
+
+
+def lightness(picture: Picture) -> Float[np.ndarray, "height width"]:
+    """How light each pixel is, 0 .. 255, by the weights of ITU-R BT.601."""
+    return picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
 
 
 def letterboxed(picture: Picture, height: int, width: int) -> Picture:
@@ -118,7 +130,7 @@ def ink_of(picture: Picture) -> Float[np.ndarray, "height width"]:
 
     So dark ink on light paper, and light ink on dark paper, are the same. The darkest is 255.
     """
-    light = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    light = lightness(picture)
     edges = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     ink = np.abs(light - np.median(edges))
     most = ink.max()

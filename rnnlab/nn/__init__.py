@@ -12,6 +12,7 @@ from rnnlab.nn.embedding import Embedding, keep_frozen
 from rnnlab.nn.functional import Functional
 from rnnlab.nn.pooling import AttentionPooling
 from rnnlab.nn.recurrent import Recurrent
+from rnnlab.nn.sequence_classifier import SequenceClassifier
 
 __all__ = [
     "CRF",
@@ -21,6 +22,7 @@ __all__ = [
     "Embedding",
     "Functional",
     "Recurrent",
+    "SequenceClassifier",
     "bio",
     "keep_frozen",
 ]

@@ -32,7 +32,7 @@ class Autodiff(BaseStrategy):
             after, y = step.advance(params, u, before)
             return leave(before, after, y, now)
 
-        return jax.lax.scan(body, state, (project_all(step, params, xs), control))
+        return jax.lax.scan(body, state, (project_all(step, params, xs), control), length=len(xs))
 
 
 #: The plain scan.

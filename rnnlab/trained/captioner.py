@@ -121,7 +121,8 @@ class PictureCaptioner:
             `line` is the name of the file, or the number of the picture.
 
         Raises:
-            UsageError: a file that is no picture, or pixels of another shape or type.
+            UsageError: a file that is no picture or shows nothing, or pixels of another shape or
+                type.
         """
         if isinstance(pictures, np.ndarray):
             pixels, names = self._checked(pictures), [str(row) for row in range(len(pictures))]
@@ -152,12 +153,13 @@ class PictureCaptioner:
         Where it sees gray only, these are of the ink: the paper is 0, whether it is light or dark.
 
         Raises:
-            UsageError: it is no picture.
+            UsageError: it is no picture, or of one colour.
         """
         picture = letterboxed(read_picture(name), *self.shape[:2])
-        if self.shape[2] == 3:
-            return picture
-        return np.rint(ink_of(picture)).astype(np.uint8)[..., None]
+        ink = ink_of(picture)
+        if not ink.any():
+            raise UsageError(f"{name}: is of one colour, it shows nothing")
+        return picture if self.shape[2] == 3 else np.rint(ink).astype(np.uint8)[..., None]
 
     def attention(
         self, pixels: UInt8[np.ndarray, "height width C"], words: Sequence[str]

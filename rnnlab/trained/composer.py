@@ -6,7 +6,6 @@ Its description has nothing but the network.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from rnnlab.run.workdir import Workdir
 from rnnlab.sizes import check_at_least
 from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
+from rnnlab.trained.request import read_request
 from rnnlab.training.composing import Setting, check_temperature, continued, harmonised
 from rnnlab.training.music import Composer, composer, frame_nats
 from rnnlab.training.music_settings import MusicNetwork
@@ -71,13 +71,6 @@ class Request:
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            if kind is float and isinstance(value, int) and not isinstance(value, bool):
-                object.__setattr__(self, field.name, float(value))
-            elif type(value) is not kind:
-                wanted = {str: "a text", int: "an integer", float: "a number"}[kind]
-                raise UsageError(f"{field.name}={value!r}: must be {wanted}")
         if bool(self.prompt) == bool(self.melody):
             raise UsageError("needs the MIDI file of either a prompt or a melody")
         limits = {"beats": (1, BEATS), "particles": (1, PARTICLES), "seed": (0, 2**31 - 1)}
@@ -108,19 +101,7 @@ def read_line(line: str) -> Request:
     Raises:
         UsageError: it is neither, or a field has a wrong value.
     """
-    if not line.strip():
-        raise UsageError("line: is empty; it must be the name of a MIDI file, or JSON")
-    if not line.lstrip().startswith("{"):
-        return Request(prompt=line.strip())
-    try:
-        fields = json.loads(line)
-    except ValueError as error:
-        raise UsageError(f"line: begins with {{ and is no JSON ({error})") from error
-    known = [field.name for field in dataclasses.fields(Request)]
-    strange = [name for name in fields if name not in known]
-    if strange:
-        raise UsageError(f"line: has {strange[0]!r}; known are {', '.join(known)}")
-    return Request(**fields)
+    return read_request(Request, line, "prompt")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -33,6 +33,9 @@ KINDS = {
     "sums": "rnnlab.trained.adder",
     "captions": "rnnlab.trained.captioner",
     "music": "rnnlab.trained.composer",
+    "speech": "rnnlab.trained.listener",
+    "transcripts": "rnnlab.trained.transcriber",
+    "series": "rnnlab.trained.forecaster",
     "frames": "rnnlab.trained.frame_labeller",
 }
 

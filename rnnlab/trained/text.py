@@ -1,7 +1,7 @@
 """A trained language model of characters or words: it predicts, scores and generates text.
 
-Its description has the `vocabulary`, the symbols in the order of their codes, and the `primer`,
-what is read before a text is generated.
+Its description has the `vocabulary`, the symbols in the order of their codes, the `primer`, what is
+read before a text is generated, and of a transformer the `architecture`.
 """
 
 from __future__ import annotations
@@ -27,23 +27,30 @@ from rnnlab.trained.description import Kept, write_description
 from rnnlab.trained.kinds import STRATEGY
 from rnnlab.training import generation
 from rnnlab.training.cross_entropy import cross_entropy
-from rnnlab.training.language import LanguageModel
+from rnnlab.training.language import SymbolModel
 from rnnlab.training.settings import LanguageNetwork
+from rnnlab.training.transformer_settings import TransformerNetwork
 
+#: What the description calls a network that is not recurrent.
+TRANSFORMER = "transformer"
 #: Symbols that are read in one dispatch, which bounds the memory; lines that are read together.
 STEPS, LINES = 64, 16
 
 
-def describe(workdir: Workdir, network: LanguageNetwork, corpus: Corpus) -> None:
+def describe(
+    workdir: Workdir, network: LanguageNetwork | TransformerNetwork, corpus: Corpus
+) -> None:
     """Writes the description of a language model."""
     words = isinstance(corpus.vocabulary, WordVocabulary)
+    transformer = isinstance(network, TransformerNetwork)
     write_description(
         workdir,
         "words" if words else "characters",
         network,
-        LanguageNetwork,
+        TransformerNetwork if transformer else LanguageNetwork,
         vocabulary=list(corpus.vocabulary.symbols),
         primer=corpus.primer,
+        **({"architecture": TRANSFORMER} if transformer else {}),
     )
 
 
@@ -52,11 +59,20 @@ def load(kept: Kept) -> TextModel:
     symbols = kept.description["vocabulary"]
     words = kept.description["kind"] == "words"
     vocabulary = WordVocabulary(tuple(symbols)) if words else Vocabulary("".join(symbols))
-    network = LanguageNetwork(**kept.description["network"])
-    model = dataclasses.replace(network, strategy=STRATEGY).model(vocabulary.size)
+    network, plain = _network(kept.description)
+    model = plain.model(vocabulary.size)
     step, params = kept.parameters(model.init)
     primer = kept.description["primer"]
     return TextModel(model, params, vocabulary, primer, network, kept.config, step)
+
+
+def _network(description: dict[str, Any]) -> tuple[Any, Any]:
+    """The settings of the network, and of one with the same parameters that every device runs."""
+    if description.get("architecture") == TRANSFORMER:
+        network = TransformerNetwork(**description["network"])
+        return network, network
+    network = LanguageNetwork(**description["network"])
+    return network, dataclasses.replace(network, strategy=STRATEGY)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,11 +92,11 @@ class TextModel:
         step: training steps after which the checkpoint was taken.
     """
 
-    model: LanguageModel = dataclasses.field(repr=False)
+    model: SymbolModel = dataclasses.field(repr=False)
     params: Params = dataclasses.field(repr=False)
     vocabulary: Vocabulary | WordVocabulary = dataclasses.field(repr=False)
     primer: str = dataclasses.field(repr=False)
-    network: LanguageNetwork
+    network: LanguageNetwork | TransformerNetwork
     config: dict[str, Any] = dataclasses.field(repr=False)
     step: int
 
@@ -240,7 +256,7 @@ def _windows(codes: np.ndarray) -> Iterator[np.ndarray]:
 
 @partial(jax.jit, static_argnums=0)
 def _log_probabilities(
-    model: LanguageModel, params: Params, codes: Array, state: State
+    model: SymbolModel, params: Params, codes: Array, state: State
 ) -> tuple[State, Array]:
     state, logits = model.run(params, codes, state)
     return state, jax.nn.log_softmax(logits)
@@ -248,7 +264,7 @@ def _log_probabilities(
 
 @partial(jax.jit, static_argnums=0)
 def _cross_entropies(
-    model: LanguageModel, params: Params, codes: Array, targets: Array, state: State
+    model: SymbolModel, params: Params, codes: Array, targets: Array, state: State
 ) -> tuple[State, Array]:
     state, logits = model.run(params, codes, state)
     return state, cross_entropy(logits, targets)

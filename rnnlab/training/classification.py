@@ -1,8 +1,12 @@
-"""How a network learns to name the class of a text, and what it answers."""
+"""How a network learns to name the class of a sequence, such as a text, and what it answers.
+
+The network may be any module that is called with `(xs, lengths, key=...)` and gives logits, such as
+`rnnlab.nn.SequenceClassifier` and `rnnlab.nn.text_classifier.TextClassifier`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from rnnlab.arrays import Array, Float, Int, Params
+from rnnlab.arrays import Array, Float, Int, Key, Params
 from rnnlab.data.buckets import Padded, grouped
 from rnnlab.nn import Functional
-from rnnlab.nn.text_classifier import TextClassifier
 from rnnlab.statistics import confusion, macro_f1
 from rnnlab.training.cross_entropy import cross_entropy
 from rnnlab.training.evaluators import Evaluator
@@ -25,7 +28,9 @@ from rnnlab.training.update import Learner
 #: among them, which bounds the memory.
 TEXTS, SHORTEST, WORDS = 64, 8, 1 << 14
 
-Model = Functional[TextClassifier]
+Model = Functional[Any]
+#: `(xs, lengths, key)` to other sequences of the same classes.
+Augment = Callable[[Array, Array, Key], tuple[Array, Array]]
 
 
 def class_weights(labels: Int[np.ndarray, "N"], classes: int, balance: float) -> list[float]:
@@ -47,27 +52,33 @@ def classification_learner(
     batch: int,
     optimiser: optax.GradientTransformation,
     clip: Clip,
-    weights: Sequence[float],
+    weights: Sequence[float] | None = None,
+    augment: Augment | None = None,
 ) -> Learner:
-    """What trains a classifier on `Padded` batches of `(codes, label)`, batch first.
+    """What trains a classifier on `Padded` batches of `(sequence, label)`, batch first.
 
-    The loss is the mean cross-entropy in nats of the texts of a batch, each with the weight of its
-    class.
+    The loss is the mean cross-entropy in nats of the sequences of a batch, each with the weight of
+    its class. A sequence is what the model reads, such as `[T]` codes of words or `[T, D]` numbers.
 
     Args:
         model: what is trained.
-        batch: texts of a batch.
+        batch: sequences of a batch.
         optimiser: turns gradients into updates.
         clip: bounds of the gradient.
-        weights: of the classes.
+        weights: of the classes; None counts all the same.
+        augment: what is read in training in place of the sequences; None for themselves.
     """
 
     def loss(params: Params, carry: Any, texts: Padded, key: Array) -> Any:
-        codes, labels = texts.values
-        logits = model.bind(params)(codes, texts.lengths[0], key=key)
+        (xs, labels), lengths = texts.values, texts.lengths[0]
+        if augment is not None:
+            key, key_augment = jax.random.split(key)
+            xs, lengths = augment(xs, lengths, key_augment)
+        logits = model.bind(params)(xs, lengths, key=key)
         there = (texts.rows >= 0).astype(logits.dtype)
         count = jnp.maximum(there.sum(), 1)
-        weighted = there * jnp.asarray(weights, logits.dtype)[labels]
+        of_class = jnp.asarray(weights or [1.0] * logits.shape[-1], logits.dtype)
+        weighted = there * of_class[labels]
         right = (jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels).astype(logits.dtype)
         nats = (weighted * cross_entropy(logits, labels)).sum() / count
         return nats, (carry, {"accuracy": (there * right).sum() / count})
@@ -84,30 +95,35 @@ def classification_learner(
 
 
 def log_probabilities(
-    model: Model, params: Params, texts: Sequence[Int[np.ndarray, "T"]]
+    model: Model, params: Params, texts: Sequence[np.ndarray], **limits: int
 ) -> Float[np.ndarray, "N K"]:
-    """Log-probabilities of the classes of texts, float64; noise is off.
+    """Log-probabilities of the classes of texts or other sequences, float64; noise is off.
 
     Args:
         model: the classifier.
         params: its parameters.
-        texts: the words of each, int32 codes.
+        texts: the words of each, int32 codes, or what else the classifier reads.
+        **limits: of batches, as in `batches`.
     """
     found: list[Any] = [None] * len(texts)
-    for rows, batch in batches(texts):
+    for rows, batch in batches(texts, **limits):
         logits = _read(model, params, batch.values, batch.lengths)
         for row, one in zip(rows, np.asarray(logits, np.float64), strict=False):
             found[row] = one - np.logaddexp.reduce(one)
     return np.array(found) if found else np.zeros((0, 0))
 
 
-def batches(texts: Sequence[Int[np.ndarray, "T"]]) -> Iterator[tuple[list[int], Padded]]:
+def batches(
+    texts: Sequence[np.ndarray], *, most: int = TEXTS, steps: int = WORDS, shortest: int = SHORTEST
+) -> Iterator[tuple[list[int], Padded]]:
     """Texts of similar lengths together, in batches of few shapes, so that few programs compile.
+
+    Arguments are those of `rnnlab.data.buckets.grouped`.
 
     Returns:
         The rows of each batch, and the batch, which may have more.
     """
-    return grouped(texts, most=TEXTS, steps=WORDS, shortest=SHORTEST)
+    return grouped(texts, most=most, steps=steps, shortest=shortest)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -116,24 +132,31 @@ def _read(model: Model, params: Params, codes: Any, lengths: Any) -> Array:
 
 
 class ClassificationEvaluator(Evaluator):
-    """How a classifier names texts.
+    """How a classifier names texts or other sequences.
 
     Args:
         model: the classifier.
-        texts: the words of each, int32 codes.
+        texts: the words of each, int32 codes, or what else the classifier reads.
         labels: of the texts.
         best: what is best, `accuracy` or `macro F1`; `miss` is 1 minus that.
+        **limits: of batches, as in `batches`.
     """
 
     def __init__(
-        self, model: Model, texts: Sequence[np.ndarray], labels: Int[np.ndarray, "N"], best: str
+        self,
+        model: Model,
+        texts: Sequence[np.ndarray],
+        labels: Int[np.ndarray, "N"],
+        best: str = "accuracy",
+        **limits: int,
     ):
         self._model, self._texts, self._labels, self._best = model, texts, labels, best
+        self._limits = limits
 
     def __call__(self, params: Params, step: int) -> dict[str, Any]:
         """`accuracy`, `macro F1`, `loss` in nats for each text, and `miss`."""
         del step
-        log_p = log_probabilities(self._model, params, self._texts)
+        log_p = log_probabilities(self._model, params, self._texts, **self._limits)
         labels = self._labels
         counts = confusion(labels, log_p.argmax(axis=1), log_p.shape[1])
         values = {

@@ -51,8 +51,8 @@ class ClassifierNetwork(settings.Network):
 
     def stack(self, **cell_settings: Any) -> Stack:
         """The layers, in both directions where they read so, with dropout between them."""
-        stack = super().stack(**cell_settings)
-        return settings.both_ways(stack) if self.bidirectional else stack
+        layers = super().stack(**cell_settings)
+        return settings.both_ways(layers) if self.bidirectional else layers
 
     def classifier(
         self, words: int, classes: int, vectors: ArrayLike | None = None

@@ -9,7 +9,7 @@ cut that way is computed by every host.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -38,10 +38,14 @@ class Programs:
     Args:
         learner: what is trained.
         key: `[]`, or `[members]` for a population.
+        options: passed to XLA with every program; None for `compiler_options`.
     """
 
-    def __init__(self, learner: Trainable, key: jax.Array):
+    def __init__(
+        self, learner: Trainable, key: jax.Array, options: Mapping[str, Any] | None = None
+    ):
         self._learner, self._key = learner, key
+        self._options = dict(options) if options is not None else None
         self._compiled: dict[Any, Callable[..., Any]] = {}
         self._everywhere: NamedSharding | None = None
         self._sharding = _sharding(MEMBERS, len(key)) if key.ndim else None
@@ -65,10 +69,10 @@ class Programs:
 
     def _start(self) -> TrainState:
         if self._sharding is None:
-            return jax.jit(self._learner.start)(self._key)
+            return jax.jit(self._learner.start, compiler_options=self._options)(self._key)
         # One by one, and not by vmap: XLA:CPU can hang in the QR of many matrices, which
         # waits for threads that wait in another one.
-        start = jax.jit(self._learner.start)
+        start = jax.jit(self._learner.start, compiler_options=self._options)
         members = [jax.block_until_ready(start(key)) for key in self._key]
         keys = jax.random.wrap_key_data(
             jnp.stack([jax.random.key_data(member.key) for member in members]),
@@ -88,7 +92,8 @@ class Programs:
             program = jax.jit(
                 self._function(count), donate_argnums=0, out_shardings=self._everywhere
             )
-            self._compiled[name] = program.lower(state, batches).compile(compiler_options())
+            options = compiler_options() if self._options is None else self._options
+            self._compiled[name] = program.lower(state, batches).compile(options)
         return self._compiled[name]
 
     def _function(self, count: int) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from rnnlab.data.tasks.base import Batch, Task
 from rnnlab.layer import Layer
 from rnnlab.training import diagnostics
 from rnnlab.training.images import Examination, ImageModel
-from rnnlab.training.language import LanguageModel, TextLoss
+from rnnlab.training.language import SymbolModel, TextLoss
 from rnnlab.training.model import Reader, answer, losses
 
 
@@ -147,7 +147,7 @@ class TextEvaluator(Evaluator):
     def __init__(
         self,
         name: str,
-        model: LanguageModel,
+        model: SymbolModel,
         codes: Int[np.ndarray, "codes"],
         batch: int = 16,
         steps: int = 128,

@@ -13,11 +13,11 @@ import numpy as np
 from rnnlab.arrays import Array, Int, Key, Params, State
 from rnnlab.errors import UsageError
 from rnnlab.nn.decoding import PLAIN, Choice
-from rnnlab.training.language import LanguageModel
+from rnnlab.training.language import SymbolModel
 
 
 def sample(
-    model: LanguageModel,
+    model: SymbolModel,
     params: Params,
     prompt: Int[Array | np.ndarray, "codes"],
     key: Key,
@@ -53,7 +53,7 @@ def sample(
 
 
 def stream(
-    model: LanguageModel,
+    model: SymbolModel,
     params: Params,
     prompt: Sequence[int] | Int[np.ndarray, "codes"],
     key: Key,
@@ -79,7 +79,7 @@ def stream(
 
 @partial(jax.jit, static_argnums=0, donate_argnums=3)
 def _read_symbol(
-    model: LanguageModel, params: Params, code: Any, state: State
+    model: SymbolModel, params: Params, code: Any, state: State
 ) -> tuple[State, Array]:
     return model.step(params, jnp.reshape(code, (1,)), state)
 

@@ -20,8 +20,16 @@ def plot_curve(
     trained: list[dict[str, Any]],
     evaluated: list[dict[str, Any]],
     epoch: int,
+    what: str = "image",
 ) -> Figure:
-    """Accuracy and loss against epochs; of training, means of rows where there are many."""
+    """Accuracy and loss against epochs; of training, means of rows where there are many.
+
+    Args:
+        trained: rows of training.
+        evaluated: rows of evaluations.
+        epoch: training steps of an epoch.
+        what: is named.
+    """
     figure, axes = plots.subplots(1, 2, width=9)
     size = max(len(trained) // POINTS, 1)
     parts = [trained[start : start + size] for start in range(0, len(trained), size)]
@@ -31,7 +39,7 @@ def plot_curve(
         ax.plot([r["step"] / epoch for r in evaluated], [r[name] for r in evaluated], "o-")
         ax.set(xlabel="epoch", ylabel=name)
     loss = axes[0, 1]
-    loss.set(ylabel="nats for each image", yscale="log")
+    loss.set(ylabel=f"nats for each {what}", yscale="log")
     loss.legend(["training", "validation"])
     return figure
 

@@ -1,10 +1,10 @@
-"""Language models: a recurrent network that predicts the next symbol of a text, and its loss."""
+"""Language models: what predicts the next symbol of a text, a recurrent network, and the loss."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import chex
 import jax
@@ -21,6 +21,39 @@ from rnnlab.training.model import Reader
 from rnnlab.training.optimisers import Clip
 from rnnlab.training.update import Learner
 from rnnlab.unroll import step as stream_step
+
+
+class SymbolModel(Protocol):
+    """What predicts the next symbol of a text: a `LanguageModel`, or a transformer."""
+
+    @property
+    def symbols(self) -> int:
+        """The number of symbols, V."""
+        ...
+
+    def init(self, key: Key, dtype: DTypeLike = jnp.float32) -> Params:
+        """Draws the parameters."""
+        ...
+
+    def initial_state(self, batch: int, dtype: DTypeLike = jnp.float32) -> State:
+        """The state before the first symbol of `batch` texts, all leaves `[batch, ...]`."""
+        ...
+
+    def run(
+        self,
+        params: Params,
+        codes: Int[Array | np.ndarray, "T B"],
+        state: State,
+        key: Key | None = None,
+    ) -> tuple[State, Float[Array, "T B V"]]:
+        """The state after `codes [T, B]`, and logits `[T, B, V]` of the symbol after each."""
+        ...
+
+    def step(
+        self, params: Params, codes: Int[Array | np.ndarray, "B"], state: State
+    ) -> tuple[State, Float[Array, "B V"]]:
+        """Reads one symbol of each text, `codes [B]`: the next state and logits `[B, V]`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +129,7 @@ class LanguageModel:
 
 
 def language_learner(
-    model: LanguageModel,
+    model: SymbolModel,
     *,
     batch: int,
     optimiser: optax.GradientTransformation,
@@ -158,7 +191,7 @@ class TextLoss:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: SymbolModel,
         codes: Int[np.ndarray, "codes"],
         batch: int = 16,
         steps: int = 128,

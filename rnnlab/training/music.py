@@ -16,12 +16,12 @@ from flax import nnx
 from rnnlab.arrays import Array, Float, Int, Key, Params, State, UInt8
 from rnnlab.data.buckets import Padded, grouped
 from rnnlab.data.piano_roll import KEYS, Roll
-from rnnlab.errors import UsageError
 from rnnlab.layer import output_size
 from rnnlab.nn import Functional, Recurrent
 from rnnlab.nn.masks import valid_steps
 from rnnlab.training.music_settings import MusicNetwork
 from rnnlab.training.optimisers import Clip
+from rnnlab.training.sizing import count_parameters, widest
 from rnnlab.training.update import Learner
 from rnnlab.unroll import step as stream_step
 
@@ -127,26 +127,12 @@ def fitted(network: MusicNetwork) -> MusicNetwork:
     def sized(hidden: int) -> MusicNetwork:
         return dataclasses.replace(network, hidden=hidden)
 
-    def fits(hidden: int) -> bool:
-        return parameters(sized(hidden)) <= network.parameters
-
-    if not fits(1):
-        raise UsageError(
-            f"parameters={network.parameters}: one hidden unit has {parameters(sized(1))} already"
-        )
-    low, high = 1, 2
-    while fits(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return sized(low)
+    return sized(widest(lambda hidden: parameters(sized(hidden)), network.parameters))
 
 
 def parameters(network: MusicNetwork) -> int:
     """Parameters of a network, which are not drawn."""
-    shapes = jax.eval_shape(composer(network).init, jax.random.key(0))
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    return count_parameters(composer(network).init)
 
 
 @dataclasses.dataclass(frozen=True)

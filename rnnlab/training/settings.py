@@ -82,6 +82,12 @@ class Network:
         return Reader(self.stack(**cell_settings), outputs, self.strategy, compute)
 
 
+def both_ways(layers: Stack) -> Stack:
+    """The layers, each of which reads in both directions, with dropout as it was."""
+    turned = (one if isinstance(one, Dropout) else bidirectional(one) for one in layers.layers)
+    return Stack(tuple(turned))
+
+
 @dataclasses.dataclass(frozen=True)
 class LanguageNetwork(Network):
     """A network that reads symbols and predicts the next one."""
@@ -219,12 +225,6 @@ class Training(Scheduled):
     def plan(self, **more: Any) -> Plan:
         """How long training is; `more` are further fields of `Plan`."""
         return self.make_plan(self.steps, **more)
-
-
-def both_ways(stack: Stack) -> Stack:
-    """The layers of a stack in both directions, each with its units, and dropout as it is."""
-    layers = (one if isinstance(one, Dropout) else bidirectional(one) for one in stack.layers)
-    return Stack(tuple(layers))
 
 
 @contextlib.contextmanager

@@ -29,11 +29,15 @@ def test_every_mode_shows_the_same(tmp_path, mode):
     np.testing.assert_array_equal(found, np.repeat(gray[..., None], 3, axis=-1))
 
 
-def test_what_is_transparent_is_white_and_a_photograph_is_upright(tmp_path):
+def test_what_is_transparent_contrasts_and_a_photograph_is_upright(tmp_path):
     clear = np.zeros((2, 3, 4), np.uint8)
     clear[0, 0] = (10, 20, 30, 255)
     found = read_picture(saved(tmp_path, Image.fromarray(clear)))
     assert found[0, 0].tolist() == [10, 20, 30] and (found[1] == 255).all()
+    light = np.zeros((2, 3, 4), np.uint8)
+    light[0, 0] = (250, 255, 250, 255)  # chalk, which nobody would see on white
+    found = read_picture(saved(tmp_path, Image.fromarray(light)))
+    assert found[0, 0].tolist() == [250, 255, 250] and (found[1] == 0).all()
     turned = Image.Exif()
     turned[0x112] = 6  # a quarter turn
     path = saved(tmp_path, Image.fromarray(GRAY), "b.png", exif=turned)

@@ -196,3 +196,16 @@ def test_sizes_of_numpy_are_integers():
     assert type(task.check(np.int64(9))) is int and task.steps(np.int32(9)) == 9
     with pytest.raises(UsageError, match=r"^length=2147483648: .* at most 2147483647"):
         task.check(2**31)
+
+
+def test_copying_fewer_symbols():
+    task = tasks.CopyMemory(count=2)
+    batch = task.sample(KEY, 400, 5)
+    xs = np.argmax(np.asarray(batch.xs), axis=-1)
+    targets = np.asarray(batch.targets)
+    assert xs.shape == (9, 400) and task.steps(5) == 9
+    np.testing.assert_array_equal(targets[-2:], xs[:2])
+    assert (targets[:-2] == 8).all() and (xs[6] == 9).all() and (xs[2:6] == 8).all()
+    assert task.baseline(5) == pytest.approx(2 * math.log(8) / 9)
+    with pytest.raises(UsageError, match="count=0"):
+        tasks.CopyMemory(count=0)

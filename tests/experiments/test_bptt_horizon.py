@@ -146,6 +146,7 @@ def test_noise_is_the_spread_of_batches():
 # --- the experiment ---
 
 
+@pytest.mark.slow
 def test_the_full_horizon_cuts_nothing_and_everything_is_there(small):
     folder, data, _ = small
     assert data.horizon.values.tolist() == [2, 4] and data.step.values.tolist() == [0, 10, 20]
@@ -179,6 +180,7 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
     assert run(tmp_path / "w").equals(small[1])
 
 
+@pytest.mark.slow
 def test_the_record_is_what_was_trained(small):
     folder, data, made = small
     assert_recorded(folder, "bptt_horizon", SMALL)

@@ -337,6 +337,7 @@ def test_letters_that_a_font_lacks(tmp_path):
         plots.save(figure, tmp_path / "p.png")
 
 
+@pytest.mark.slow
 def test_no_evaluation_beats_the_first(corpus, tmp_path):
     changes = {"learning_rate": 5.0, "steps": 10, "samples": (10,), "warmup": 0}
     run(tmp_path, corpus, **changes)

@@ -125,6 +125,7 @@ def test_a_gradient_that_cannot_vanish(small):
     assert bool((data.log10_gradient.sel(network="gru") < -0.1).all())
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, monkeypatch):
     folder, whole = small
     original = loop._Run._measure

@@ -67,6 +67,7 @@ def whole(corpus, tmp_path_factory):
 # --- what it learns and writes ---
 
 
+@pytest.mark.slow
 def test_it_learns_and_everything_is_there(whole, corpus):
     rows, summary = evaluations(whole), summary_of(whole)
     count = int(0.9 * len(corpus.read_text().replace("\n", " <eos> ").split()))
@@ -120,6 +121,7 @@ def best_params(folder, corpus):
     return read, jax.tree.map(lambda a: np.asarray(a, np.float64), state.params)
 
 
+@pytest.mark.slow
 def test_the_test_perplexity_is_that_of_a_plain_loop(whole, corpus):
     """One text from its first word, without dropout, with the best checkpoint."""
     read, params = best_params(whole, corpus)
@@ -127,6 +129,7 @@ def test_the_test_perplexity_is_that_of_a_plain_loop(whole, corpus):
     assert summary_of(whole)["test"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_validation_loss_is_that_of_its_parts(whole, corpus):
     read, params = best_params(whole, corpus)
     codes = read.codes("validation")
@@ -150,6 +153,7 @@ def test_an_untrained_network_knows_nothing():
     assert np.exp(loss) == pytest.approx(50, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_same_command_changes_nothing(whole, corpus, tmp_path, capsys):
     folder = copy(whole, tmp_path / "w")
     with mock.patch.object(measure, "test_loss", side_effect=AssertionError):
@@ -253,6 +257,7 @@ def test_published_numbers_are_of_the_published_settings():
 # --- bad input ---
 
 
+@pytest.mark.slow
 def test_a_text_that_has_changed(whole, corpus, tmp_path):
     folder, path = copy(whole, tmp_path / "w"), tmp_path / "corpus.txt"
     record = json.loads((folder / "config.json").read_text())
@@ -269,6 +274,7 @@ def test_a_text_that_has_changed(whole, corpus, tmp_path):
     assert_same(whole, folder, WRITTEN)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network(whole, corpus, tmp_path):
     folder = copy(whole, tmp_path / "w")
     with pytest.raises(UsageError, match="holds another configuration"):
@@ -307,6 +313,7 @@ def test_a_data_set_that_is_missing(tmp_path):
     assert state_of(tmp_path / "w") == "failed"
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_diverges(corpus, tmp_path, capsys):
     run(tmp_path, corpus, learning_rate=1e38, clip_norm=0.0, cell="relu", layers=1, epochs=1)
     assert state_of(tmp_path) == "diverged"

@@ -156,7 +156,7 @@ def test_as_many_units_as_the_parameters_allow(cell, hidden):
 
 def test_widths_that_are_given_or_impossible():
     assert fitted(NETWORK) is NETWORK
-    with pytest.raises(UsageError, match="parameters=10: one hidden unit has"):
+    with pytest.raises(UsageError, match="parameters=10: the smallest network has"):
         fitted(MusicNetwork(parameters=10))
     with pytest.raises(UsageError, match="hidden=-1"):
         MusicNetwork(hidden=-1)

@@ -16,11 +16,11 @@ import numpy as np
 from experiments.benchmark.candidate import Candidate
 from experiments.benchmark.peers.base import Peer
 from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS, Problem
-from experiments.benchmark.timing import Program, compile_jax
 from rnnlab import interop, precision
 from rnnlab.cells import Elman, StandardCell
 from rnnlab.combinators import Bidirectional, Stack
 from rnnlab.errors import UsageError
+from rnnlab.timing import Program, compile_jax
 
 TORCH = "PyTorch"
 

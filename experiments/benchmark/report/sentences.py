@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from experiments.benchmark.candidate import OURS
-from experiments.benchmark.load import cores, is_busy
 from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS
 from experiments.benchmark.ratios import ratio_of
 from experiments.benchmark.results import MEDIAN, OTHERS, Rows
+from rnnlab.run.load import cores, is_busy
 
 #: What passes are called in a sentence.
 NAMES = {FORWARD: "forward pass", GRADIENT: "gradient", GRADIENT_INPUTS: "gradient with inputs"}

@@ -19,11 +19,11 @@ from experiments.benchmark.notation import Shape
 from experiments.benchmark.problem import FORWARD, GRADIENT, Problem
 from experiments.benchmark.ratios import PLAIN
 from experiments.benchmark.results import MEDIAN, Result, Rows, Table, TextFile
-from experiments.benchmark.timing import matrix_product_peak
 from rnnlab import precision
 from rnnlab.run.progress import Progress
 from rnnlab.strategies import automatic, supported
 from rnnlab.strategies.auto import TABLE, Entry, table
+from rnnlab.timing import matrix_product_peak
 
 #: Another strategy than the plain one is chosen only if it is this many times faster.
 MARGIN = 1.05

@@ -14,10 +14,10 @@ from experiments.benchmark.notation import parse_shape
 from experiments.benchmark.problem import FORWARD, GRADIENT_INPUTS, Problem
 from experiments.benchmark.ratios import with_speedup
 from experiments.benchmark.results import VERSUS_PLAIN, Comparison, Result, Rows, Table
-from experiments.benchmark.timing import matrix_product_peak
 from rnnlab import precision
 from rnnlab.cells import CELLS
 from rnnlab.run.progress import Progress
+from rnnlab.timing import matrix_product_peak
 
 PASSES = (FORWARD, GRADIENT_INPUTS)
 

@@ -15,9 +15,9 @@ from experiments.benchmark.peers import chosen
 from experiments.benchmark.problem import PASSES, Problem
 from experiments.benchmark.ratios import summary
 from experiments.benchmark.results import LAYERS, Comparison, Facts, Result, Rows, Table
-from experiments.benchmark.timing import matrix_product_peak
 from rnnlab import precision
 from rnnlab.run.progress import Progress
+from rnnlab.timing import matrix_product_peak
 
 #: Shapes that are measured everywhere, and those that need a GPU.
 SHAPES = "32x128x128x128", "32x256x64x256", "64x100x256x512", "128x50x64x64", "1x1000x32x64"

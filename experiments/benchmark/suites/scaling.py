@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 import jax
-import numpy as np
 
 from experiments.benchmark.comparison import gather, measure
 from experiments.benchmark.config import Config, Scaling
@@ -28,9 +27,10 @@ from experiments.benchmark.results import (
     known_points,
     short,
 )
-from experiments.benchmark.timing import matrix_product_peak
 from rnnlab import precision
 from rnnlab.run.progress import Progress
+from rnnlab.statistics import power_law
+from rnnlab.timing import matrix_product_peak
 
 DTYPE = "float32"
 PEER = "linen"
@@ -90,5 +90,4 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
     pairs = [(s, v) for s, v in zip(sizes, values, strict=True) if v]
     if len(pairs) < 2:
         return None
-    x, y = np.log(np.asarray(pairs, np.float64).T)
-    return float(np.polyfit(x, y, 1)[0])
+    return power_law(*zip(*pairs, strict=True)).exponent

@@ -12,12 +12,12 @@ import jax
 import numpy as np
 
 from experiments.benchmark import config
-from experiments.benchmark.load import Load
 from experiments.benchmark.ratios import interval_text
 from experiments.benchmark.results import OTHERS, Result, Rows, Table, interval_of
 from experiments.benchmark.sweep_loops import Loop, Norms, draw_networks, jax_loop, torch_loop
 from rnnlab import sweep
 from rnnlab.errors import RunError
+from rnnlab.run.load import Load
 from rnnlab.run.progress import Progress
 from rnnlab.sweep.grid import Grid
 

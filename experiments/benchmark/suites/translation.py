@@ -7,7 +7,6 @@ from typing import Any
 
 from experiments.benchmark.candidate import OURS
 from experiments.benchmark.config import Config
-from experiments.benchmark.load import Load, is_busy
 from experiments.benchmark.peers import TORCH
 from experiments.benchmark.ratios import ratio_of
 from experiments.benchmark.results import (
@@ -25,8 +24,9 @@ from experiments.benchmark.results import (
     interval_of,
     short,
 )
-from experiments.benchmark.timing import Program, reason, take_turns
 from experiments.benchmark.translators import Task, candidates, make_task
+from rnnlab.run.load import Load, is_busy
+from rnnlab.timing import Program, reason, take_turns
 
 TITLE = "Training a model that translates, float32"
 #: Largest relative difference of the losses of the first updates at which candidates agree.

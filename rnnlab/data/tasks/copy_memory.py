@@ -1,4 +1,4 @@
-"""The copy memory problem: ten symbols, a long pause, and the same symbols again.
+"""The copy memory problem: some symbols, a long pause, and the same symbols again.
 
 Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997), in the form of M.
 Arjovsky, A. Shah and Y. Bengio, "Unitary evolution recurrent neural networks" (2016), section 4.1.
@@ -15,11 +15,12 @@ import jax.numpy as jnp
 
 from rnnlab.arrays import Array, Key
 from rnnlab.data.tasks.base import Batch, Task, full, integers
+from rnnlab.sizes import check_positive
 
 
 @dataclasses.dataclass(frozen=True)
 class CopyMemory(Task):
-    """Ten uniform symbols out of 8, T - 1 blanks, a delimiter, ten blanks: T + 20 steps, one-hot.
+    """Uniform symbols out of 8, T - 1 blanks, a delimiter, blanks: T + 20 steps of ten, one-hot.
 
         input    s_1 … s_10  _ … _ (T - 1)  |  _ … _ (10)
         target   _ … _ (T + 10)                s_1 … s_10
@@ -27,14 +28,22 @@ class CopyMemory(Task):
     Every step answers with one of 9 classes, the symbols 0 .. 7 and the blank, 8; the delimiter, 9,
     is an input only. Without learning the best answer is the blank for T + 10 steps and then a
     guess, at a mean loss of 10 ln 8 / (T + 20).
+
+    Attributes:
+        count: symbols to remember, ten in the papers and above.
     """
 
-    #: Symbols to remember, and their number.
+    #: Kinds of symbols.
     SYMBOLS: ClassVar[int] = 8
-    COUNT: ClassVar[int] = 10
 
     features_in: ClassVar[int] = 10
     shortest: ClassVar[int] = 1
+
+    count: int = 10
+
+    def __post_init__(self) -> None:
+        """Checks the number of symbols."""
+        check_positive("count", self.count)
 
     @property
     def classes(self) -> int:
@@ -47,23 +56,23 @@ class CopyMemory(Task):
         return True
 
     def steps(self, length: int) -> int:
-        """T + 20."""
+        """T + 20 of ten symbols."""
         self.check(length)
-        return length + 2 * self.COUNT
+        return length + 2 * self.count
 
     def baseline(self, length: int) -> float:
-        """10 ln 8 / (T + 20), the mean over all steps."""
-        return self.COUNT * math.log(self.SYMBOLS) / self.steps(length)
+        """10 ln 8 / (T + 20) of ten symbols, the mean over all steps."""
+        return self.count * math.log(self.SYMBOLS) / self.steps(length)
 
     def _draw(self, key: Key, batch: int, length: int, dtype: jnp.dtype) -> Batch:
-        symbols = integers(key, (self.COUNT, batch), 0, self.SYMBOLS)
+        symbols = integers(key, (self.count, batch), 0, self.SYMBOLS)
         blank, delimiter = self.SYMBOLS, self.SYMBOLS + 1
 
         def blanks(count: int) -> Array:
             return jnp.full((count, batch), blank, jnp.int32)
 
         mark = jnp.full((1, batch), delimiter, jnp.int32)
-        inputs = jnp.concatenate([symbols, blanks(length - 1), mark, blanks(self.COUNT)])
-        targets = jnp.concatenate([blanks(length + self.COUNT), symbols])
+        inputs = jnp.concatenate([symbols, blanks(length - 1), mark, blanks(self.count)])
+        targets = jnp.concatenate([blanks(length + self.count), symbols])
         xs = jax.nn.one_hot(inputs, self.features_in, dtype=dtype)
         return Batch(xs, targets, full(self.steps(length), batch))

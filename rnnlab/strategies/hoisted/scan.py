@@ -121,7 +121,8 @@ class TimeBlocks:
         def block(state: list[Array], inputs: Any) -> Any:
             xs, control = inputs
             us = self.project(weights.projection, tiled, self.columns_of_time_block(xs))
-            return jax.lax.scan(step, state, ([self.steps_of_time_block(u) for u in us], control))
+            inputs = [self.steps_of_time_block(u) for u in us], control
+            return jax.lax.scan(step, state, inputs, length=self.size)
 
         start = [self._widen(a).T for a in jax.tree.leaves(state)]
         last, (ys, kept) = jax.lax.scan(block, start, self.cut((xs, control)))

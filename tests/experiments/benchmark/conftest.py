@@ -10,8 +10,9 @@ import jax
 import pytest
 
 from experiments import benchmark
-from experiments.benchmark import comparison, timing
+from experiments.benchmark import comparison
 from experiments.benchmark.suites import auto, layers, scaling
+from rnnlab import timing
 from rnnlab.run.workdir import open_workdir
 from tests import quick
 

@@ -14,11 +14,11 @@ from experiments.benchmark import comparison
 from experiments.benchmark.candidate import JaxCandidate, ours
 from experiments.benchmark.comparison import measure
 from experiments.benchmark.config import Candidates
-from experiments.benchmark.load import Load, cores
 from experiments.benchmark.notation import Shape
 from experiments.benchmark.problem import FORWARD, GRADIENT, Problem, outputs_of
 from experiments.benchmark.ratios import summary, with_ratios
 from experiments.benchmark.report.sentences import busy_warning, fastest
+from rnnlab.run.load import Load, cores
 
 
 def test_rows_say_why_a_candidate_has_no_time():

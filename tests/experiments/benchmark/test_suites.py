@@ -15,8 +15,8 @@ from experiments.benchmark.config import SUITES as NAMES
 from experiments.benchmark.problem import FORWARD, PASSES
 from experiments.benchmark.results import MEDIAN
 from experiments.benchmark.suites import SUITES, auto, layers, translation
-from experiments.benchmark.timing import Program
 from rnnlab.strategies.auto import Entry, read
+from rnnlab.timing import Program
 
 
 def test_every_suite_has_a_name_that_the_configuration_knows():

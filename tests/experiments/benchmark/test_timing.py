@@ -7,7 +7,7 @@ import time
 import pytest
 
 from experiments.benchmark.suites.scaling import exponent
-from experiments.benchmark.timing import LEAST_ROUNDS, Times, reason, take_turns
+from rnnlab.timing import LEAST_ROUNDS, Times, reason, take_turns
 
 
 def test_candidates_take_turns_in_changing_order():

@@ -1,4 +1,4 @@
-"""Clocks of the benchmark: candidates that take turns, medians and quartiles, the peak of products.
+"""Clocks: candidates that take turns, medians and quartiles, the peak of products.
 
 The first call of a program, with tracing and compilation, is timed apart. After it the candidates
 of one comparison take turns in rounds, each round in another order, so that neither a change of the
@@ -62,10 +62,12 @@ class Times:
         return float(low), float(high)
 
 
-def compile_jax(function: Callable[..., Any], *args: Any) -> Program:
-    """Compiles `function(*args)` and calls it once."""
+def compile_jax(
+    function: Callable[..., Any], *args: Any, options: dict[str, Any] | None = None
+) -> Program:
+    """Compiles `function(*args)`, with options of XLA, and calls it once."""
     start = time.perf_counter()
-    compiled = jit(function).lower(*args).compile()
+    compiled = jit(function).lower(*args).compile(options)
     result = jax.block_until_ready(compiled(*args))
     first = time.perf_counter() - start
 
