@@ -69,10 +69,10 @@ def test_a_step_of_lorenz_is_that_of_its_equations():
 @pytest.mark.slow
 def test_the_exponents_of_lorenz_are_the_published_ones():
     system = Lorenz()
-    state, _ = run(system, system.started(jax.random.key(0), 32), 1000)
-    measured = lyapunov_exponents(system, {}, jnp.zeros((8000, 32, 1)), state, discard=200)
+    state, _ = run(system, system.started(jax.random.key(0), 16), 1000)
+    measured = lyapunov_exponents(system, {}, jnp.zeros((6000, 16, 1)), state, discard=200)
     each = np.asarray(measured.exponents) / system.interval
-    np.testing.assert_allclose(each.mean(axis=0), [0.9056, 0, -14.5723], atol=0.01)
+    np.testing.assert_allclose(each.mean(axis=0), [0.9056, 0, -14.5723], atol=0.015)
     assert each.sum(axis=1) == pytest.approx(-(10 + 1 + 8 / 3), abs=1e-4)  # the divergence
 
 
