@@ -12,7 +12,8 @@ Command: python run.py --experiment=frame_labelling
 With the frames to come: --config.bidirectional
 Several seeds side by side: --each.seed=0,1,2
 Under a minute, on videos that it makes: --preset=tiny
-Expected: EXPECTED
+Expected: macro-F1 0.56 of the frames of user c, and F1@50 0.27; with the frames to come 0.66 and
+0.46; four minutes of one core, of which the baselines take three
 Label a CSV file once it is trained: the same command and --mode=predict --input=FILE.csv
 """
 

@@ -26,7 +26,7 @@ SENTENCE = "Heute sieht mein Bruder jeden alten Baum."
 #: The number of each scenario that tells whether it has learned, by how its name begins.
 TOLD = {
     "image_classification": "test accuracy",
-    "captioning": "test right",
+    "captioning": "test captions right",
     "sentiment": "test accuracy",
     "frame_labelling": "test macro F1",
     "translation": "test BLEU",

@@ -14,6 +14,9 @@ Forwards alone, which can answer while the sound comes: --config.bidirectional=f
 Under a minute, on tones that it makes: --preset=tiny, --preset=tiny_strings
 Split: numbers 0 to 4 of each digit and speaker test (300), 5 to 9 validate (300), the others train
 (2,400). Test recordings are heard once, with the checkpoint that did best on the validation ones.
+Expected: 99.3 % of test recordings (logistic regression 95.0 %, support vectors 97.3 %) in 7 min,
+and strings with 1.0 % of digits wrong in 19 min (1.8 % forwards alone), on a core that a dozen
+other processes used; 60 to 70 % of a speaker who was never heard.
 Published accuracies are of random splits, or of the same speakers, and not to be compared with a
 speaker held out.
 """

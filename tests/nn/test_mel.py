@@ -114,6 +114,7 @@ def test_filters_are_those_of_librosa():
     np.testing.assert_allclose(np.asarray(ours.spectra(jnp.asarray(samples))), power, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_steps_are_normalised_frames_side_by_side():
     statistics = np.random.default_rng(4).uniform(0.5, 2, (2, 6))
     model = Functional(lambda rngs: Hearing(SMALL, stacked=3, statistics=statistics))

@@ -10,7 +10,8 @@ from rnnlab.combinators import Stack
 from rnnlab.nn import Functional, SequenceClassifier
 
 
-@pytest.mark.parametrize("pooling", ["last", pytest.param("attention", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", ["last", "attention"])
 def test_it_is_the_pooled_outputs_through_a_linear_map(pooling):
     model = Functional(
         lambda rngs: SequenceClassifier(
