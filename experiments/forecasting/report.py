@@ -195,5 +195,5 @@ ERRORS_CAPTION = """\
     Errors of forecasts. Left: median and quartiles over starts; dotted: the threshold. Right: share
     of the starts from which the forecast is still valid."""
 ATTRACTOR_CAPTION = """\
-    Long runs without any observation. Left: test split. Then the network, and the echo-state
-    network."""
+    Long runs without any observation, in standard deviations. Left: test split. Then the network,
+    and the echo-state network."""
