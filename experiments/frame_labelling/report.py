@@ -19,8 +19,6 @@ from rnnlab.training.confusion_picture import plot_confusions
 CURVE, CONFUSION = "curve.png", "confusion.png"
 #: Names of the labellings whose confusions are shown.
 SHOWN = ("network", "gradient boosting")
-#: Training steps over whose mean the curve of the loss is drawn.
-SMOOTH = 20
 
 
 def write(workdir: Workdir, summary: dict[str, Any], answers: list[dict[str, Any]]) -> None:
@@ -65,11 +63,7 @@ def plot_curve(
 ) -> Figure:
     """Loss of training and F1 of validation against training steps; the best step is marked."""
     figure, axes = plots.subplots(1, 2, width=9)
-    steps = np.array([row["step"] for row in trained])
-    losses = np.array([row["loss"] for row in trained], float)
-    size = max(min(SMOOTH, len(losses)), 1)
-    smooth = np.convolve(losses, np.ones(size) / size, mode="valid")
-    axes[0, 0].plot(steps[size - 1 :], smooth, lw=0.8)
+    axes[0, 0].plot(*log.smoothed(trained), lw=0.8)
     axes[0, 0].set(xlabel="training step", ylabel="nats for each frame", yscale="log")
     for name in ("macro F1", "F1@50"):
         axes[0, 1].plot([r["step"] for r in evaluated], [r[name] for r in evaluated], label=name)

@@ -55,7 +55,7 @@ def searched(
                 "units": ", ".join(str(int(n)) for n in here.hidden.values),
                 "parameters": ", ".join(str(int(n)) for n in here.parameters.values),
                 "chosen rate": f"{np.median(mine.learning_rate.values):.2g}",
-                "chose the largest": f"{np.mean(mine.chosen_size.values == largest):.0%}",
+                "chose the largest size": f"{np.mean(mine.chosen_size.values == largest):.0%}",
                 **{
                     name: _share(importance.shares[place])
                     for place, name in HYPERPARAMETERS.items()

@@ -18,7 +18,7 @@ class Training(settings.Bucketed):
     """How the network is trained on shuffled chorales."""
 
     #: Times that the chorales are read.
-    epochs: int = 40
+    epochs: int = 80
     #: Semitones by which a chorale moves up or down, at most, within the range of all chorales; 0
     #: leaves them as they are, which is C for the chorales of Bach in this data set.
     transpose: int = 0
@@ -38,11 +38,11 @@ class Config:
     #: The chorales.
     source: MusicSource = MusicSource(data=JSB)
     #: The network.
-    network: MusicNetwork = MusicNetwork(cell="gru", dropout=0.5)
+    network: MusicNetwork = MusicNetwork(cell="lstm", dropout=0.6)
     #: Its training.
     training: Training = Training(
         batch=8,
-        learning_rate=0.005,
+        learning_rate=0.003,
         schedule="cosine",
         warmup=100,
         clip_norm=1.0,

@@ -15,8 +15,6 @@ from rnnlab.trained import roll_picture
 from rnnlab.training import log
 
 CURVE = "curve.png"
-#: Training steps over whose mean the curve of the loss is drawn.
-SMOOTH = 20
 #: What each roll shows.
 CAPTIONS = {
     "free": "What the network writes from nothing.",
@@ -62,11 +60,7 @@ def plot_curve(trained: list[dict[str, Any]], evaluated: list[dict[str, Any]]) -
     """Nats of a frame against training steps."""
     figure, axes = plots.subplots(1, 1, width=7, height=3.6)
     ax = axes[0, 0]
-    steps = np.array([row["step"] for row in trained])
-    losses = np.array([row["loss"] for row in trained], float)
-    size = max(min(SMOOTH, len(losses)), 1)
-    smooth = np.convolve(losses, np.ones(size) / size, mode="valid")
-    ax.plot(steps[size - 1 :], smooth, lw=0.8, label="training")
+    ax.plot(*log.smoothed(trained), lw=0.8, label="training")
     nats = [row["nats"] for row in evaluated]
     ax.plot([r["step"] for r in evaluated], nats, "o-", ms=3, label="validation")
     least = np.nanmin(np.array(nats, float))

@@ -15,8 +15,6 @@ from rnnlab.trained.transcriber import Transcriber
 from rnnlab.training import log
 
 CURVE = "curve.png"
-#: Training steps over whose mean the curve of the loss is drawn.
-SMOOTH = 20
 #: Misheard strings that are drawn, and listed.
 DRAWN, LISTED = 1, 20
 
@@ -90,10 +88,8 @@ def plot_curve(
     """Loss of training and error rate of validation against epochs."""
     figure, axes = plots.subplots(1, 2, width=9)
     left, right = axes[0]
-    losses = np.array([row["loss"] for row in trained], float)
-    size = max(min(SMOOTH, len(losses)), 1)
-    steps = np.array([row["step"] for row in trained])[size - 1 :] / epoch
-    left.plot(steps, np.convolve(losses, np.ones(size) / size, mode="valid"), lw=0.8)
+    steps, losses = log.smoothed(trained)
+    left.plot(steps / epoch, losses, lw=0.8)
     left.set(xlabel="epoch", ylabel="nats for each digit", yscale="log")
     wrong = [
         row for row in evaluated if row["error"]

@@ -17,8 +17,6 @@ from rnnlab.training import log
 CURVE, CONFUSION, SENTENCES = "curve.png", "confusion.png", "sentences.png"
 #: Labelled sentences that are shown, and words of them at most; wrongly labelled words in a table.
 SHOWN, WORDS, WRONG = 8, 25, 20
-#: Training steps over whose mean the curve of the loss is drawn.
-SMOOTH = 50
 
 
 def write(
@@ -73,11 +71,7 @@ def write(
 def plot_curve(trained: list[dict[str, Any]], evaluated: list[dict[str, Any]]) -> Figure:
     """Loss and error against training steps."""
     figure, axes = plots.subplots(1, 2, width=9)
-    steps = np.array([row["step"] for row in trained])
-    losses = np.array([row["loss"] for row in trained], float)
-    size = max(min(SMOOTH, len(losses)), 1)
-    smooth = np.convolve(losses, np.ones(size) / size, mode="valid")
-    axes[0, 0].plot(steps[size - 1 :], smooth, lw=0.8)
+    axes[0, 0].plot(*log.smoothed(trained), lw=0.8)
     axes[0, 0].set(xlabel="training step", ylabel="nats for each word", yscale="log")
     axes[0, 1].plot([r["step"] for r in evaluated], [r["error"] for r in evaluated], "o-")
     axes[0, 1].set(xlabel="training step", ylabel="error, validation", yscale="log")

@@ -48,7 +48,8 @@ def save_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> pathlib.P
         if variable.size and variable.ndim and variable.dtype.kind in "biuf"
     }
     file = io.BytesIO()
-    dataset.to_netcdf(file, engine="h5netcdf", encoding=encoding)
+    # What was read remembers how long its strings were, and longer ones would be cut to that.
+    dataset.drop_encoding().to_netcdf(file, engine="h5netcdf", encoding=encoding)
     return atomic_write(path, file.getvalue())
 
 

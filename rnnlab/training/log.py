@@ -27,9 +27,13 @@ from typing import Any
 import numpy as np
 
 from rnnlab import hosts
+from rnnlab.arrays import Float, Int
 from rnnlab.run import loggers
 from rnnlab.run.loggers import Logger
 from rnnlab.run.workdir import CLOCK, METRICS, Workdir
+
+#: Rows over whose mean a curve is drawn, at most.
+SMOOTH = 20
 
 
 class Log:
@@ -165,6 +169,19 @@ def read(text: str, group: str) -> list[dict[str, Any]]:
     """The rows of a group in the text of `metrics.jsonl`, with their steps as `step`."""
     rows = [json.loads(line) for line in text.splitlines()]
     return [{"step": row["step"], **row[group]} for row in rows if group in row]
+
+
+def smoothed(
+    rows: list[dict[str, Any]], name: str = "loss"
+) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """A number as it is drawn: steps, and means over up to `SMOOTH` rows that end there.
+
+    Of few rows these are means over a tenth of them, so that a curve is left.
+    """
+    steps = np.array([row["step"] for row in rows], int)
+    values = np.array([row[name] for row in rows], float)
+    size = max(min(SMOOTH, len(rows) // 10), 1)
+    return steps[size - 1 :], np.convolve(values, np.ones(size) / size, mode="valid")
 
 
 def _append(path: pathlib.Path, line: str) -> None:

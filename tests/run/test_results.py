@@ -40,6 +40,18 @@ def test_round_trip(tmp_path, dataset):
     assert [entry.name for entry in tmp_path.iterdir()] == ["r.nc"]
 
 
+def test_longer_strings_beside_those_that_were_read_are_whole(tmp_path):
+    short = xr.Dataset({"unit": ("task", ["a step"])}, coords={"task": ["copy"]})
+    long = xr.Dataset({"unit": ("task", ["a character"])}, coords={"task": ["shakespeare"]})
+    parts = [
+        results.load_dataset(results.save_dataset(part, tmp_path / f"{name}.nc"))
+        for name, part in {"short": short, "long": long}.items()
+    ]
+    whole = xr.concat(parts, dim="task")
+    again = results.load_dataset(results.save_dataset(whole, tmp_path / "whole.nc"))
+    xr.testing.assert_identical(again, whole)
+
+
 def test_equal_data_give_equal_bytes(tmp_path, dataset):
     first = results.save_dataset(dataset, tmp_path / "1.nc").read_bytes()
     assert results.save_dataset(dataset.copy(deep=True), tmp_path / "2.nc").read_bytes() == first

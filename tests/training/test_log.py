@@ -7,6 +7,7 @@ import pytest
 
 from rnnlab.run import results
 from rnnlab.run.workdir import open_workdir
+from rnnlab.training import log
 from rnnlab.training.log import Log
 from tests.training.test_loop import PLAN, Config, evaluate, run
 
@@ -62,3 +63,11 @@ def test_the_metrics_of_a_run_that_was_stopped_have_their_times(tmp_path):
     frame = results.metrics(tmp_path)
     assert frame.step.max() == PLAN.steps and frame.seconds.notna().all()
     assert (np.diff(frame.seconds) >= 0).all() and frame.time.dt.tz is not None
+
+
+def test_curves_are_means_of_up_to_a_tenth_of_their_rows():
+    rows = [{"step": 10 * n, "loss": float(n)} for n in range(1, 41)]
+    steps, losses = log.smoothed(rows)
+    assert steps.tolist() == list(range(40, 401, 10))
+    assert losses.tolist() == [n - 1.5 for n in range(4, 41)]
+    assert len(log.smoothed(rows[:5])[0]) == 5
