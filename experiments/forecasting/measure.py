@@ -138,7 +138,7 @@ def judged_on_test(config: Config, series: Series, forecaster: Forecaster) -> xr
     }
     return xr.Dataset(
         {
-            "valid": ("start", valid, {"units": "Lyapunov times"}),
+            "valid": ("start", valid, {"units": series.unit}),
             "errors": (("step", "start"), errors.astype(np.float32)),
             "predicted": (("step", "variable"), _as_float32(predicted[:, 0])),
             "alone": (("moment", "variable"), _as_float32(alone[:, 0])),
@@ -175,7 +175,7 @@ def coverage(config: Config, series: Series, forecaster: Forecaster) -> dict[str
     inside = ((low <= truth) & (truth <= high)).mean(axis=(1, 2))
     steps = {lead: round(lead * series.lyapunov_steps) for lead in LEADS}
     return {
-        f"share within the band after {lead:g} Lyapunov times": float(inside[step - 1])
+        f"share within the band after {lead:g} {series.unit}": float(inside[step - 1])
         for lead, step in steps.items()
         if 1 <= step <= chosen.ahead
     }

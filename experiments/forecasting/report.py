@@ -70,7 +70,7 @@ def plot_forecast(config: Config, series: Series, data: xr.Dataset) -> Figure:
     truth = series.test[start : start + chosen.ahead]
     times = np.arange(chosen.ahead) / series.lyapunov_steps
     if len(series.names) > FEW:
-        return _plot_maps(times, truth, data)
+        return _plot_maps(times, truth, data, series.unit)
     figure, axes = plots.subplots(
         len(series.names), 1, width=8, height=0.8 + 1.7 * len(series.names), sharex=True
     )
@@ -83,12 +83,12 @@ def plot_forecast(config: Config, series: Series, data: xr.Dataset) -> Figure:
             ax.plot(times, line, color=plots.COLORS[index], lw=1.2, ls="-", label=str(forecaster))
         room = 0.15 * np.ptp(real)
         ax.set(ylabel=name, ylim=(real.min() - room, real.max() + room))
-    axes[-1, 0].set(xlabel="Lyapunov times since the last observation", xlim=(0, times[-1]))
+    axes[-1, 0].set(xlabel=f"{series.unit} since the last observation", xlim=(0, times[-1]))
     plots.legend_below(figure, axes[0, 0], columns=4)
     return figure
 
 
-def _plot_maps(times: np.ndarray, truth: np.ndarray, data: xr.Dataset) -> Figure:
+def _plot_maps(times: np.ndarray, truth: np.ndarray, data: xr.Dataset, unit: str) -> Figure:
     """Of many variables: truth, forecast of the network, and the difference, over time."""
     forecast = data.predicted.values[0]
     rows = {"truth": truth, "network": forecast, "difference": forecast - truth}
@@ -106,7 +106,7 @@ def _plot_maps(times: np.ndarray, truth: np.ndarray, data: xr.Dataset) -> Figure
         )
         ax.set(ylabel="variable", title=name)
     plots.add_colorbar(mesh, axes, "standard deviations")
-    axes[-1, 0].set(xlabel="Lyapunov times since the last observation")
+    axes[-1, 0].set(xlabel=f"{unit} since the last observation")
     return figure
 
 
@@ -125,13 +125,13 @@ def plot_errors(config: Config, series: Series, data: xr.Dataset) -> Figure:
         valid.step(times, share, where="post", color=color, ls="-", label=name)
     growth.axhline(config.forecasts.threshold, color="#555555", ls=":", lw=1)
     growth.set(
-        xlabel="Lyapunov times since the last observation",
+        xlabel=f"{series.unit} since the last observation",
         ylabel="error (standard deviations)",
         yscale="log",
         xlim=(0, steps[-1]),
-        ylim=(max(float(np.nanmin(data.errors)) / 2, 1e-7), 5),
+        ylim=(max(float(data.errors.median("start").min()) / 4, 1e-7), 5),
     )
-    valid.set(xlabel="Lyapunov times", ylabel="share of forecasts still valid", xlim=(0, steps[-1]))
+    valid.set(xlabel=series.unit, ylabel="share of forecasts still valid", xlim=(0, steps[-1]))
     plots.legend_below(figure, valid, columns=4)
     return figure
 
@@ -146,6 +146,8 @@ def plot_attractors(series: Series, data: xr.Dataset) -> Figure:
     for ax, (name, values) in zip(axes[0], panels.items(), strict=True):
         x, y = pair(values[:POINTS])
         ax.plot(x, y, lw=0.4, color="#333333", ls="-")
+        if not _reaches(x, limits[0]) or not _reaches(y, limits[1]):
+            ax.text(0.5, 0.5, "elsewhere", transform=ax.transAxes, ha="center", color="#555555")
         ax.set(title=name, xlabel=labels[0])
     axes[0, 0].set(ylabel=labels[1])
     for set_limits, (low, high) in zip(
@@ -153,6 +155,11 @@ def plot_attractors(series: Series, data: xr.Dataset) -> Figure:
     ):
         set_limits(low - 0.1 * (high - low), high + 0.1 * (high - low))
     return figure
+
+
+def _reaches(values: np.ndarray, limits: tuple[float, float]) -> bool:
+    """Whether any value lies within limits."""
+    return bool(((limits[0] <= values) & (values <= limits[1])).any())
 
 
 def _coordinates(series: Series) -> Any:
@@ -169,7 +176,10 @@ def _coordinates(series: Series) -> Any:
 
         return (name, series.names[last]), pair
     lag = max(round(0.1 * series.lyapunov_steps), 1)
-    return (name, f"{name}, {lag} steps before"), lambda values: (values[lag:, 0], values[:-lag, 0])
+    return (name, f"{name}, {lag} step{'s' * (lag > 1)} before"), lambda values: (
+        values[lag:, 0],
+        values[:-lag, 0],
+    )
 
 
 INTRODUCTION = """\
@@ -180,10 +190,10 @@ INTRODUCTION = """\
     starts of the test split; validation chose the checkpoint of the network, the settings of the
     echo-state network and the penalty of the autoregression."""
 CAPTION = """\
-    Valid times in Lyapunov times: median and quartiles over starts. Error of one step in standard
-    deviations. Distances are Hellinger's, 0 to 1, between a long run without any observation and
-    the test split: of the histograms of the variables, and of their power spectra, which say
-    whether the climate is right long after the weather is not."""
+    Valid times in Lyapunov times, or in steps where these are not known: median and quartiles over
+    starts. Error of one step in standard deviations. Distances are Hellinger's, 0 to 1, between a
+    long run without any observation and the test split: of the histograms of the variables, and of
+    their power spectra, which say whether the climate is right long after the weather is not."""
 REST = """\
     Exponents in nats for each unit of time. The band of a forecast holds the middle nine tenths of
     an ensemble, with noise like the errors of one step; nine tenths of the truth should lie within

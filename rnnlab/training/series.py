@@ -68,6 +68,12 @@ class Series(NamedTuple):
     lyapunov_steps: float
     exponent: float | None
 
+    @property
+    def unit(self) -> str:
+        """What the time of a forecast is counted in."""
+        known = self.exponent is not None or self.lyapunov_steps != 1
+        return "Lyapunov times" if known else "steps"
+
 
 def read(source: SeriesSource, seed: int = 0) -> Series:
     """The series, split.
