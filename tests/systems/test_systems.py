@@ -68,12 +68,12 @@ def test_a_step_of_lorenz_is_that_of_its_equations():
 
 @pytest.mark.slow
 def test_the_exponents_of_lorenz_are_the_published_ones():
-    system = Lorenz()
-    state, _ = run(system, system.started(jax.random.key(0), 16), 1000)
-    measured = lyapunov_exponents(system, {}, jnp.zeros((6000, 16, 1)), state, discard=200)
+    system = Lorenz(substeps=2)
+    state, _ = run(system, system.started(jax.random.key(0), 8), 1000)
+    measured = lyapunov_exponents(system, {}, jnp.zeros((6000, 8, 1)), state, discard=200)
     each = np.asarray(measured.exponents) / system.interval
-    np.testing.assert_allclose(each.mean(axis=0), [0.9056, 0, -14.5723], atol=0.015)
-    assert each.sum(axis=1) == pytest.approx(-(10 + 1 + 8 / 3), abs=1e-4)  # the divergence
+    np.testing.assert_allclose(each.mean(axis=0), [0.9056, 0, -14.5723], atol=0.02)
+    assert each.sum(axis=1) == pytest.approx(-(10 + 1 + 8 / 3), abs=1e-3)  # the divergence
 
 
 # --- Mackey and Glass ---
@@ -153,7 +153,7 @@ def test_a_delay_is_a_whole_number_of_steps():
 
 def test_a_small_wave_grows_as_the_linear_equation_says():
     """`exp((k² - k⁴) t)`, where the quadratic part of the equation is too small to be seen."""
-    system = KuramotoSivashinsky(points=16)
+    system = KuramotoSivashinsky(points=16, substeps=1)
     x = np.arange(16) * 2 * np.pi / 16
     wave = 1e-9 * np.cos(2 * x)
     k = 2 * 2 * np.pi / 22
@@ -181,18 +181,23 @@ def test_the_error_of_the_ring_is_of_order_four():
         return np.fft.irfft((k**2 - k**4) * v + square, 32)
 
     found = solve_ivp(lambda t, u: slope(u), (0, 2), start, "Radau", rtol=1e-10, atol=1e-11)
-    errors = []
-    for substeps in (2, 4, 8):
-        system = KuramotoSivashinsky(interval=2.0, substeps=substeps, points=32)
-        after = system.step({}, jnp.zeros(1), HiddenState(jnp.asarray(start)))[1]
-        errors.append(np.abs(np.asarray(after) - found.y[:, -1]).max())
-    np.testing.assert_allclose(orders(errors), 4, atol=0.5)
-    assert abs(np.mean(after)) < 1e-12  # the mean is kept
+
+    def after(steps):
+        system = KuramotoSivashinsky(interval=2 / steps, substeps=1, points=32)
+        return np.asarray(run(system, HiddenState(jnp.asarray(start)[None]), steps)[1])[-1, 0]
+
+    finest = after(2048)
+    assert np.abs(finest - found.y[:, -1]).max() < 1e-7
+    errors = [np.abs(after(steps) - finest).max() for steps in (128, 256, 512)]
+    np.testing.assert_allclose(orders(errors), 4, atol=0.25)  # from 3 at long steps
+    assert abs(finest.mean()) < 1e-12  # the mean is kept
 
 
 @pytest.mark.slow
 def test_the_exponent_of_the_ring():
-    each = exponents(KuramotoSivashinsky(), batch=8, steps=8000, settling=2000, discard=1000)
+    each = exponents(
+        KuramotoSivashinsky(substeps=1), batch=8, steps=8000, settling=2000, discard=1000
+    )
     assert 0.040 < each.mean() < 0.050
 
 
