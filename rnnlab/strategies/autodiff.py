@@ -32,7 +32,9 @@ class Autodiff(BaseStrategy):
             after, y = step.advance(params, u, before)
             return leave(before, after, y, now)
 
-        return jax.lax.scan(body, state, (project_all(step, params, xs), control), length=len(xs))
+        # Of the inputs, which may have noise beside them: a step need not read any of them.
+        length = jax.tree.leaves(xs)[0].shape[0]
+        return jax.lax.scan(body, state, (project_all(step, params, xs), control), length=length)
 
 
 #: The plain scan.
