@@ -198,7 +198,7 @@ def test_made_videos():
 @pytest.mark.slow
 def test_the_gesture_phases(tmp_path):
     """Splits by users, and phases that are those of the files of velocities from frame 4 on."""
-    splits = read_frames(FrameSource(GESTURES, "b1", str(tmp_path), str(FOLDER)))
+    splits = read_frames(FrameSource(str(tmp_path), str(FOLDER), GESTURES, "b1"))
     names = [[one.name for one in split] for split in splits]
     assert names == [["a1", "a2", "a3", "b3"], ["b1"], ["c1", "c3"]]
     frames = {one.name: one for split in splits for one in split}
