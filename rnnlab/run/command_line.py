@@ -5,15 +5,14 @@ import difflib
 import pathlib
 import re
 import shlex
-import typing
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
 from rnnlab.errors import UsageError
-from rnnlab.run import config_file, files, identity
+from rnnlab.run import config_file, field_values, files, host_processes, identity
 from rnnlab.run.config_file import ConfigFile
 from rnnlab.run.fields import draft, finished, flatten
 from rnnlab.run.modes import MODES, QUESTIONS, Question
@@ -110,7 +109,9 @@ class CommandLine:
         self.workdir: str | None = _expanded("--workdir", self._flags.workdir)
         self._take_up()
         self.loggers: tuple[str, ...] = tuple(dict.fromkeys(self._flags.loggers))
-        self.hosts = _hosts(self._flags.coordinator, self._flags.host, self._flags.hosts)
+        self.hosts = host_processes.of_flags(
+            self._flags.coordinator, self._flags.host, self._flags.hosts
+        )
         self.pictures = tuple(check_format(f"--pictures={n}", n) for n in self._flags.pictures)
         self.mode: str = self._flags.mode
         self.accept_changes: bool = self._flags.accept_changes
@@ -265,7 +266,7 @@ class CommandLine:
             )
         self._booleans = _booleans(values)
         self._argv = self._with_full_names(settings, list(values))
-        _register_parsers()
+        field_values.register_parsers()
         config_flags.DEFINE_config_dataclass(
             "config", written, flag_values=self._flags, sys_argv=self._argv
         )
@@ -370,83 +371,3 @@ def program(argv: Sequence[str]) -> str:
     """How the program was started: `python run.py`, or `rnnlab` where it is installed."""
     installed = pathlib.Path(argv[0]).stem == "rnnlab"
     return "rnnlab" if installed else f"python {shlex.quote(argv[0])}"
-
-
-class Hosts(NamedTuple):
-    """How several hosts find each other.
-
-    Attributes:
-        coordinator: ADDRESS:PORT of the first host; None where the cluster tells (Slurm, MPI, TPU).
-        host: number of this one, from 0; None where the cluster tells.
-        count: how many there are; None where the cluster tells.
-    """
-
-    coordinator: str | None
-    host: int | None
-    count: int | None
-
-
-def _hosts(coordinator: str | None, host: int | None, count: int | None) -> Hosts | None:
-    if coordinator is None:
-        if host is not None or count is not None:
-            raise UsageError("--host, --hosts: need --coordinator=ADDRESS:PORT of the first host")
-        return None
-    if coordinator == "auto":
-        return Hosts(None, host, count)
-    if not re.fullmatch(r".+:\d+", coordinator):
-        raise UsageError(f"--coordinator={coordinator}: must be ADDRESS:PORT, or auto")
-    if host is None or count is None or not 0 <= host < count < 2**31:
-        raise UsageError(
-            f"--host={host}, --hosts={count}: with --coordinator give how many hosts there are and "
-            "which one this is, 0 being the first"
-        )
-    return Hosts(coordinator, host, count)
-
-
-class _FieldParser(flags.ArgumentParser):
-    """Text to a scalar or a tuple, with an error that says what is wanted."""
-
-    def __init__(self, field_type: Any):
-        self._element = typing.get_args(field_type)[0] if typing.get_args(field_type) else None
-        self._scalar = field_type
-
-    def parse(self, argument: Any) -> Any:
-        if not isinstance(argument, str):  # the default, already of its type
-            return argument
-        if self._element is None:
-            return _scalar(self._scalar, argument)
-        text = argument.strip()
-        if text[:1] + text[-1:] in ("()", "[]"):
-            text = text[1:-1]
-        words = [word.strip().strip("'\"") for word in text.split(",")]
-        if words[-1] == "":  # "", "()" and "(1,)"
-            words.pop()
-        return tuple(_scalar(self._element, word) for word in words)
-
-
-_SCALARS: dict[type, str] = {
-    int: "an integer",
-    float: "a number",
-    bool: "true or false",
-    str: "a word",
-}
-
-
-def _scalar(scalar_type: type, text: str) -> Any:
-    try:
-        if scalar_type is bool:
-            return flags.BooleanParser().parse(text)
-        value = scalar_type(text)
-    except ValueError as error:
-        found = "" if text else " (found nothing)"
-        several = f"; for a run with each of these write --each.FIELD={text}" if "," in text else ""
-        raise ValueError(f"must be {_SCALARS[scalar_type]}{found}{several}") from error
-    if scalar_type is int and abs(value) >= 2**63:
-        raise ValueError("must be an integer of at most 64 bits")
-    return value
-
-
-def _register_parsers() -> None:
-    for scalar in _SCALARS:
-        for field_type in (scalar, tuple[scalar, ...]):
-            config_flags.register_flag_parser_for_type(field_type, _FieldParser(field_type))

@@ -17,7 +17,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +25,7 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.run import (
     command_line,
     help,
+    host_processes,
     identity,
     loggers,
     many,
@@ -36,11 +37,6 @@ from rnnlab.run import (
     streams,
 )
 from rnnlab.run import workdir as workdirs
-
-#: Seconds that a host which has failed waits for the others to end.
-PATIENCE = 60
-#: Seconds without a sign of life after which JAX takes a host for dead and ends the others.
-SILENCE = 60
 
 
 def console() -> int:
@@ -250,8 +246,8 @@ def _run(
 ) -> workdirs.Status:
     """Runs an experiment, and returns how it ended."""
     if line.hosts is not None:
-        _join(line.hosts)
-    with _ending_without_the_others(line.hosts):
+        host_processes.join(line.hosts)
+    with host_processes.ending_without_the_others(line.hosts):
         return _run_here(experiment, line, argv)
 
 
@@ -277,7 +273,7 @@ def _run_here(
             preset=line.preset,
             accept_changes=line.accept_changes,
         ) as workdir,
-        _quiet_unless_first(line.hosts),
+        host_processes.quiet_unless_first(line.hosts),
         pictures.also_as(*line.pictures),
     ):
         again = " (continued)" if workdir.status["starts"] > 1 else ""
@@ -285,7 +281,7 @@ def _run_here(
         print(f"{experiment.name}: work directory {path}{again}", file=sys.stderr)
         status: workdirs.Status = module.run(config, workdir) or "done"
         workdir.end(status)
-    if line.hosts is None or _first():
+    if line.hosts is None or host_processes.first():
         print(f"\n{status} in {time.monotonic() - start:.1f} s; see {path}:")
         made = sorted(entry.name for entry in workdir.root.iterdir() if entry.name[0] != ".")
         print("  " + "  ".join(made))
@@ -356,71 +352,6 @@ def _set_up_jax() -> None:
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     precision.use("float32")
-
-
-def _join(hosts: command_line.Hosts) -> None:
-    """Meets the other hosts."""
-    import jax
-
-    try:
-        jax.distributed.initialize(
-            hosts.coordinator,
-            hosts.count,
-            hosts.host,
-            heartbeat_timeout_seconds=SILENCE,
-            shutdown_timeout_seconds=PATIENCE,
-        )
-    except (RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        where = hosts.coordinator or "auto"
-        raise RunError(
-            f"--coordinator={where}: the hosts have not met ({reason}); start the same command "
-            "on each within five minutes, with its own --host"
-        ) from error
-
-
-@contextlib.contextmanager
-def _ending_without_the_others(several: command_line.Hosts | None) -> Iterator[None]:
-    """Within it, an error that comes of the death of another host ends this one in one line.
-
-    Where the first host dies, JAX may be faster: it aborts the others, with a line of its own.
-    """
-    try:
-        yield
-    except Exception as error:
-        kind, text = type(error).__name__, str(error)
-        lost = ("Gloo", "NCCL", "Connection", "heartbeat", "oordination", "UNAVAILABLE")
-        if several and kind == "JaxRuntimeError" and any(word in text for word in lost):
-            _end_without_the_others()
-        raise
-
-
-def _end_without_the_others() -> None:
-    """Ends this process at once: what Python does at exit would wait for hosts that are gone."""
-    print(
-        "error: another host has ended without a word; start the same commands again on all hosts "
-        "to resume from the last checkpoint",
-        file=sys.__stderr__,
-        flush=True,
-    )
-    os._exit(1)
-
-
-@contextlib.contextmanager
-def _quiet_unless_first(several: command_line.Hosts | None) -> Iterator[None]:
-    """Only the first of several hosts shows tables and progress; errors are shown after it."""
-    with contextlib.ExitStack() as stack:
-        if several is not None and not _first():
-            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-            stack.enter_context(contextlib.redirect_stdout(nowhere))
-            stack.enter_context(contextlib.redirect_stderr(nowhere))
-        yield
-
-
-def _first() -> bool:
-    from rnnlab import hosts
-
-    return hosts.first()
 
 
 def _cores() -> int:

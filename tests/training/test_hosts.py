@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnlab.run import launch
+from rnnlab.run import host_processes, launch
 from rnnlab.training import log
 
 ROOT = Path(__file__).parents[2]
@@ -199,7 +199,7 @@ def test_a_host_that_dies_ends_the_other_and_they_go_on(folder, dies):
     ended = on_two(folder, name, "--config.members=0", dies=dies)
     assert ended[dies][0] == -signal.SIGKILL
     code, _, errors = ended[1 - dies]
-    assert time.monotonic() - begun < launch.SILENCE + 60
+    assert time.monotonic() - begun < host_processes.SILENCE + 60
     if code == -signal.SIGABRT and dies == 0:  # the first one died, and JAX was faster
         assert "Terminating process because the JAX distributed service" in errors
     else:
