@@ -150,12 +150,14 @@ class TracedStep:
         known = self._known(params, u=u, state=state) | self._products_known(v)
         return self._evaluate([self.inner[index].vector], known)[0]
 
-    def weights(self, params: Params) -> tuple[Array, ...]:
-        """The weight `[n, m]` of each inner product: `v = vector @ weight`."""
-        found = self._evaluate([each.weight for each in self.inner], self._known(params))
+    def weights(
+        self, params: Params, products: Sequence[Product] | None = None
+    ) -> tuple[Array, ...]:
+        """The weight `[n, m]` of some products, by default the inner: `vector @ weight`."""
+        products = self.inner if products is None else products
+        found = self._evaluate([each.weight for each in products], self._known(params))
         return tuple(
-            weight.T if each.axis else weight
-            for each, weight in zip(self.inner, found, strict=True)
+            weight.T if each.axis else weight for each, weight in zip(products, found, strict=True)
         )
 
     def with_products(

@@ -24,12 +24,14 @@ from rnnlab.strategies.cudnn import CuDNN, cudnn
 from rnnlab.strategies.hoisted import hoisted
 from rnnlab.strategies.rematerialised import Rematerialised, rematerialised
 from rnnlab.strategies.split import Split, split
+from rnnlab.strategies.stepwise import stepwise
 from rnnlab.strategies.truncated import Truncated
 
 #: Strategies that need no setting, by the name that flags use.
 STRATEGIES: dict[str, Strategy] = {
     "autodiff": autodiff,
     "hoisted": hoisted,
+    "stepwise": stepwise,
     "rematerialised": rematerialised,
     "split": split,
     "cudnn": cudnn,
@@ -56,6 +58,7 @@ __all__ = [
     "on_cuda",
     "rematerialised",
     "split",
+    "stepwise",
     "supported",
 ]
 

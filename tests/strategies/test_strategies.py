@@ -14,7 +14,17 @@ import pytest
 import rnnlab.cells as cells
 from rnnlab.combinators import Bidirectional, Stack, stack
 from rnnlab.errors import UsageError
-from rnnlab.strategies import Rematerialised, Split, Truncated, auto, autodiff, hoisted, split
+from rnnlab.strategies import (
+    Rematerialised,
+    Split,
+    Truncated,
+    auto,
+    autodiff,
+    hoisted,
+    split,
+    stepwise,
+)
+from rnnlab.strategies.control import Control
 from rnnlab.strategies.rematerialised import time_block_near_root
 from rnnlab.unroll import unroll
 from tests import quick
@@ -29,8 +39,8 @@ STRATEGIES = {
     "truncated": Truncated(T),
     "rematerialised-hoisted": Rematerialised(time_block=4, inner=hoisted),
 }
-#: Those that choose among them, and that run one of them on several devices.
-ALL = STRATEGIES | {"auto": auto, "split": split}
+#: Those that choose among them, that run one of them on several devices, and that only join products.
+ALL = STRATEGIES | {"auto": auto, "split": split, "stepwise": stepwise}
 #: One cell of each kind, for what does not depend on its equations.
 KINDS = ["tanh", "additive", "lstm_fgr", "gru_reset_before", "minimal"]
 #: All cells; those that repeat a kind are slow tests.
@@ -167,6 +177,30 @@ def test_hoisted_has_the_values_and_gradients_of_autodiff(name):
 @pytest.mark.parametrize("name", BY_KIND)
 def test_rematerialised_has_the_values_and_gradients_of_autodiff(name):
     assert_like_autodiff(name, "rematerialised")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in ("lstm_fgr", "gru_reset_before")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in cells.CELLS
+    ],
+)
+def test_stepwise_has_the_values_and_gradients_of_autodiff(name):
+    assert_like_autodiff(name, "stepwise")
+
+
+@pytest.mark.parametrize(("name", "products"), [("lstm", 2), ("gru", 2), ("gru_reset_before", 3)])
+def test_stepwise_joins_the_products_of_one_vector(name, products):
+    """One with the input, one with each vector made of the state, and none before the scan."""
+    cell = cells.by_name(name, H)
+    jaxpr = jax.make_jaxpr(partial(stepwise, cell, control=Control()))(*draw_arguments(cell)).jaxpr
+    scan = next(eqn for eqn in jaxpr.eqns if eqn.primitive.name == "scan")
+    inside = [eqn.primitive.name for eqn in scan.params["jaxpr"].eqns]
+    assert inside.count("dot_general") == products
+    assert all(eqn.primitive.name != "dot_general" for eqn in jaxpr.eqns)
 
 
 @pytest.mark.parametrize("name", KINDS)
