@@ -36,12 +36,14 @@ class Program:
       first: seconds of the first call, with tracing and compilation.
       result: what the first call returned.
       temporaries: bytes that XLA reserves beside arguments and results; None where unknown.
+      start: runs it without waiting; None where it always waits.
     """
 
     call: Callable[[], Any]
     first: float
     result: Any
     temporaries: int | None = None
+    start: Callable[[], Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,7 @@ def compile_jax(
     def call() -> Any:
         return jax.block_until_ready(compiled(*args))
 
-    return Program(call, first, result, _temporaries(compiled))
+    return Program(call, first, result, _temporaries(compiled), lambda: compiled(*args))
 
 
 def _temporaries(compiled: jax.stages.Compiled) -> int | None:

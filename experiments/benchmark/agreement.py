@@ -19,11 +19,11 @@ def difference(problem: Problem, candidate: Candidate, pass_: str, result: Any) 
     """Largest difference to the reference, relative to the largest entry of each array.
 
     Raises:
-      TypeError: a result of another dtype or shape than the problem's.
+      TypeError: a result of another dtype than the candidate's, or shape than the problem's.
     """
     for leaf in jax.tree.leaves(result):
-        if str(leaf.dtype).removeprefix("torch.") != problem.dtype:
-            raise TypeError(f"returns {leaf.dtype} for {problem.dtype}")
+        if str(leaf.dtype).removeprefix("torch.") != candidate.dtype:
+            raise TypeError(f"returns {leaf.dtype} for {candidate.dtype}")
     ys, d_params, d_xs = problem.reference
     wanted = {FORWARD: ys, GRADIENT: d_params, GRADIENT_INPUTS: (d_params, d_xs)}[pass_]
     got = candidate.as_ours(pass_, result)

@@ -20,10 +20,12 @@ class Candidate(Protocol):
 
     Attributes:
       name: how it is called in tables.
+      dtype: of what it returns.
       lacks: names of parameters it does not have, and that are zero in every problem.
     """
 
     name: str
+    dtype: str
     lacks: tuple[str, ...]
 
     def program(self, pass_: str) -> Program:
@@ -59,7 +61,7 @@ class JaxCandidate:
         lacks: tuple[str, ...] = (),
         promotion: str = "strict",
     ) -> None:
-        self.name, self.lacks = name, lacks
+        self.name, self.dtype, self.lacks = name, problem.dtype, lacks
         self._problem, self._apply, self._promotion = problem, apply, promotion
         self._turn = (lambda a: a.swapaxes(0, 1)) if batch_major else (lambda a: a)
         self._convert = convert

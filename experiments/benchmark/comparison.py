@@ -19,20 +19,18 @@ from experiments.benchmark.peers import Peer, check_version
 from experiments.benchmark.problem import Problem
 from experiments.benchmark.ratios import with_ratios
 from experiments.benchmark.results import (
-    BUSY,
     EACH_ROUND,
     FIRST,
     HIGH,
     LOW,
     MEDIAN,
     MEMORY,
-    OTHERS,
     Rows,
     short,
 )
-from rnnlab.run.load import Load, is_busy
+from experiments.benchmark.turns import disturbance_columns, quiet_turns
 from rnnlab.strategies import supported
-from rnnlab.timing import Program, Times, reason, take_turns
+from rnnlab.timing import Program, Times, reason
 
 
 def strategies_for(problem: Problem, asked: Sequence[str]) -> list[str]:
@@ -54,7 +52,9 @@ def gather(
         f"{OURS}{name}": partial(ours, problem, name)
         for name in strategies_for(problem, strategies)
     }
-    makers |= {peer.name: partial(_installed, peer, problem) for peer in peers}
+    makers |= {
+        peer.name: partial(_installed, peer, problem) for peer in peers if peer.applies(problem)
+    }
     candidates: list[Candidate] = []
     left_out: Rows = []
     for name, make in makers.items():
@@ -90,14 +90,12 @@ def measure(
     rows: Rows = []
     for pass_ in passes:
         found = {each.name: _compiled(problem, each, pass_) for each in candidates}
-        calls = {
-            name: each.program.call
+        programs = {
+            name: each.program
             for name, each in found.items()
             if each.program is not None and not each.note
         }
-        load = Load()
-        times, failed = take_turns(calls, turns.turns, turns.seconds)
-        others = load.others()
+        timed = quiet_turns(programs, turns)
         for name, each in found.items():
             row = {
                 "layer": problem.name,
@@ -105,10 +103,10 @@ def measure(
                 "dtype": problem.dtype,
                 "pass": pass_,
                 "candidate": name,
-                **_numbers(problem, pass_, each.program, times.get(name), peak),
+                **_numbers(problem, pass_, each.program, timed.times.get(name), peak),
                 "difference": short(each.difference),
-                OTHERS: None if others is None else round(others, 2),
-                "note": failed.get(name, each.note) or (BUSY if is_busy(others) else ""),
+                **disturbance_columns(timed),
+                "note": timed.failed.get(name, each.note) or timed.disturbance.note,
             }
             rows.append(row)
     return with_ratios(rows)

@@ -15,6 +15,8 @@ from rnnlab.strategies import STRATEGIES
 SUITES = ("layers", "cells", "scaling", "auto", "sweep", "memory", "stream", "translation")
 #: Other libraries by the names that flags use.
 PEERS = ("linen", "nnx", "haiku", "equinox", "keras", "cudnn", "torch")
+#: PyTorch on a GPU in one arithmetic each; there `torch` means all of them.
+TORCH_PEERS = ("torch_fp32", "torch_tf32", "torch_bf16", "torch_fp16")
 #: What a layer is asked to compute; `inputs` is the gradient of parameters and inputs.
 PASSES = ("forward", "gradient", "inputs")
 #: What `scaling` varies: a size of the shape, or the number of layers.
@@ -28,18 +30,23 @@ class Candidates:
     #: Strategies of ours; none for all that run on this device.
     strategies: tuple[str, ...] = ()
     #: Other libraries, those that are installed: linen, nnx, haiku, equinox, keras, cudnn, torch;
-    #: none for no other.
+    #: none for no other. On a GPU torch means torch_fp32, torch_tf32, torch_bf16 and torch_fp16.
     peers: tuple[str, ...] = PEERS
     #: Rounds in which the candidates take turns.
     turns: int = 15
     #: Seconds after which a candidate has no more turns, for each shape and pass.
     seconds: float = 4.0
+    #: How often all candidates are timed again, at most, while the machine is disturbed.
+    repeats: int = 2
+    #: Calls that a turn starts on a GPU before it waits for the last, of which its time is the
+    #: mean; with 1 the way from Python to the GPU and back counts too.
+    queued: int = 1
 
     def __post_init__(self) -> None:
         checks.known(self, "strategies", "strategy", STRATEGIES)
         if self.peers != ("none",):
-            checks.known(self, "peers", "peer", PEERS)
-        checks.at_least(self, turns=1)
+            checks.known(self, "peers", "peer", (*PEERS, *TORCH_PEERS))
+        checks.at_least(self, turns=1, repeats=0, queued=1)
         checks.positive(self, "seconds")
 
 
@@ -108,7 +115,7 @@ class Scaling:
 
 @dataclasses.dataclass(frozen=True)
 class Auto:
-    """The suite `auto`, whose layers have as many inputs as units, in float32."""
+    """The suite `auto`, whose layers have as many inputs as units."""
 
     #: A cell for each number of gates.
     cells: tuple[str, ...] = ("tanh", "gru", "lstm")
@@ -118,9 +125,12 @@ class Auto:
     hidden: tuple[int, ...] = (32, 128, 512)
     #: Length of the sequences, in steps.
     length: int = 64
+    #: Their dtypes: float32, bfloat16. Those that are left out take the entries of float32.
+    entry_dtypes: tuple[str, ...] = ("float32",)
 
     def __post_init__(self) -> None:
-        checks.not_empty(self, "cells", "rows", "hidden")
+        checks.not_empty(self, "cells", "rows", "hidden", "entry_dtypes")
+        checks.known(self, "entry_dtypes", "dtype", DTYPES)
         checks.known(self, "cells", "cell", CELLS, own=factory_by_name)
         checks.at_least(self, rows=1, hidden=1, length=1)
 

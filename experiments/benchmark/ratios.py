@@ -19,6 +19,7 @@ from experiments.benchmark.results import (
     Rows,
     interval_of,
 )
+from rnnlab import precision
 from rnnlab.statistics import ratio_interval
 from rnnlab.timing import LEAST_ROUNDS
 
@@ -38,7 +39,7 @@ def with_ratios(rows: Rows) -> Rows:
     for row in rows:
         same = [r for r in rows if r["pass"] == row["pass"] and MEDIAN in r]
         jax_peers = [r for r in same if not r["candidate"].startswith((OURS, TORCH))]
-        torch = [r for r in same if r["candidate"] == TORCH]
+        torch = [r for r in same if is_comparable_torch(r["candidate"])]
         ratios = {}
         for name, peers in ((VERSUS_JAX, jax_peers), (VERSUS_TORCH, torch)):
             if peers and MEDIAN in row:
@@ -46,6 +47,12 @@ def with_ratios(rows: Rows) -> Rows:
         note = row["note"]
         result.append({k: v for k, v in row.items() if k != "note"} | ratios | {"note": note})
     return result
+
+
+def is_comparable_torch(candidate: str) -> bool:
+    """Whether a candidate is PyTorch; TF32 counts only where JAX multiplies float32 so as well."""
+    exact = precision.in_use() in ("float32", "not set")
+    return candidate.startswith(TORCH) and not (exact and candidate.endswith("tf32"))
 
 
 def with_speedup(rows: Rows) -> Rows:

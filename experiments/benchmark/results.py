@@ -16,8 +16,8 @@ FIRST, MEMORY = "first (s)", "temporaries (MiB)"
 VERSUS_JAX, VERSUS_TORCH, VERSUS_PLAIN = "× best JAX peer", "× PyTorch", "× autodiff"
 #: Cores that other processes took meanwhile, and the time of every round, which no table shows.
 OTHERS, EACH_ROUND = "others (cores)", "each round (ms)"
-#: The note of rows that were timed while the machine was busy.
-BUSY = "other processes were running"
+#: How often all candidates were timed again, and what disturbed the machine even then.
+REPEATS, DISTURBED = "repeats", "disturbed by"
 
 #: Titles of tables from which figures are plotted.
 LAYERS = "Layers"
@@ -111,7 +111,8 @@ def short(number: float | None) -> float | str:
 
 def columns(rows: Rows) -> list[str]:
     """Names of the columns of a table, in the order in which rows bring them up."""
-    return [name for name in dict.fromkeys(n for row in rows for n in row) if name != EACH_ROUND]
+    hidden = EACH_ROUND, DISTURBED  # which the notes say
+    return [name for name in dict.fromkeys(n for row in rows for n in row) if name not in hidden]
 
 
 def known_points(rows: Rows, column: str) -> tuple[list[float], list[float]]:

@@ -1,12 +1,13 @@
 """The strategy that was fastest when the benchmark measured a layer of that size here.
 
-`auto.tsv` beside this file has for each backend, number of gates, number of rows and of units the
+`auto.tsv` beside this file has for each backend, dtype, number of gates, of rows and of units the
 fastest strategy of the outputs alone and that of the gradient. It is written by
 
     python run.py --experiment=benchmark --config.suites=auto
 
-which asks to be run on the machine in question. A layer takes the nearest entry, by the logarithms
-of the three sizes; a backend that is not in the table takes `autodiff`.
+which asks to be run on the machine in question. A layer takes the nearest entry of its dtype, by
+the logarithms of the three sizes; a dtype that was not measured takes those of float32, and a
+backend that is not in the table takes `autodiff`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Entry(NamedTuple):
     """The fastest strategies for layers of one size."""
 
     backend: str
+    dtype: str
     gates: int
     rows: int
     hidden: int
@@ -46,7 +48,7 @@ class Entry(NamedTuple):
 class Auto(BaseStrategy):
     """Runs the fastest strategy known for a layer of its size.
 
-    Where that is not `autodiff`, it has reverse mode only.
+    Where that is not `autodiff` or `stepwise` for both passes, it has reverse mode only.
     """
 
     def __call__(
@@ -55,7 +57,8 @@ class Auto(BaseStrategy):
         """Looks the layer up, and runs it."""
         leaf = jax.tree.leaves(state)[0]
         gates, rows, hidden = _size(cell, params, xs, state)
-        entry = nearest(table(), default_device().platform, gates, rows, hidden)
+        mine = entries_of(table(), default_device().platform, str(leaf.dtype))
+        entry = nearest(mine, gates, rows, hidden)
         if entry is None:
             return autodiff(cell, params, xs, state, control)
         forward, gradient = (
@@ -91,6 +94,7 @@ def read(lines: Iterable[str]) -> list[Entry]:
     return [
         Entry(
             row["backend"],
+            row["dtype"],
             *(int(row[name]) for name in ("gates", "rows", "hidden")),
             forward=row["forward"],
             gradient=row["gradient"],
@@ -99,17 +103,23 @@ def read(lines: Iterable[str]) -> list[Entry]:
     ]
 
 
-def nearest(
-    entries: Iterable[Entry], backend: str, gates: int, rows: int, hidden: int
-) -> Entry | None:
-    """The entry of that backend whose sizes are nearest; None where there is none."""
+def entries_of(entries: Iterable[Entry], backend: str, dtype: str) -> list[Entry]:
+    """The entries of a backend in that dtype; those in float32 where it has not been measured."""
+    mine = [each for each in entries if each.backend == backend]
+    return [each for each in mine if each.dtype == dtype] or [
+        each for each in mine if each.dtype == "float32"
+    ]
+
+
+def nearest(entries: Iterable[Entry], gates: int, rows: int, hidden: int) -> Entry | None:
+    """The entry whose sizes are nearest; None where there is none."""
     sizes = gates, rows, hidden
 
     def distance(entry: Entry) -> float:
         pairs = zip((entry.gates, entry.rows, entry.hidden), sizes, strict=True)
         return math.hypot(*(math.log(max(a, 1) / max(b, 1)) for a, b in pairs))
 
-    return min((each for each in entries if each.backend == backend), key=distance, default=None)
+    return min(entries, key=distance, default=None)
 
 
 def _chosen(name: str, cell: Cell, dtype: Any, control: Control) -> Strategy:

@@ -1,10 +1,9 @@
 """The plain scan with all products left in it, and those of one vector joined.
 
-What most people write: a step multiplies its input and its state by one wide weight each. Nothing is
-stored for all steps before the scan, and nothing but the step's own values for the gradient, which
-adds to the gradients of the weights at every step. On a CPU that is the fastest way where steps are
-short or few rows meet many gates; where a step is long, `hoisted` is ahead, since its gradients of
-weights are large products.
+What most people write: a step multiplies its input and its state by one wide weight each. Nothing
+is stored for all steps before the scan, and the backward pass adds to the gradients of the weights
+at every step. On a CPU that is the fastest way to the outputs, and to the gradient of small layers
+with gates; where steps are longer `hoisted` is ahead, with gradients of weights in large products.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 from rnnlab import cells
 from rnnlab.strategies import auto as strategy
 from rnnlab.strategies import automatic
-from rnnlab.strategies.auto import Entry, nearest, read, table
+from rnnlab.strategies.auto import Entry, entries_of, nearest, read, table
 from rnnlab.unroll import unroll
 from tests import quick
 
@@ -21,32 +21,38 @@ auto = importlib.import_module("rnnlab.strategies.auto")  # the name in the pack
 
 def test_every_entry_of_the_table_names_strategies_that_exist():
     entries = table()
-    assert entries and len({entry[:4] for entry in entries}) == len(entries)
+    assert entries and len({entry[:5] for entry in entries}) == len(entries)
     assert {name for entry in entries for name in (entry.forward, entry.gradient)} <= set(
         automatic()
     )
 
 
-def test_the_nearest_entry_of_the_backend_counts():
+def test_the_nearest_entry_of_the_backend_and_dtype_counts():
     lines = [
         "# a comment",
-        "backend\tgates\trows\thidden\tforward\tgradient",
-        "cpu\t1\t1\t32\tautodiff\thoisted",
-        "cpu\t1\t128\t32\tautodiff\tautodiff",
-        "gpu\t1\t128\t32\thoisted\thoisted",
+        "backend\tdtype\tgates\trows\thidden\tforward\tgradient",
+        "cpu\tfloat32\t1\t1\t32\tautodiff\thoisted",
+        "cpu\tfloat32\t1\t128\t32\tautodiff\tautodiff",
+        "gpu\tfloat32\t1\t128\t32\thoisted\thoisted",
+        "gpu\tbfloat16\t1\t128\t32\tstepwise\thoisted",
     ]
     entries = read(lines)
-    assert entries[0] == Entry("cpu", 1, 1, 32, "autodiff", "hoisted")
-    assert nearest(entries, "cpu", 1, 8, 64) == entries[0]  # 8 is nearer to 1 than to 128
-    assert nearest(entries, "cpu", 2, 16, 512) == entries[1]
-    assert nearest(entries, "tpu", 1, 1, 32) is None
+    assert entries[0] == Entry("cpu", "float32", 1, 1, 32, "autodiff", "hoisted")
+    on_cpu = entries_of(entries, "cpu", "float32")
+    assert on_cpu == entries[:2] == entries_of(entries, "cpu", "bfloat16")  # not measured there
+    assert nearest(on_cpu, 1, 8, 64) == entries[0]  # 8 is nearer to 1 than to 128
+    assert nearest(on_cpu, 2, 16, 512) == entries[1]
+    assert entries_of(entries, "gpu", "bfloat16") == entries[3:]
+    assert nearest(entries_of(entries, "tpu", "float32"), 1, 1, 32) is None
 
 
 @pytest.mark.parametrize("forward", ["autodiff", "hoisted"])
 @pytest.mark.parametrize("gradient", ["autodiff", "hoisted"])
 def test_whatever_the_table_says_the_results_are_the_same(forward, gradient, monkeypatch):
     monkeypatch.setattr(
-        auto, "table", lambda: (Entry(jax.default_backend(), 4, 2, 3, forward, gradient),)
+        auto,
+        "table",
+        lambda: (Entry(jax.default_backend(), "float32", 4, 2, 3, forward, gradient),),
     )
     cell = cells.LSTM(3)
     params = cell.init(jax.random.key(0), 2, jnp.float64)
@@ -78,7 +84,7 @@ def test_a_backend_without_entries_takes_plain_autodiff(monkeypatch):
 
 def test_cudnn_is_passed_over_where_it_refuses(monkeypatch):
     monkeypatch.setattr(
-        auto, "table", lambda: (Entry(jax.default_backend(), 4, 2, 3, "cudnn", "cudnn"),)
+        auto, "table", lambda: (Entry(jax.default_backend(), "float32", 4, 2, 3, "cudnn", "cudnn"),)
     )
     cell = cells.LSTM(3)
     params = cell.init(jax.random.key(0), 2)

@@ -39,7 +39,7 @@ STRATEGIES = {
     "truncated": Truncated(T),
     "rematerialised-hoisted": Rematerialised(time_block=4, inner=hoisted),
 }
-#: Those that choose among them, that run one of them on several devices, and that only join products.
+#: Those that choose among them, that run one on several devices, and that join products.
 ALL = STRATEGIES | {"auto": auto, "split": split, "stepwise": stepwise}
 #: One cell of each kind, for what does not depend on its equations.
 KINDS = ["tanh", "additive", "lstm_fgr", "gru_reset_before", "minimal"]
@@ -182,9 +182,7 @@ def test_rematerialised_has_the_values_and_gradients_of_autodiff(name):
 @pytest.mark.parametrize(
     "name",
     [
-        name
-        if name in ("lstm_fgr", "gru_reset_before")
-        else pytest.param(name, marks=pytest.mark.slow)
+        name if name == "gru_reset_before" else pytest.param(name, marks=pytest.mark.slow)
         for name in cells.CELLS
     ],
 )

@@ -14,7 +14,7 @@ from experiments.benchmark.peers.equinox import Equinox
 from experiments.benchmark.peers.flax import NNX, Linen
 from experiments.benchmark.peers.haiku import Haiku
 from experiments.benchmark.peers.keras import Keras
-from experiments.benchmark.peers.torch import TORCH, Torch
+from experiments.benchmark.peers.torch import ARITHMETICS, TORCH, Torch, TorchOnGPU, on_gpu
 
 #: The peers by the names that flags use.
 PEERS: dict[str, Peer] = {
@@ -25,18 +25,28 @@ PEERS: dict[str, Peer] = {
     "keras": Keras(),
     "cudnn": CuDNN(),
     "torch": Torch(),
+    **{f"torch_{name}": TorchOnGPU(name) for name in ARITHMETICS},
 }
+#: Those that are PyTorch in one arithmetic.
+TORCH_PEERS = tuple(f"torch_{name}" for name in ARITHMETICS)
 
 
 def chosen(names: Sequence[str]) -> list[Peer]:
-    """The peers of these names; no peer for `none`."""
-    return [PEERS[name] for name in names if name != "none"]
+    """The peers of these names; no peer for `none`, and on a GPU all arithmetics for `torch`."""
+    meant = [
+        each
+        for name in names
+        if name != "none"
+        for each in (TORCH_PEERS if name == "torch" and on_gpu() else (name,))
+    ]
+    return [PEERS[name] for name in dict.fromkeys(meant)]
 
 
 __all__ = [
     "NNX",
     "PEERS",
     "TORCH",
+    "TORCH_PEERS",
     "CuDNN",
     "Equinox",
     "Haiku",

@@ -36,6 +36,11 @@ class Peer(abc.ABC):
     def candidate(self, problem: Problem) -> Candidate:
         """The problem's layer in this library. Raises whatever says why there is none."""
 
+    def applies(self, problem: Problem) -> bool:
+        """Whether it is to be compared on problems in that dtype at all."""
+        del problem
+        return True
+
 
 class JaxPeer(Peer):
     """A library on JAX that runs a cell over a sequence, `[T, B, D]` to `[T, B, H]`.

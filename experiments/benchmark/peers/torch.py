@@ -1,6 +1,8 @@
 """PyTorch: eager, in training mode, gradients by autograd.
 
-Its forward pass runs under `no_grad`, as nothing else keeps what a gradient needs either.
+Its forward pass runs under `no_grad`, as nothing else keeps what a gradient needs either. On a GPU
+its layers are those of cuDNN, whose speed depends on the arithmetic more than on anything else; so
+there each arithmetic is a candidate of its own.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,8 +27,29 @@ from rnnlab.timing import Program, compile_jax
 TORCH = "PyTorch"
 
 
+class Arithmetic(NamedTuple):
+    """How cuDNN computes.
+
+    Attributes:
+      dtype: of weights, inputs and outputs.
+      tf32: whether factors of products of float32 are shortened to 10 bits.
+    """
+
+    dtype: str
+    tf32: bool
+
+
+#: Those of the candidates on a GPU, by the end of their names.
+ARITHMETICS = {
+    "fp32": Arithmetic("float32", False),
+    "tf32": Arithmetic("float32", True),
+    "bf16": Arithmetic("bfloat16", False),
+    "fp16": Arithmetic("float16", False),
+}
+
+
 class Torch(Peer):
-    """`torch.nn.RNN`, `LSTM` and `GRU`."""
+    """`torch.nn.RNN`, `LSTM` and `GRU`, in the problem's dtype."""
 
     name, package, versions = TORCH, "torch", ((2, 5), (3,))
 
@@ -35,12 +58,42 @@ class Torch(Peer):
         return TorchCandidate(self.name, problem)
 
 
+class TorchOnGPU(Torch):
+    """The same on a GPU, by cuDNN, in one arithmetic.
+
+    Args:
+      arithmetic: one of `ARITHMETICS`. Those of 32 bits are compared on problems in float32, those
+        of 16 bits on problems in bfloat16.
+    """
+
+    def __init__(self, arithmetic: str) -> None:
+        self.name, self._arithmetic = f"{TORCH} {arithmetic}", ARITHMETICS[arithmetic]
+
+    def applies(self, problem: Problem) -> bool:
+        """Whether the problem has as many bits."""
+        return (problem.dtype == "float32") == (self._arithmetic.dtype == "float32")
+
+    def candidate(self, problem: Problem) -> Candidate:
+        """The problem's layer in this library."""
+        if not on_gpu():
+            raise UsageError(
+                f"needs a GPU with cuDNN, this is a {jax.default_backend()}: torch is the peer here"
+            )
+        return TorchCandidate(self.name, problem, self._arithmetic)
+
+
+def on_gpu() -> bool:
+    """Whether JAX runs on a GPU, where PyTorch runs on it too."""
+    return jax.default_backend() == "gpu"
+
+
 class TorchCandidate:
     """A module of `torch.nn` that equals the problem's layer.
 
     Args:
       name: how it is called in tables.
       problem: what it computes.
+      arithmetic: how; None for the problem's dtype, float32 multiplied as JAX does.
 
     Raises:
       ImportError: PyTorch is not installed.
@@ -49,14 +102,14 @@ class TorchCandidate:
 
     lacks: tuple[str, ...] = ()
 
-    def __init__(self, name: str, problem: Problem) -> None:
-        self.name, self._problem = name, problem
+    def __init__(self, name: str, problem: Problem, arithmetic: Arithmetic | None = None) -> None:
+        tf32 = precision.in_use() != "float32"
+        arithmetic = arithmetic or Arithmetic(problem.dtype, tf32)
+        self.name, self.dtype, self._problem = name, arithmetic.dtype, problem
         state = interop.to_torch(problem.layer, problem.params)
         self._torch = torch = set_up()
-        self._device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-        if self._device == "cuda" and not torch.cuda.is_available():
-            raise UsageError("this build of PyTorch has no GPU, JAX has one")
-        self._dtype = getattr(torch, problem.dtype)
+        self._tf32, self._device = arithmetic.tf32, device_of(torch)
+        self._dtype = getattr(torch, arithmetic.dtype)
         self._module = _module(torch, problem).to(self._device, self._dtype).train()
         self._module.load_state_dict({key: self._tensor(a) for key, a in state.items()})
         self._xs, self._readout = self._tensor(problem.xs), self._tensor(problem.readout)
@@ -75,10 +128,11 @@ class TorchCandidate:
             loss = (module(xs)[0] * self._readout).sum()
             return torch.autograd.grad(loss, wanted)
 
-        call = self._waiting(forward if pass_ == FORWARD else gradient)
+        started = self._started(forward if pass_ == FORWARD else gradient)
+        call = self._waiting(started)
         start = time.perf_counter()
         result = call()
-        return Program(call, time.perf_counter() - start, result)
+        return Program(call, time.perf_counter() - start, result, start=started)
 
     def as_ours(self, pass_: str, result: Any) -> Any:
         """A result as NumPy arrays, gradients of rnnlab's parameters."""
@@ -95,6 +149,17 @@ class TorchCandidate:
         d_params = compile_jax(pull, {name: gradients[name] for name in names}).result
         return d_params if pass_ == GRADIENT else (d_params, _array(result[-1]))
 
+    def _started(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """The function, in its own arithmetic: that is a setting of the whole process."""
+        if self._device == "cpu":
+            return function
+
+        def call() -> Any:
+            multiply_in_tf32(self._torch, self._tf32)
+            return function()
+
+        return call
+
     def _waiting(self, function: Callable[[], Any]) -> Callable[[], Any]:
         """The function, ended only when a GPU has done its work too."""
         if self._device == "cpu":
@@ -108,7 +173,7 @@ class TorchCandidate:
         return call
 
     def _tensor(self, array: Any) -> Any:
-        """A tensor of the problem's dtype; NumPy and PyTorch share no bfloat16."""
+        """A tensor of the candidate's dtype; NumPy and PyTorch share no bfloat16."""
         exact = self._torch.from_numpy(np.array(array, np.float32))
         return exact.to(self._device, self._dtype)
 
@@ -118,9 +183,27 @@ def set_up() -> Any:
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-    torch.backends.cudnn.allow_tf32 = precision.in_use() != "float32"
-    torch.backends.cuda.matmul.allow_tf32 = precision.in_use() != "float32"
+    multiply_in_tf32(torch, precision.in_use() != "float32")
     return torch
+
+
+def multiply_in_tf32(torch: Any, allowed: bool) -> None:
+    """Sets whether factors of products of float32 are shortened on a GPU."""
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+def device_of(torch: Any) -> str:
+    """Where PyTorch runs: where JAX does.
+
+    Raises:
+      UsageError: a build of PyTorch without a GPU, where JAX has one.
+    """
+    if not on_gpu():
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise UsageError("this build of PyTorch has no GPU, JAX has one")
+    return "cuda"
 
 
 def _module(torch: Any, problem: Problem) -> Any:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from experiments.benchmark.candidate import OURS
 from experiments.benchmark.problem import FORWARD, GRADIENT, GRADIENT_INPUTS
 from experiments.benchmark.ratios import ratio_of
-from experiments.benchmark.results import MEDIAN, OTHERS, Rows
-from rnnlab.run.load import cores, is_busy
+from experiments.benchmark.results import DISTURBED, MEDIAN, OTHERS, Rows
+from rnnlab.run.load import BUSY, cores, is_busy
 
 #: What passes are called in a sentence.
 NAMES = {FORWARD: "forward pass", GRADIENT: "gradient", GRADIENT_INPUTS: "gradient with inputs"}
@@ -37,12 +37,20 @@ def fastest(rows: Rows) -> Iterator[str]:
 
 
 def busy_warning(rows: Rows) -> str:
-    """What to say of rows that were timed while other processes were running; empty for none."""
+    """What to say of rows that were timed while something disturbed the machine; empty for none."""
     loads = [row[OTHERS] for row in rows if row.get(OTHERS) is not None]
     busy = [load for load in loads if is_busy(load)]
-    if not busy:
+    reasons = [row[DISTURBED].split("; ") for row in rows if row.get(DISTURBED)]
+    said = dict.fromkeys(reason for each in reasons for reason in each if reason != BUSY)
+    parts = []
+    if busy:
+        parts.append(
+            f"other processes took up to {max(busy):.1f} of {len(cores())} cores while "
+            f"{len(busy)} of {len(loads)} rows were timed"
+        )
+    if said:
+        more = f", and {len(said) - 1} more such reasons" if len(said) > 1 else ""
+        parts.append(f"{next(iter(said))} meanwhile{more}")
+    if not parts:
         return ""
-    return (
-        f"other processes took up to {max(busy):.1f} of {len(cores())} cores while {len(busy)} of "
-        f"{len(loads)} rows were timed; their times say little. Run it again on a quiet machine."
-    )
+    return f"{'; '.join(parts)}; their times say little. Run it again on a quiet machine."

@@ -30,20 +30,21 @@ MARGIN = 1.05
 
 
 def run(config: Config) -> Iterator[Result]:
-    """Measures the sizes in float32, and yields the table at the end."""
+    """Measures the sizes, and yields the table at the end."""
     todo = problems(config.auto)
     entries: list[Entry] = []
     measured: Rows = []
     with precision.products(), Progress("auto", total=len(todo)) as progress:
-        peak = matrix_product_peak("float32")
+        peaks = {dtype: matrix_product_peak(dtype) for dtype in config.auto.entry_dtypes}
         for problem in todo:
             names = [name for name in automatic() if name in supported(problem.layer)]
             candidates = [ours(problem, name) for name in names]
+            peak = peaks[problem.dtype]
             rows = measure(problem, candidates, (FORWARD, GRADIENT), config.candidates, peak)
             measured += rows
             entries.append(_entry(problem, rows))
             yield Table("Strategies", measured, complete=False)
-            progress.advance(1, f"{problem.name} {problem.shape}")
+            progress.advance(1, str(problem))
             jax.clear_caches()
     yield Table("auto", [entry._asdict() for entry in entries])
     others = [entry for entry in table() if entry.backend != jax.default_backend()]
@@ -51,9 +52,10 @@ def run(config: Config) -> Iterator[Result]:
 
 
 def problems(settings: Auto) -> list[Problem]:
-    """A problem for each cell, batch size and number of units."""
+    """A problem for each dtype, cell, batch size and number of units."""
     return [
-        Problem(cell, Shape(rows, settings.length, hidden, hidden), "float32")
+        Problem(cell, Shape(rows, settings.length, hidden, hidden), dtype)
+        for dtype in settings.entry_dtypes
         for cell in settings.cells
         for rows in settings.rows
         for hidden in settings.hidden
@@ -63,7 +65,8 @@ def problems(settings: Auto) -> list[Problem]:
 def _entry(problem: Problem, rows: Rows) -> Entry:
     forward, gradient = (fastest(rows, pass_) for pass_ in (FORWARD, GRADIENT))
     shape, gates = problem.shape, len(problem.layer.gate_names)
-    return Entry(jax.default_backend(), gates, shape.batch, shape.hidden, forward, gradient)
+    sizes = gates, shape.batch, shape.hidden
+    return Entry(jax.default_backend(), problem.dtype, *sizes, forward, gradient)
 
 
 def fastest(rows: Rows, pass_: str) -> str:

@@ -10,13 +10,11 @@ from experiments.benchmark.config import Config
 from experiments.benchmark.peers import TORCH
 from experiments.benchmark.ratios import ratio_of
 from experiments.benchmark.results import (
-    BUSY,
     EACH_ROUND,
     FIRST,
     HIGH,
     LOW,
     MEDIAN,
-    OTHERS,
     VERSUS_TORCH,
     Result,
     Rows,
@@ -25,8 +23,8 @@ from experiments.benchmark.results import (
     short,
 )
 from experiments.benchmark.translators import Task, candidates, make_task
-from rnnlab.run.load import Load, is_busy
-from rnnlab.timing import Program, reason, take_turns
+from experiments.benchmark.turns import disturbance_columns, quiet_turns
+from rnnlab.timing import Program, reason
 
 TITLE = "Training a model that translates, float32"
 #: Largest relative difference of the losses of the first updates at which candidates agree.
@@ -54,10 +52,9 @@ def _measure(config: Config, task: Task) -> Rows:
     wanted = next(iter(programs.values())).result if programs else []
     apart = {name: _difference(wanted, each.result) for name, each in programs.items()}
     notes |= {n: f"disagrees by {d:.2g}, not timed" for n, d in apart.items() if not d <= AGREE}
-    load = Load()
-    calls = {name: each.call for name, each in programs.items() if name not in notes}
-    times, failed = take_turns(calls, config.candidates.turns, config.candidates.seconds)
-    others = load.others()
+    right = {name: each for name, each in programs.items() if name not in notes}
+    timed = quiet_turns(right, config.candidates)
+    times = timed.times
     rows = []
     for name in makers:
         row: dict[str, Any] = {
@@ -76,9 +73,10 @@ def _measure(config: Config, task: Task) -> Rows:
             }
         row |= {
             "difference of losses": short(apart.get(name)),
-            OTHERS: None if others is None else round(others, 2),
+            **disturbance_columns(timed),
         }
-        rows.append(row | {"note": notes.get(name, failed.get(name, BUSY * is_busy(others)))})
+        note = notes.get(name) or timed.failed.get(name) or timed.disturbance.note
+        rows.append(row | {"note": note})
     return _with_ratios(rows)
 
 

@@ -10,9 +10,9 @@ import jax
 import pytest
 
 from experiments import benchmark
-from experiments.benchmark import comparison
 from experiments.benchmark.suites import auto, layers, scaling
 from rnnlab import timing
+from rnnlab.run.load import Disturbance, Load
 from rnnlab.run.workdir import open_workdir
 from tests import quick
 
@@ -26,7 +26,7 @@ def quick_programs(monkeypatch):
 @pytest.fixture(autouse=True)
 def quiet_machine(monkeypatch):
     """Rows are not marked because other tests run beside this one."""
-    monkeypatch.setattr(comparison, "is_busy", lambda others: False)
+    monkeypatch.setattr(Load, "disturbance", lambda load: Disturbance(load.others(), ()))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmark import comparison
+from experiments.benchmark import ratios
 from experiments.benchmark.candidate import JaxCandidate, ours
 from experiments.benchmark.comparison import measure
 from experiments.benchmark.config import Candidates
@@ -18,7 +18,7 @@ from experiments.benchmark.notation import Shape
 from experiments.benchmark.problem import FORWARD, GRADIENT, Problem, outputs_of
 from experiments.benchmark.ratios import summary, with_ratios
 from experiments.benchmark.report.sentences import busy_warning, fastest
-from rnnlab.run.load import Load, cores
+from rnnlab.run.load import BUSY, Disturbance, Load, cores
 
 
 def test_rows_say_why_a_candidate_has_no_time():
@@ -97,13 +97,26 @@ def test_ratios_have_intervals_of_rounds_that_were_measured_together():
     assert "× best JAX peer, 95 %" not in with_ratios(few)[0]
 
 
+def test_pytorch_in_tf32_is_compared_where_jax_multiplies_so(monkeypatch):
+    def row(candidate, median):
+        names = {"layer": "lstm", "shape": "2x4x3x5", "pass": GRADIENT, "note": ""}
+        return names | {"candidate": candidate, "median (ms)": median}
+
+    rows = [row("rnnlab auto", 1.0), row("PyTorch tf32", 2.0), row("PyTorch fp32", 3.0)]
+    found = []
+    for asked in ("float32", "fast"):
+        monkeypatch.setattr(ratios.precision, "in_use", lambda asked=asked: asked)
+        found.append(with_ratios(rows)[0]["× PyTorch"])
+    assert found == [3, 2]
+
+
 def test_rows_of_a_busy_machine_are_marked(monkeypatch):
-    monkeypatch.setattr(comparison, "is_busy", lambda others: others == 1.5)
-    monkeypatch.setattr(Load, "others", lambda load: 1.5)
+    monkeypatch.setattr(Load, "disturbance", lambda load: Disturbance(1.5, (BUSY, "heat")))
     problem = Problem("tanh", Shape(2, 4, 3, 5), "float32")
     turns = Candidates(turns=3, seconds=0.05)
     (row,) = measure(problem, [ours(problem, "autodiff")], (FORWARD,), turns, None)
-    assert row["others (cores)"] == 1.5 and row["note"] == "other processes were running"
+    assert row["others (cores)"] == 1.5 and row["note"] == "other processes were running; heat"
+    assert row["repeats"] == turns.repeats > 0 and row["disturbed by"] == row["note"]
     assert "share of peak" not in row
 
 
@@ -113,6 +126,9 @@ def test_a_busy_machine_is_told():
     warning = busy_warning(loads)
     assert warning.startswith(f"other processes took up to {0.9 * len(cores()):.1f} of ")
     assert "while 1 of 2 rows were timed" in warning
+    assert busy_warning([{"others (cores)": 0.0, "disturbed by": "heat; brake"}]).startswith(
+        "heat meanwhile, and 1 more such reasons; their times say little."
+    )
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/stat").exists(), reason="the load is read from Linux")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.benchmark import config
+from experiments.benchmark import config, peers
 from experiments.benchmark.agreement import difference
 from experiments.benchmark.comparison import gather
 from experiments.benchmark.notation import Shape
 from experiments.benchmark.peers import NNX, PEERS, Linen, check_version, chosen
-from experiments.benchmark.problem import GRADIENT_INPUTS, Problem
+from experiments.benchmark.peers import torch as torch_peer
+from experiments.benchmark.problem import FORWARD, GRADIENT_INPUTS, Problem
 from rnnlab.errors import UsageError
 from tests import own_cell
 
@@ -27,9 +28,32 @@ PROBLEMS = {
 
 @pytest.mark.peers
 def test_flags_choose_peers_by_the_names_that_the_configuration_knows():
-    assert tuple(PEERS) == config.PEERS
+    assert tuple(PEERS) == config.PEERS + config.TORCH_PEERS
     assert [peer.name for peer in chosen(("torch", "linen"))] == ["PyTorch", "Flax Linen"]
     assert chosen(()) == chosen(("none",)) == []
+
+
+def test_on_a_gpu_pytorch_is_a_candidate_in_each_arithmetic(monkeypatch):
+    """A CPU takes the place of the GPU here."""
+    pytest.importorskip("torch")
+    problem = Problem("lstm", Shape(2, 3, 4, 5), "bfloat16")
+    with pytest.raises(
+        UsageError, match="needs a GPU with cuDNN, this is a cpu: torch is the peer"
+    ):
+        PEERS["torch_fp16"].candidate(problem)
+    for module in (peers, torch_peer):
+        monkeypatch.setattr(module, "on_gpu", lambda: True)
+    monkeypatch.setattr(torch_peer, "device_of", lambda torch: "cpu")
+    found = chosen(("torch", "linen", "torch_bf16"))
+    names = [f"PyTorch {each}" for each in ("fp32", "tf32", "bf16", "fp16")]
+    assert [peer.name for peer in found] == [*names, "Flax Linen"]
+    candidates, left_out = gather(problem, ("autodiff",), found[:4])
+    assert [each.name for each in candidates] == ["rnnlab autodiff", *names[2:]] and not left_out
+    half = candidates[-1]
+    result = half.program(FORWARD).result
+    assert half.dtype == "float16" and difference(problem, half, FORWARD, result) < 0.1
+    full, _ = gather(Problem("tanh", Shape(2, 3, 4, 5), "float32"), ("autodiff",), found[:4])
+    assert [each.name for each in full] == ["rnnlab autodiff", *names[:2]]
 
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=lambda peer: peer.name)
@@ -64,7 +88,7 @@ def test_a_cell_that_no_peer_has_is_compared_with_itself(tmp_path, monkeypatch):
     problem = Problem("my_package.my_module:MyCell", Shape(2, 3, 4, 5), "float32")
     candidates, left_out = gather(problem, ("autodiff", "hoisted"), list(PEERS.values()))
     assert [each.name for each in candidates] == ["rnnlab autodiff", "rnnlab hoisted"]
-    assert len(left_out) == len(PEERS)
+    assert len(left_out) == sum(peer.applies(problem) for peer in PEERS.values())
     for each in candidates:
         result = each.program(GRADIENT_INPUTS).result
         assert difference(problem, each, GRADIENT_INPUTS, result) < 1e-4

@@ -68,12 +68,12 @@ def test_scaling_writes_exponents_of_time_and_memory(run_suite, tmp_path):
 
 
 def test_auto_writes_a_table_that_the_strategy_reads(run_suite, tmp_path, monkeypatch):
-    monkeypatch.setattr(auto, "table", lambda: (Entry("tpu", 4, 1, 2, "a", "b"),))
+    monkeypatch.setattr(auto, "table", lambda: (Entry("tpu", "float32", 4, 1, 2, "a", "b"),))
     run_suite("auto", hidden=(3,))
     other, mine = read((tmp_path / "run/auto.tsv").read_text().splitlines())
-    assert other == Entry("tpu", 4, 1, 2, "a", "b")  # entries of other backends stay
-    assert mine[:4] == (jax.default_backend(), 1, 2, 3)
-    assert {mine.forward, mine.gradient} <= {"autodiff", "hoisted"}
+    assert other == Entry("tpu", "float32", 4, 1, 2, "a", "b")  # entries of other backends stay
+    assert mine[:5] == (jax.default_backend(), "float32", 1, 2, 3)
+    assert {mine.forward, mine.gradient} <= {"autodiff", "hoisted", "stepwise"}
 
 
 @pytest.mark.parametrize(("hoisted", "chosen"), [(0.97, "autodiff"), (0.9, "hoisted")])
@@ -108,8 +108,7 @@ def test_stream_traces_a_step_once(run_suite, monkeypatch):
 
 
 @pytest.mark.slow
-def test_translation_compares_updates_and_counts_tokens(run_suite, monkeypatch):
-    monkeypatch.setattr(translation, "is_busy", lambda others: False)
+def test_translation_compares_updates_and_counts_tokens(run_suite):
     (rows,) = run_suite("translation", model_strategies=("hoisted", "autodiff"))["tables"].values()
     assert [row["candidate"] for row in rows] == ["rnnlab hoisted", "rnnlab autodiff"] * 2
     assert [row["sentences"] for row in rows[1:3]] == [
