@@ -12,7 +12,29 @@ from rnnlab.precision import PRECISIONS
 from rnnlab.run import checks
 from rnnlab.strategies import STRATEGIES
 
-SUITES = ("layers", "cells", "scaling", "auto", "sweep", "memory", "stream", "translation")
+SUITES = (
+    "layers",
+    "cells",
+    "scaling",
+    "auto",
+    "sweep",
+    "memory",
+    "stream",
+    "translation",
+    "characters",
+    "targets",
+    "machines",
+)
+#: What the suite `targets` compares, by the names that flags use.
+CLAIMS = (
+    "gpu_cudnn",
+    "gpu_jax",
+    "gpu_float32",
+    "gpu_cells",
+    "gpu_characters",
+    "cpu_jax",
+    "cpu_torch",
+)
 #: Other libraries by the names that flags use.
 PEERS = ("linen", "nnx", "haiku", "equinox", "keras", "cudnn", "torch")
 #: PyTorch on a GPU in one arithmetic each; there `torch` means all of them.
@@ -208,11 +230,63 @@ class Translation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Characters:
+    """The suite `characters`: the model of `char_lm --preset=large`, without dropout."""
+
+    #: Strategies of ours; those that do not run here are left out.
+    reader_strategies: tuple[str, ...] = tuple(STRATEGIES)
+    #: LSTM layers.
+    depth: int = 2
+    #: Hidden units of each.
+    hidden: int = 384
+    #: Rows of the text that are read side by side.
+    text_rows: int = 64
+    #: Steps of a window.
+    window: int = 64
+    #: Characters that are told apart.
+    alphabet: int = 65
+    #: Updates of a call.
+    updates: int = 10
+
+    def __post_init__(self) -> None:
+        checks.not_empty(self, "reader_strategies")
+        checks.known(self, "reader_strategies", "strategy", STRATEGIES)
+        checks.at_least(self, depth=1, hidden=1, text_rows=1, window=1, alphabet=2, updates=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """The suite `targets`: what was aimed at, and whether it is reached on this machine."""
+
+    #: Which claims; none for all that this device can measure.
+    claims: tuple[str, ...] = ()
+    #: Of the layers of the claims, those to measure; none for all.
+    only_layers: tuple[str, ...] = ()
+    #: Shapes, BxTxDxH, in the place of those of the claims; none for their own.
+    only_shapes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks.known(self, "claims", "claim", CLAIMS)
+        for layer in self.only_layers:
+            parse_layer(layer, 1)
+        for shape in self.only_shapes:
+            parse_shape("only_shapes", shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Machines:
+    """The suite `machines`: results that were measured elsewhere, side by side."""
+
+    #: Work directories of the benchmark, or their files results.json.
+    results: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """What is timed."""
 
-    #: Which suites to run: layers, cells, scaling, auto, sweep, memory, stream,
-    #: translation.
+    #: Which suites to run: layers, cells, scaling, auto, sweep, memory, stream, translation,
+    #: characters, targets, machines.
     suites: tuple[str, ...] = ("sweep", "memory", "stream")
     #: How buffers are allocated, for all candidates alike: default, or hugepages (glibc keeps them,
     #: in large pages; the command then starts itself again).
@@ -226,6 +300,9 @@ class Config:
     memory: Memory = Memory()
     stream: Stream = Stream()
     translation: Translation = Translation()
+    characters: Characters = Characters()
+    targets: Targets = Targets()
+    machines: Machines = Machines()
     #: How a GPU or TPU multiplies float32: in float32, or fast, in the shorter type it prefers.
     precision: str = "float32"
 
@@ -234,11 +311,16 @@ class Config:
         checks.not_empty(self, "suites")
         checks.known(self, "suites", "suite", SUITES)
         checks.known(self, "allocator", "allocator", TUNABLES)
+        if "machines" in self.suites and not self.machines.results:
+            raise UsageError(
+                "suites=machines: reads what was measured before; name work directories of the "
+                "benchmark, or their files results.json, by --config.results=A,B"
+            )
 
 
 PRESETS = {
     "tiny": Config(
-        suites=SUITES,
+        suites=tuple(suite for suite in SUITES if suite != "machines"),
         candidates=Candidates(strategies=("autodiff", "hoisted"), turns=3, seconds=0.05),
         layers=Layers(layers=("tanh",), shapes=("2x4x3x5",), dtypes=("float32",)),
         cells=Cells(cells=("tanh",), shape="2x4x3x5"),
@@ -248,6 +330,10 @@ PRESETS = {
         memory=Memory(cells=("tanh",), length=100),
         stream=Stream(rounds=1),
         translation=Translation(pairs=3, steps=4, hidden=5, vocabulary=9),
+        characters=Characters(
+            reader_strategies=("hoisted",), hidden=5, text_rows=3, window=4, alphabet=6, updates=2
+        ),
+        targets=Targets(only_layers=("tanh",), only_shapes=("2x4x3x5",)),
     ),
     "quick": Config(
         suites=("layers",),
@@ -262,9 +348,13 @@ PRESETS = {
     "layers": Config(
         suites=("layers",),
         candidates=Candidates(
-            strategies=("autodiff", "hoisted", "split", "auto"),
+            strategies=("autodiff", "hoisted", "stepwise", "split", "auto"),
             seconds=0.8,
         ),
         layers=Layers(layers=("tanh", "gru", "lstm", "lstm:bi", "lstm:3"), dtypes=("float32",)),
+    ),
+    "targets": Config(
+        suites=("targets",),
+        candidates=Candidates(turns=15, seconds=0.8, queued=8),
     ),
 }

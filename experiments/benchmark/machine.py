@@ -1,10 +1,14 @@
-"""What everything is measured on: device, processor, versions, flags and allocator."""
+"""What everything is measured on, and when: device, processor, versions, flags, command."""
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import os
+import pathlib
 import platform
+import shlex
+import sys
 from typing import Any
 
 import jax
@@ -16,13 +20,15 @@ from rnnlab.errors import UsageError
 
 
 def describe(setting: str) -> dict[str, Any]:
-    """Device, cores, versions, flags and allocator of this process.
+    """Date and command, device, cores, versions, flags and allocator of this process.
 
     Args:
       setting: of the allocator.
     """
     device = jax.devices()[0]
     return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "command": shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
         "device": f"{device.device_kind} ({device.platform})",
         "devices of JAX": len(jax.devices()),
         "processor": _processor(),

@@ -19,6 +19,8 @@ OTHERS, EACH_ROUND = "others (cores)", "each round (ms)"
 #: How often all candidates were timed again, and what disturbed the machine even then.
 REPEATS, DISTURBED = "repeats", "disturbed by"
 
+#: The file that holds everything.
+FILE = "results.json"
 #: Titles of tables from which figures are plotted.
 LAYERS = "Layers"
 SCALING = "Scaling of the gradient, around {base}, float32"
@@ -96,7 +98,7 @@ class Results:
             case Comparison():
                 return
         contents = {"machine": self.machine, "tables": self.tables}
-        self._workdir.write("results.json", json.dumps(contents, indent=2) + "\n")
+        self._workdir.write(FILE, json.dumps(contents, indent=2) + "\n")
 
 
 def interval_of(ratio: str) -> str:

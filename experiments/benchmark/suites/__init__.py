@@ -7,11 +7,14 @@ from experiments.benchmark.results import Result
 from experiments.benchmark.suites import (
     auto,
     cells,
+    characters,
     layers,
+    machines,
     memory,
     scaling,
     stream,
     sweep,
+    targets,
     translation,
 )
 
@@ -26,6 +29,9 @@ SUITES: dict[str, Suite] = {
     "memory": memory.run,
     "stream": stream.run,
     "translation": translation.run,
+    "characters": characters.run,
+    "targets": targets.run,
+    "machines": machines.run,
 }
 
 __all__ = ["SUITES", "Suite"]

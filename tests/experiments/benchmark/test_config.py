@@ -80,7 +80,7 @@ def test_the_preset_of_the_layers_is_the_command_of_their_table():
         "--config.suites=layers",
         "--config.dtypes=float32",
         "--config.layers=tanh,gru,lstm,lstm:bi,lstm:3",
-        "--config.strategies=autodiff,hoisted,split,auto",
+        "--config.strategies=autodiff,hoisted,stepwise,split,auto",
         "--config.seconds=0.8",
     )
 

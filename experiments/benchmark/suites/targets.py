@@ -1,0 +1,125 @@
+"""What was aimed at and whether it is reached here: one table, a line for each layer and shape.
+
+Claims about another kind of device have one line that says so, and opponents that are not installed
+one line that says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+
+from experiments.benchmark import claims
+from experiments.benchmark.characters import MODES
+from experiments.benchmark.claims import CLAIM, Claim, is_opponent, overall, verdict
+from experiments.benchmark.comparison import gather, measure
+from experiments.benchmark.config import CLAIMS as NAMES
+from experiments.benchmark.config import Config
+from experiments.benchmark.notation import parse_shape
+from experiments.benchmark.peers import PEERS, TORCH, Peer, chosen
+from experiments.benchmark.problem import GRADIENT, Problem
+from experiments.benchmark.results import LAYERS, Comparison, Result, Rows, Table
+from experiments.benchmark.suites import characters
+from rnnlab import precision
+from rnnlab.run.progress import Progress
+
+TITLE = "Aims"
+#: Strategies of ours that take part, those that run: the ones that other settings are made of, and
+#: that double no work of others, do not.
+STRATEGIES = ("autodiff", "hoisted", "stepwise", "persistent", "split", "cudnn", "auto")
+
+
+def run(config: Config) -> Iterator[Result]:
+    """Measures claim by claim; a problem that several claims are about is measured once."""
+    asked = config.targets.claims or NAMES
+    device = device_kind()
+    lines: Rows = []
+    for name in asked:
+        if not name.startswith(device):
+            title = claims.CLAIMS[name].title if name in claims.CLAIMS else claims.CHARACTERS_TITLE
+            lines.append({CLAIM: title, claims.VERDICT: f"skipped: this is a {device}"})
+    mine = {name: claims.CLAIMS[name] for name in asked if name in claims.CLAIMS}
+    mine = {name: claim for name, claim in mine.items() if claim.device == device}
+    plan = problems(config, mine)
+    measured: Rows = []
+    with precision.products(), Progress("targets", total=len(plan)) as progress:
+        for problem, about in plan:
+            rows = _measure(config, problem, [mine[name] for name in about])
+            measured += rows
+            for name in about:
+                lines.append(_line(mine[name], problem, rows))
+            yield Comparison(str(problem), [row for row in rows if "pass" in row])
+            yield Table(LAYERS, [row for row in measured if "pass" in row], complete=False)
+            yield Table(TITLE, _sorted(lines), complete=False)
+            progress.advance(1, str(problem))
+            jax.clear_caches()
+    if claims.CHARACTERS in asked and device == "gpu":
+        for rows in _characters(config):
+            lines += rows
+            yield Table(TITLE, _sorted(lines), complete=False)
+    for claim in mine.values():
+        aims = f"≥ {claim.each:g}" + ("" if claim.wide is None else f" or {claim.wide:g}")
+        lines.append(overall(claim.title, lines, aims, claim.median))
+    yield Table(TITLE, _sorted(lines))
+
+
+def device_kind() -> str:
+    """Gpu or cpu; another accelerator measures the claims of neither."""
+    return jax.default_backend()
+
+
+def problems(config: Config, mine: dict[str, Claim]) -> list[tuple[Problem, list[str]]]:
+    """What is measured, and the claims that are about it."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for name, claim in mine.items():
+        for shape in config.targets.only_shapes or claim.shapes:
+            for layer in claim.layers:
+                if layer in (config.targets.only_layers or claim.layers):
+                    found.setdefault((layer, shape, claim.dtype), []).append(name)
+    return [
+        (Problem(layer, parse_shape("only_shapes", shape), dtype), names)
+        for (layer, shape, dtype), names in found.items()
+    ]
+
+
+def peers_of(config: Config, about: Sequence[Claim]) -> list[Peer]:
+    """The opponents of some claims, those that the configuration allows."""
+    allowed = {peer.name for peer in chosen(config.candidates.peers)}
+    names = dict.fromkeys(name for claim in about for name in claim.peers)
+    return [PEERS[name] for name in names if PEERS[name].name in allowed]
+
+
+def _measure(config: Config, problem: Problem, about: Sequence[Claim]) -> Rows:
+    """The rows of all candidates of a problem, and those of opponents that are left out."""
+    strategies = config.candidates.strategies or STRATEGIES
+    candidates, left_out = gather(problem, strategies, peers_of(config, about))
+    rows = measure(problem, candidates, (GRADIENT,), config.candidates, None)
+    return rows + [row | {"note": row["reason"]} for row in left_out]
+
+
+def _line(claim: Claim, problem: Problem, rows: Rows) -> dict[str, Any]:
+    opponent = is_opponent(claim, [PEERS[name].name for name in claim.peers])
+    where = f"{problem.name} {problem.shape}"
+    return verdict(claim.title, where, rows, opponent, claim.aim(problem.shape))
+
+
+def _characters(config: Config) -> Iterator[Rows]:
+    """The lines of the character model, mode by mode."""
+    title, aim = claims.CHARACTERS_TITLE, claims.CHARACTERS_AIM
+    lines: Rows = []
+    for mode in MODES:
+        strategies = config.candidates.strategies or STRATEGIES
+        rows = characters.measure(config, mode, strategies)
+        lines.append(verdict(title, mode, rows, lambda name: name.startswith(TORCH), aim))
+        yield lines[-1:]
+    yield [overall(title, lines, f"≥ {aim:g}", None)]
+
+
+def _sorted(lines: Rows) -> Rows:
+    """The lines of one claim together, in the order of the claims, skipped ones last."""
+    order = [*(claim.title for claim in claims.CLAIMS.values()), claims.CHARACTERS_TITLE]
+    skipped = [line for line in lines if "where" not in line]
+    measured = [line for line in lines if "where" in line]
+    return sorted(measured, key=lambda line: order.index(line[CLAIM])) + skipped
