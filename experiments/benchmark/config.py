@@ -26,7 +26,7 @@ SUITES = (
     "machines",
 )
 #: What the suite `targets` compares, by the names that flags use.
-CLAIMS = (
+AIMS = (
     "gpu_cudnn",
     "gpu_jax",
     "gpu_float32",
@@ -63,6 +63,8 @@ class Candidates:
     #: Calls that a turn starts on a GPU before it waits for the last, of which its time is the
     #: mean; with 1 the way from Python to the GPU and back counts too.
     queued: int = 1
+    #: Whether split is compiled so that each device of a CPU computes its products in one thread.
+    own_threads: bool = False
 
     def __post_init__(self) -> None:
         checks.known(self, "strategies", "strategy", STRATEGIES)
@@ -258,15 +260,15 @@ class Characters:
 class Targets:
     """The suite `targets`: what was aimed at, and whether it is reached on this machine."""
 
-    #: Which claims; none for all that this device can measure.
-    claims: tuple[str, ...] = ()
-    #: Of the layers of the claims, those to measure; none for all.
+    #: Which aims; none for all that this device can measure.
+    aims: tuple[str, ...] = ()
+    #: Of the layers of the aims, those to measure; none for all.
     only_layers: tuple[str, ...] = ()
-    #: Shapes, BxTxDxH, in the place of those of the claims; none for their own.
+    #: Shapes, BxTxDxH, in the place of those of the aims; none for their own.
     only_shapes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        checks.known(self, "claims", "claim", CLAIMS)
+        checks.known(self, "aims", "aim", AIMS)
         for layer in self.only_layers:
             parse_layer(layer, 1)
         for shape in self.only_shapes:

@@ -43,7 +43,8 @@ def run(config: Config) -> Iterator[Result]:
         peaks = {dtype: matrix_product_peak(dtype) for dtype in settings.dtypes}
         yield Facts({f"peak of products in {d} (GFLOP/s)": round(p) for d, p in peaks.items()})
         for problem in problems:
-            candidates, left_out = gather(problem, config.candidates.strategies, peers)
+            asked = config.candidates
+            candidates, left_out = gather(problem, asked.strategies, peers, asked.own_threads)
             new = measure(problem, candidates, passes, config.candidates, peaks[problem.dtype])
             rows += new
             skipped |= {(row["candidate"], row["layer"]): row for row in left_out}

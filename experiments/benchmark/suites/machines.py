@@ -7,8 +7,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from experiments.benchmark.aims import RATIO, VERDICT
 from experiments.benchmark.candidate import OURS
-from experiments.benchmark.claims import RATIO, VERDICT
 from experiments.benchmark.config import Config
 from experiments.benchmark.results import (
     FILE,
@@ -39,7 +39,7 @@ def run(config: Config) -> Iterator[Result]:
         layers += [{"machine": name} | row for row in fastest(each["tables"].get(LAYERS, []))]
         aims += [{"machine": name} | line for line in each["tables"].get(TARGETS, [])]
     yield Table("Layers by machine", _together(layers, ("layer", "shape", "dtype", "pass")))
-    yield Table("Aims by machine", _together(aims, ("claim", "where")))
+    yield Table("Aims by machine", _together(aims, ("aim", "where")))
 
 
 def read(path: str) -> dict[str, Any]:

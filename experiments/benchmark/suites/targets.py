@@ -1,6 +1,6 @@
 """What was aimed at and whether it is reached here: one table, a line for each layer and shape.
 
-Claims about another kind of device have one line that says so, and opponents that are not installed
+Aims about another kind of device have one line that says so, and opponents that are not installed
 one line that says why.
 """
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import jax
 
-from experiments.benchmark import claims
+from experiments.benchmark import aims
+from experiments.benchmark.aims import WHAT, Aim, is_opponent, overall, verdict
 from experiments.benchmark.characters import MODES
-from experiments.benchmark.claims import CLAIM, Claim, is_opponent, overall, verdict
 from experiments.benchmark.comparison import gather, measure
-from experiments.benchmark.config import CLAIMS as NAMES
+from experiments.benchmark.config import AIMS as NAMES
 from experiments.benchmark.config import Config
 from experiments.benchmark.notation import parse_shape
 from experiments.benchmark.peers import PEERS, TORCH, Peer, chosen
@@ -32,16 +32,16 @@ STRATEGIES = ("autodiff", "hoisted", "stepwise", "persistent", "split", "cudnn",
 
 
 def run(config: Config) -> Iterator[Result]:
-    """Measures claim by claim; a problem that several claims are about is measured once."""
-    asked = config.targets.claims or NAMES
+    """Measures aim by aim; a problem that several aims are about is measured once."""
+    asked = config.targets.aims or NAMES
     device = device_kind()
     lines: Rows = []
     for name in asked:
         if not name.startswith(device):
-            title = claims.CLAIMS[name].title if name in claims.CLAIMS else claims.CHARACTERS_TITLE
-            lines.append({CLAIM: title, claims.VERDICT: f"skipped: this is a {device}"})
-    mine = {name: claims.CLAIMS[name] for name in asked if name in claims.CLAIMS}
-    mine = {name: claim for name, claim in mine.items() if claim.device == device}
+            title = aims.AIMS[name].title if name in aims.AIMS else aims.CHARACTERS_TITLE
+            lines.append({WHAT: title, aims.VERDICT: f"skipped: this is a {device}"})
+    mine = {name: aims.AIMS[name] for name in asked if name in aims.AIMS}
+    mine = {name: aim for name, aim in mine.items() if aim.device == device}
     plan = problems(config, mine)
     measured: Rows = []
     with precision.products(), Progress("targets", total=len(plan)) as progress:
@@ -55,71 +55,72 @@ def run(config: Config) -> Iterator[Result]:
             yield Table(TITLE, _sorted(lines), complete=False)
             progress.advance(1, str(problem))
             jax.clear_caches()
-    if claims.CHARACTERS in asked and device == "gpu":
+    if aims.CHARACTERS in asked and device == "gpu":
         for rows in _characters(config):
             lines += rows
             yield Table(TITLE, _sorted(lines), complete=False)
-    for claim in mine.values():
-        aims = f"≥ {claim.each:g}" + ("" if claim.wide is None else f" or {claim.wide:g}")
-        lines.append(overall(claim.title, lines, aims, claim.median))
+    for aim in mine.values():
+        each = f"{aim.each:g}" + ("" if aim.wide is None else f" or {aim.wide:g}")
+        lines.append(overall(aim.title, lines, each, aim.median))
     yield Table(TITLE, _sorted(lines))
 
 
 def device_kind() -> str:
-    """Gpu or cpu; another accelerator measures the claims of neither."""
+    """Gpu or cpu; another accelerator measures the aims of neither."""
     return jax.default_backend()
 
 
-def problems(config: Config, mine: dict[str, Claim]) -> list[tuple[Problem, list[str]]]:
-    """What is measured, and the claims that are about it."""
+def problems(config: Config, mine: dict[str, Aim]) -> list[tuple[Problem, list[str]]]:
+    """What is measured, and the aims that are about it."""
     found: dict[tuple[str, str, str], list[str]] = {}
-    for name, claim in mine.items():
-        for shape in config.targets.only_shapes or claim.shapes:
-            for layer in claim.layers:
-                if layer in (config.targets.only_layers or claim.layers):
-                    found.setdefault((layer, shape, claim.dtype), []).append(name)
+    for name, aim in mine.items():
+        for shape in config.targets.only_shapes or aim.shapes:
+            for layer in aim.layers:
+                if layer in (config.targets.only_layers or aim.layers):
+                    found.setdefault((layer, shape, aim.dtype), []).append(name)
     return [
         (Problem(layer, parse_shape("only_shapes", shape), dtype), names)
         for (layer, shape, dtype), names in found.items()
     ]
 
 
-def peers_of(config: Config, about: Sequence[Claim]) -> list[Peer]:
-    """The opponents of some claims, those that the configuration allows."""
+def peers_of(config: Config, about: Sequence[Aim]) -> list[Peer]:
+    """The opponents of some aims, those that the configuration allows."""
     allowed = {peer.name for peer in chosen(config.candidates.peers)}
-    names = dict.fromkeys(name for claim in about for name in claim.peers)
+    names = dict.fromkeys(name for aim in about for name in aim.peers)
     return [PEERS[name] for name in names if PEERS[name].name in allowed]
 
 
-def _measure(config: Config, problem: Problem, about: Sequence[Claim]) -> Rows:
+def _measure(config: Config, problem: Problem, about: Sequence[Aim]) -> Rows:
     """The rows of all candidates of a problem, and those of opponents that are left out."""
     strategies = config.candidates.strategies or STRATEGIES
-    candidates, left_out = gather(problem, strategies, peers_of(config, about))
+    peers, own_threads = peers_of(config, about), config.candidates.own_threads
+    candidates, left_out = gather(problem, strategies, peers, own_threads)
     rows = measure(problem, candidates, (GRADIENT,), config.candidates, None)
     return rows + [row | {"note": row["reason"]} for row in left_out]
 
 
-def _line(claim: Claim, problem: Problem, rows: Rows) -> dict[str, Any]:
-    opponent = is_opponent(claim, [PEERS[name].name for name in claim.peers])
+def _line(aim: Aim, problem: Problem, rows: Rows) -> dict[str, Any]:
+    opponent = is_opponent(aim, [PEERS[name].name for name in aim.peers])
     where = f"{problem.name} {problem.shape}"
-    return verdict(claim.title, where, rows, opponent, claim.aim(problem.shape))
+    return verdict(aim.title, where, rows, opponent, aim.at(problem.shape))
 
 
 def _characters(config: Config) -> Iterator[Rows]:
     """The lines of the character model, mode by mode."""
-    title, aim = claims.CHARACTERS_TITLE, claims.CHARACTERS_AIM
+    title, least = aims.CHARACTERS_TITLE, aims.CHARACTERS_LEAST
     lines: Rows = []
     for mode in MODES:
         strategies = config.candidates.strategies or STRATEGIES
         rows = characters.measure(config, mode, strategies)
-        lines.append(verdict(title, mode, rows, lambda name: name.startswith(TORCH), aim))
+        lines.append(verdict(title, mode, rows, lambda name: name.startswith(TORCH), least))
         yield lines[-1:]
-    yield [overall(title, lines, f"≥ {aim:g}", None)]
+    yield [overall(title, lines, f"{least:g}", None)]
 
 
 def _sorted(lines: Rows) -> Rows:
-    """The lines of one claim together, in the order of the claims, skipped ones last."""
-    order = [*(claim.title for claim in claims.CLAIMS.values()), claims.CHARACTERS_TITLE]
+    """The lines of one aim together, in the order of the aims, skipped ones last."""
+    order = [*(aim.title for aim in aims.AIMS.values()), aims.CHARACTERS_TITLE]
     skipped = [line for line in lines if "where" not in line]
     measured = [line for line in lines if "where" in line]
-    return sorted(measured, key=lambda line: order.index(line[CLAIM])) + skipped
+    return sorted(measured, key=lambda line: order.index(line[WHAT])) + skipped

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmark import ratios
+from experiments.benchmark import candidate, ratios
 from experiments.benchmark.candidate import JaxCandidate, ours
 from experiments.benchmark.comparison import measure
 from experiments.benchmark.config import Candidates
@@ -19,6 +19,7 @@ from experiments.benchmark.problem import FORWARD, GRADIENT, Problem, outputs_of
 from experiments.benchmark.ratios import summary, with_ratios
 from experiments.benchmark.report.sentences import busy_warning, fastest
 from rnnlab.run.load import BUSY, Disturbance, Load, cores
+from rnnlab.strategies.split import OWN_THREADS
 
 
 def test_rows_say_why_a_candidate_has_no_time():
@@ -118,6 +119,16 @@ def test_rows_of_a_busy_machine_are_marked(monkeypatch):
     assert row["others (cores)"] == 1.5 and row["note"] == "other processes were running; heat"
     assert row["repeats"] == turns.repeats > 0 and row["disturbed by"] == row["note"]
     assert "share of peak" not in row
+
+
+def test_split_can_be_compiled_with_a_thread_for_each_device(monkeypatch):
+    asked = []
+    monkeypatch.setattr(candidate, "compile_jax", lambda *_, options: asked.append(options))
+    monkeypatch.setattr(candidate.brief, "known", dict)
+    problem = Problem("tanh", Shape(2, 4, 3, 5), "float32")
+    for strategy, own_threads in (("split", True), ("split", False), ("hoisted", True)):
+        ours(problem, strategy, own_threads).program(FORWARD)
+    assert asked == [OWN_THREADS, None, None]
 
 
 def test_a_busy_machine_is_told():

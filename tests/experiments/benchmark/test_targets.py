@@ -1,4 +1,4 @@
-"""What was aimed at: claims, their verdicts, and the table of all machines."""
+"""What was aimed at: aims, their verdicts, and the table of all machines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from experiments import benchmark
-from experiments.benchmark import claims, config, peers
+from experiments.benchmark import aims, config, peers
+from experiments.benchmark.aims import RATIO, VERDICT, WHAT, overall, verdict
 from experiments.benchmark.characters import MODES, in_torch, make_task, ours
-from experiments.benchmark.claims import CLAIM, RATIO, VERDICT, overall, verdict
 from experiments.benchmark.config import Candidates, Config, Machines, Targets
 from experiments.benchmark.notation import parse_layer, parse_shape
 from experiments.benchmark.peers import PEERS
@@ -27,18 +27,18 @@ def row(candidate, median, **fields):
     return {"candidate": candidate, "pass": GRADIENT, "note": ""} | times | fields
 
 
-def test_claims_are_whole():
-    assert {*claims.CLAIMS, claims.CHARACTERS} == set(config.CLAIMS)
-    for name, claim in claims.CLAIMS.items():
-        assert name.startswith(claim.device) and claim.dtype in config.DTYPES
-        assert set(claim.peers) <= set(PEERS) and claim.title.startswith(claim.device.upper())
-        for text in claim.shapes:
-            assert claim.aim(parse_shape("shapes", text)) > 0
-        for layer in claim.layers:
+def test_aims_are_whole():
+    assert {*aims.AIMS, aims.CHARACTERS} == set(config.AIMS)
+    for name, aim in aims.AIMS.items():
+        assert name.startswith(aim.device) and aim.dtype in config.DTYPES
+        assert set(aim.peers) <= set(PEERS) and aim.title.startswith(aim.device.upper())
+        for text in aim.shapes:
+            assert aim.at(parse_shape("shapes", text)) > 0
+        for layer in aim.layers:
             parse_layer(layer, 1)
-    wide = claims.CLAIMS["gpu_jax"]
+    wide = aims.AIMS["gpu_jax"]
     shapes = (parse_shape("s", text) for text in ("1x1x1x256", "1x1x1x257"))
-    assert [wide.aim(shape) for shape in shapes] == [5, 3]
+    assert [wide.at(shape) for shape in shapes] == [5, 3]
 
 
 @pytest.mark.parametrize(("aim", "said"), [(1.5, "reached"), (2.5, "missed")])
@@ -68,19 +68,19 @@ def test_a_verdict_says_why_there_is_none():
     assert missing[VERDICT] == "not measured: none of ours (rnnlab auto: disagrees)"
 
 
-def test_a_claim_has_a_line_over_all_of_its_shapes():
+def test_an_aim_has_a_line_over_all_of_its_shapes():
     def line(ratio, said):
-        return {CLAIM: "a", "where": "b", RATIO: ratio, VERDICT: said}
+        return {WHAT: "a", "where": "b", RATIO: ratio, VERDICT: said}
 
     lines = [line(1.0, "reached"), line(1.6, "reached"), line(1.4, "reached")]
-    found = overall("a", lines, "≥ 1", 1.3)
+    found = overall("a", lines, "1", 1.3)
     assert found["where"] == "all 3: median 1.4, least 1" and found[VERDICT] == "reached"
-    assert found["aim"] == "each ≥ 1, median ≥ 1.3"
-    assert overall("a", lines, "≥ 1", 1.5)[VERDICT].startswith("missed (0 of 3 below")
-    assert overall("a", [*lines, line(0.9, "missed")], "≥ 1", 1.0)[VERDICT].startswith(
+    assert found["at least"] == "each 1, median 1.3"
+    assert overall("a", lines, "1", 1.5)[VERDICT].startswith("missed (0 of 3 below")
+    assert overall("a", [*lines, line(0.9, "missed")], "1", 1.0)[VERDICT].startswith(
         "missed (1 of 4"
     )
-    assert overall("a", [], "≥ 1", None)[VERDICT] == "not measured"
+    assert overall("a", [], "1", None)[VERDICT] == "not measured"
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def measured(monkeypatch):
         found.append(str(problem))
         return [row(name, 2.0 + (not name.startswith("rnnlab"))) for name in candidates]
 
-    def gather(problem, strategies, peers):
+    def gather(problem, strategies, peers, own_threads):
         ours = ["rnnlab autodiff"] if not peers else []
         left = {"candidate": "Keras", "layer": problem.name, "reason": "is not installed"}
         return [*ours, "rnnlab auto", *(peer.name for peer in peers if peer.applies(problem))], [
@@ -111,15 +111,15 @@ def table_of(settings):
     return last.rows
 
 
-def test_a_cpu_measures_its_claims_and_skips_those_of_a_gpu_in_a_line_each(measured):
+def test_a_cpu_measures_its_aims_and_skips_those_of_a_gpu_in_a_line_each(measured):
     rows = table_of(Config(suites=("targets",)))
     skipped = [each for each in rows if each[VERDICT] == "skipped: this is a cpu"]
-    assert [each[CLAIM] for each in skipped] == [
-        claims.CLAIMS[name].title if name in claims.CLAIMS else claims.CHARACTERS_TITLE
-        for name in config.CLAIMS
+    assert [each[WHAT] for each in skipped] == [
+        aims.AIMS[name].title if name in aims.AIMS else aims.CHARACTERS_TITLE
+        for name in config.AIMS
         if name.startswith("gpu")
     ]
-    assert len(measured) == len(set(measured)) == 25  # what two claims share is measured once
+    assert len(measured) == len(set(measured)) == 25  # what two aims share is measured once
     against = {each["fastest opponent"] for each in rows if "fastest opponent" in each}
     assert against == {"Flax Linen, 3 ms", "PyTorch, 3 ms"}
     jax_peers, torch = (each for each in rows if each.get("where", "").startswith("all"))
@@ -127,31 +127,31 @@ def test_a_cpu_measures_its_claims_and_skips_those_of_a_gpu_in_a_line_each(measu
     assert torch["where"].startswith("all 3:")
 
 
-def test_a_gpu_measures_all_of_its_claims(measured, monkeypatch):
+def test_a_gpu_measures_all_of_its_aims(measured, monkeypatch):
     monkeypatch.setattr(targets, "device_kind", lambda: "gpu")
     monkeypatch.setattr(targets, "chosen", lambda names: list(PEERS.values()))
     monkeypatch.setattr(
         characters, "measure", lambda *_: [row("rnnlab auto", 2.0), row("PyTorch bf16", 3.0)]
     )
     rows = table_of(Config(suites=("targets",)))
-    whole = {each[CLAIM]: each for each in rows if each.get("where", "").startswith("all")}
+    whole = {each[WHAT]: each for each in rows if each.get("where", "").startswith("all")}
     # Four layers at five shapes in bfloat16, of which one is among the other cells; float32.
-    assert len(whole) == 5 and len(measured) == 4 * 5 + (len(claims.OTHER_CELLS) - 1) + 3 * 5
-    assert whole[claims.CHARACTERS_TITLE][VERDICT] == "reached"
-    assert whole[claims.CLAIMS["gpu_cudnn"].title]["where"] == "all 15: median 1.5, least 1.5"
-    assert whole[claims.CLAIMS["gpu_float32"].title][VERDICT] == "reached"
-    assert whole[claims.CLAIMS["gpu_jax"].title][VERDICT].startswith("missed (20 of 20")
-    against = {each[CLAIM]: each.get("fastest opponent") for each in rows if RATIO in each}
-    assert against[claims.CLAIMS["gpu_cells"].title] == "rnnlab autodiff, 2 ms"
+    assert len(whole) == 5 and len(measured) == 4 * 5 + (len(aims.OTHER_CELLS) - 1) + 3 * 5
+    assert whole[aims.CHARACTERS_TITLE][VERDICT] == "reached"
+    assert whole[aims.AIMS["gpu_cudnn"].title]["where"] == "all 15: median 1.5, least 1.5"
+    assert whole[aims.AIMS["gpu_float32"].title][VERDICT] == "reached"
+    assert whole[aims.AIMS["gpu_jax"].title][VERDICT].startswith("missed (20 of 20")
+    against = {each[WHAT]: each.get("fastest opponent") for each in rows if RATIO in each}
+    assert against[aims.AIMS["gpu_cells"].title] == "rnnlab autodiff, 2 ms"
     assert sum(each[VERDICT] == "skipped: this is a gpu" for each in rows) == 2
 
 
-def test_flags_choose_claims_layers_and_shapes(measured):
-    asked = Targets(claims=("cpu_torch",), only_shapes=("2x3x4x5", "2x3x4x6"))
+def test_flags_choose_aims_layers_and_shapes(measured):
+    asked = Targets(aims=("cpu_torch",), only_shapes=("2x3x4x5", "2x3x4x6"))
     rows = table_of(Config(suites=("targets",), targets=asked))
     assert measured == ["lstm, 2x3x4x5, float32", "lstm, 2x3x4x6, float32"] and len(rows) == 3
     measured.clear()
-    asked = Targets(claims=("cpu_torch",), only_layers=("tanh",))
+    asked = Targets(aims=("cpu_torch",), only_layers=("tanh",))
     (line,) = table_of(Config(suites=("targets",), targets=asked))
     assert not measured and line[VERDICT] == "not measured"
 
@@ -159,7 +159,7 @@ def test_flags_choose_claims_layers_and_shapes(measured):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Targets(claims=("tpu",)), "claims=tpu: no such claim"),
+        (lambda: Targets(aims=("tpu",)), "aims=tpu: no such aim"),
         (lambda: Targets(only_shapes=("3",)), "only_shapes='3': must be written BxTxDxH"),
         (lambda: Candidates(repeats=-1), "repeats=-1: must be at least 0"),
         (lambda: Candidates(queued=0), "queued=0: must be at least 1"),
@@ -182,7 +182,7 @@ def test_results_of_several_machines_are_in_one_table(tmp_path):
         ),
         *(row("rnnlab autodiff", 4.0, **names), row("Haiku", 1.0, **names)),
     ]
-    line = {CLAIM: "a", "where": "b", RATIO: 2.0, VERDICT: "reached"}
+    line = {WHAT: "a", "where": "b", RATIO: 2.0, VERDICT: "reached"}
     for name, more in (("first", {"date": "2026-01-01", "command": "run.py"}), ("second", {})):
         machine = {"device": name, "processor": "P", "cores": 2, "versions": {"jax": "1"}} | more
         tables = {LAYERS: rows, targets.TITLE: [line]}
@@ -211,7 +211,7 @@ def test_what_is_no_result_of_the_benchmark_is_refused(text, message, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_claims_of_a_gpu_are_measured_at_toy_size(monkeypatch):
+def test_the_aims_of_a_gpu_are_measured_at_toy_size(monkeypatch):
     """A CPU takes its place; PyTorch has all four arithmetics there too."""
     pytest.importorskip("torch")
     monkeypatch.setattr(targets, "device_kind", lambda: "gpu")
@@ -227,14 +227,14 @@ def test_the_claims_of_a_gpu_are_measured_at_toy_size(monkeypatch):
         targets=Targets(only_layers=("lstm", "mgu"), only_shapes=("2x4x3x5",)),
     )
     rows = table_of(asked)
-    ratios = {(line[CLAIM], line["where"]): line for line in rows if RATIO in line}
-    titles = {name: claim.title for name, claim in claims.CLAIMS.items()}
+    ratios = {(line[WHAT], line["where"]): line for line in rows if RATIO in line}
+    titles = {name: aim.title for name, aim in aims.AIMS.items()}
     where = "lstm 2x4x3x5"
-    assert {key for key in ratios if key[0] != claims.CHARACTERS_TITLE} == {
+    assert {key for key in ratios if key[0] != aims.CHARACTERS_TITLE} == {
         *((titles[name], where) for name in ("gpu_cudnn", "gpu_jax", "gpu_float32")),
         (titles["gpu_cells"], "mgu 2x4x3x5"),
     }
-    models = [key[1] for key in ratios if key[0] == claims.CHARACTERS_TITLE]
+    models = [key[1] for key in ratios if key[0] == aims.CHARACTERS_TITLE]
     assert {"float32", "tf32"} <= set(models)
     assert ratios[titles["gpu_float32"], where]["fastest opponent"].startswith("PyTorch fp32")
 

@@ -1,4 +1,4 @@
-"""What was aimed at, and whether it is reached: the claims that the suite `targets` measures.
+"""What was aimed at, and whether it is reached: the aims that the suite `targets` measures.
 
 Each compares the fastest of our strategies with the fastest of some opponents, on the gradient of
 the parameters, at each of its shapes.
@@ -17,11 +17,11 @@ from experiments.benchmark.ratios import PLAIN, ratio_of
 from experiments.benchmark.results import DISTURBED, MEDIAN, Rows, interval_of
 from rnnlab.cells import CELLS
 
-#: Columns of the table of claims.
-CLAIM, RATIO, AIM, VERDICT = "claim", "ratio", "aim", "verdict"
+#: Columns of the table of aims.
+WHAT, RATIO, LEAST, VERDICT = "aim", "ratio", "at least", "verdict"
 REACHED, MISSED = "reached", "missed"
 
-#: Shapes that fill a GPU, those on a CPU, and those of the last claim, with H of 128 or more.
+#: Shapes that fill a GPU, those on a CPU, and those of the last aim, with H of 128 or more.
 GPU_SHAPES = "32x128x128x128", "32x256x64x256", "64x100x256x512", "128x50x64x64", "16x1024x768x768"
 CPU_SHAPES = "32x128x128x128", "32x256x64x256", "64x100x256x512", "128x50x64x64", "1x1000x32x64"
 WIDE_SHAPES = CPU_SHAPES[:3]
@@ -32,8 +32,8 @@ OTHER_CELLS = tuple(name for name in CELLS if name not in ("tanh", "relu", "gru"
 
 
 @dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim about the speed of layers.
+class Aim:
+    """An aim about the speed of layers.
 
     Attributes:
       title: where, in which arithmetic, against whom.
@@ -44,7 +44,7 @@ class Claim:
       peers: the opponents, by the names that flags use; none for our own plain autodiff.
       each: the least ratio of a shape.
       wide: the same above 256 units; None for the same.
-      median: the least median over layers and shapes; None for no such aim.
+      median: the least median over layers and shapes; None for none.
     """
 
     title: str
@@ -57,56 +57,56 @@ class Claim:
     wide: float | None = None
     median: float | None = None
 
-    def aim(self, shape: Shape) -> float:
+    def at(self, shape: Shape) -> float:
         """The least ratio at a shape."""
         return self.wide if self.wide is not None and shape.hidden > 256 else self.each
 
 
-#: Claims about layers by the names that flags use; that about the character model is apart.
-CLAIMS: dict[str, Claim] = {
-    "gpu_cudnn": Claim(
+#: Aims about layers by the names that flags use; that about the character model is apart.
+AIMS: dict[str, Aim] = {
+    "gpu_cudnn": Aim(
         "GPU, bfloat16, against cuDNN's best of bf16 and fp16",
         *("gpu", "bfloat16", CUDNN, GPU_SHAPES, ("torch_bf16", "torch_fp16")),
         each=1.0,
         median=1.2,
     ),
-    "gpu_jax": Claim(
+    "gpu_jax": Aim(
         "GPU, bfloat16, against the best library on JAX",
         *("gpu", "bfloat16", (*CUDNN, "gru_reset_before"), GPU_SHAPES, JAX_PEERS),
         each=5.0,
         wide=3.0,
     ),
-    "gpu_float32": Claim(
+    "gpu_float32": Aim(
         "GPU, float32 in full precision, against cuDNN in fp32",
         *("gpu", "float32", CUDNN, GPU_SHAPES, ("torch_fp32",)),
         each=1.5,
     ),
-    "gpu_cells": Claim(
+    "gpu_cells": Aim(
         "GPU, bfloat16, cells that cuDNN has not, against our own autodiff",
         *("gpu", "bfloat16", OTHER_CELLS, ("32x128x128x128",), ()),
         each=5.0,
     ),
-    "cpu_jax": Claim(
+    "cpu_jax": Aim(
         "CPU, float32, against the best library on JAX",
         *("cpu", "float32", ("tanh", "gru", "lstm", "lstm:bi", "lstm:3"), CPU_SHAPES, JAX_PEERS),
         each=1.0,
         median=1.3,
     ),
-    "cpu_torch": Claim(
+    "cpu_torch": Aim(
         "CPU, float32, against PyTorch at H of 128 or more",
         *("cpu", "float32", ("lstm",), WIDE_SHAPES, ("torch",)),
         each=0.9,
     ),
 }
-#: The claim about the character model, its title and its aim.
+#: The aim about the character model, its title and its aim.
 CHARACTERS = "gpu_characters"
 CHARACTERS_TITLE = "GPU, training of char_lm's large model, tokens/s against PyTorch with cuDNN"
-CHARACTERS_AIM = 1.2
+CHARACTERS_LEAST = 1.2
 
 
-def is_opponent(claim: Claim, names: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a candidate is one that a claim compares with, given the names of its peers."""
-    return lambda candidate: candidate in (names if claim.peers else (PLAIN,))
+def is_opponent(aim: Aim, names: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a candidate is one that an aim compares with, given the names of its peers."""
+    return lambda candidate: candidate in (names if aim.peers else (PLAIN,))
 
 
 def verdict(
@@ -114,18 +114,18 @@ def verdict(
     where: str,
     rows: Rows,
     opponent: Callable[[str], bool],
-    aim: float,
+    least: float,
 ) -> dict[str, Any]:
     """A line of the table: our fastest against the fastest opponent, on rows timed together.
 
     Args:
-      title: of the claim.
+      title: of the aim.
       where: layer and shape, or model.
       rows: of all candidates, in the order of the measurement.
       opponent: whether a candidate is one.
-      aim: the least ratio.
+      least: the least ratio.
     """
-    line: dict[str, Any] = {CLAIM: title, "where": where}
+    line: dict[str, Any] = {WHAT: title, "where": where}
     timed = [row for row in rows if MEDIAN in row]
     against = [row for row in timed if opponent(row["candidate"])]
     others = {row["candidate"] for row in against}
@@ -133,7 +133,7 @@ def verdict(
     if not mine or not against:
         why = _why(rows, opponent) if mine else _why(rows, lambda name: name.startswith(OURS))
         missing = "no opponent" if mine else "none of ours"
-        return line | {AIM: f"≥ {aim:g}", VERDICT: f"not measured: {missing}{why}"}
+        return line | {LEAST: f"{least:g}", VERDICT: f"not measured: {missing}{why}"}
     best, rival = (min(each, key=lambda row: row[MEDIAN]) for each in (mine, against))
     ratio, interval = ratio_of(rival, best)
     line |= {
@@ -141,8 +141,8 @@ def verdict(
         "fastest opponent": f"{rival['candidate']}, {rival[MEDIAN]:.4g} ms",
         RATIO: round(ratio, 3),
         interval_of(RATIO): interval,
-        AIM: f"≥ {aim:g}",
-        VERDICT: REACHED if ratio >= aim else MISSED,
+        LEAST: f"{least:g}",
+        VERDICT: REACHED if ratio >= least else MISSED,
     }
     disturbed = best.get(DISTURBED)
     return line | {VERDICT: f"{line[VERDICT]} (disturbed: {disturbed})"} if disturbed else line
@@ -154,19 +154,22 @@ def _why(rows: Rows, wanted: Callable[[str], bool]) -> str:
     return f" ({'; '.join(notes)})" if notes else " has this layer"
 
 
-def overall(claim_title: str, lines: Rows, each: str, median: float | None) -> dict[str, Any]:
-    """The last line of a claim: over all its layers and shapes."""
-    mine = [line for line in lines if line[CLAIM] == claim_title and RATIO in line]
+def overall(title: str, lines: Rows, each: str, median: float | None) -> dict[str, Any]:
+    """The last line of an aim: over all its layers and shapes."""
+    every = [line for line in lines if line[WHAT] == title and "where" in line]
+    mine = [line for line in every if RATIO in line]
     if not mine:
-        return {CLAIM: claim_title, "where": "all", VERDICT: "not measured"}
+        return {WHAT: title, "where": "all", VERDICT: "not measured"}
     ratios = [line[RATIO] for line in mine]
-    middle, least = statistics.median(ratios), min(ratios)
+    middle, smallest = statistics.median(ratios), min(ratios)
     missed = sum(not line[VERDICT].startswith(REACHED) for line in mine)
     good = missed == 0 and (median is None or middle >= median)
-    aims = f"each {each}" + ("" if median is None else f", median ≥ {median:g}")
+    said = REACHED if good else f"{MISSED} ({missed} of {len(mine)} below what was aimed at)"
+    unknown = len(every) - len(mine)
+    wanted = f"each {each}" + ("" if median is None else f", median {median:g}")
     return {
-        CLAIM: claim_title,
-        "where": f"all {len(mine)}: median {middle:.3g}, least {least:.3g}",
-        AIM: aims,
-        VERDICT: REACHED if good else f"{MISSED} ({missed} of {len(mine)} below their aim)",
+        WHAT: title,
+        "where": f"all {len(mine)}: median {middle:.3g}, least {smallest:.3g}",
+        LEAST: wanted,
+        VERDICT: said + (f", {unknown} not measured" if unknown else ""),
     }
