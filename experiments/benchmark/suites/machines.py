@@ -21,6 +21,7 @@ from experiments.benchmark.results import (
     Table,
     interval_of,
 )
+from experiments.benchmark.suites.targets import CANDIDATES
 from experiments.benchmark.suites.targets import TITLE as TARGETS
 from rnnlab.errors import UsageError
 
@@ -31,12 +32,13 @@ VERSIONS = "jax", "torch", "flax"
 def run(config: Config) -> Iterator[Result]:
     """Reads the files, and yields the machines, their layers and their aims."""
     found = [read(path) for path in config.machines.results]
-    names = [f"{number}: {each['machine']['device']}" for number, each in enumerate(found, 1)]
+    names = [f"{number}: {_device(each['machine'])}" for number, each in enumerate(found, 1)]
     yield Table("Machines", [_machine(n, each) for n, each in zip(names, found, strict=True)])
     layers: Rows = []
     aims: Rows = []
     for name, each in zip(names, found, strict=True):
-        layers += [{"machine": name} | row for row in fastest(each["tables"].get(LAYERS, []))]
+        rows = [row for title in (LAYERS, CANDIDATES) for row in each["tables"].get(title, [])]
+        layers += [{"machine": name} | row for row in fastest(rows)]
         aims += [{"machine": name} | line for line in each["tables"].get(TARGETS, [])]
     yield Table("Layers by machine", _together(layers, ("layer", "shape", "dtype", "pass")))
     yield Table("Aims by machine", _together(aims, ("aim", "where")))
@@ -65,6 +67,12 @@ def read(path: str) -> dict[str, Any]:
     if not whole or "device" not in contents["machine"]:
         raise UsageError(f"results={path}: is no {FILE} of the benchmark")
     return contents
+
+
+def _device(machine: dict[str, Any]) -> str:
+    """The device; of a CPU, which JAX calls cpu, the name of the processor."""
+    device = str(machine["device"])
+    return f"{machine.get('processor', 'cpu')} (cpu)" if device.startswith("cpu") else device
 
 
 def _machine(name: str, contents: dict[str, Any]) -> dict[str, Any]:

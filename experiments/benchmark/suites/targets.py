@@ -20,12 +20,14 @@ from experiments.benchmark.config import Config
 from experiments.benchmark.notation import parse_shape
 from experiments.benchmark.peers import PEERS, TORCH, Peer, chosen
 from experiments.benchmark.problem import GRADIENT, Problem
-from experiments.benchmark.results import LAYERS, Comparison, Result, Rows, Table
+from experiments.benchmark.results import Comparison, Result, Rows, Table
 from experiments.benchmark.suites import characters
 from rnnlab import precision
 from rnnlab.run.progress import Progress
 
 TITLE = "Aims"
+#: The title of the table of all candidates.
+CANDIDATES = "Layers of the aims"
 #: Strategies of ours that take part, those that run: the ones that other settings are made of, and
 #: that double no work of others, do not.
 STRATEGIES = ("autodiff", "hoisted", "stepwise", "persistent", "split", "cudnn", "auto")
@@ -51,7 +53,7 @@ def run(config: Config) -> Iterator[Result]:
             for name in about:
                 lines.append(_line(mine[name], problem, rows))
             yield Comparison(str(problem), [row for row in rows if "pass" in row])
-            yield Table(LAYERS, [row for row in measured if "pass" in row], complete=False)
+            yield Table(CANDIDATES, [row for row in measured if "pass" in row], complete=False)
             yield Table(TITLE, _sorted(lines), complete=False)
             progress.advance(1, str(problem))
             jax.clear_caches()

@@ -183,19 +183,19 @@ def test_results_of_several_machines_are_in_one_table(tmp_path):
         *(row("rnnlab autodiff", 4.0, **names), row("Haiku", 1.0, **names)),
     ]
     line = {WHAT: "a", "where": "b", RATIO: 2.0, VERDICT: "reached"}
-    for name, more in (("first", {"date": "2026-01-01", "command": "run.py"}), ("second", {})):
+    for name, more in (("first", {"date": "2026-01-01", "command": "run.py"}), ("cpu (cpu)", {})):
         machine = {"device": name, "processor": "P", "cores": 2, "versions": {"jax": "1"}} | more
         tables = {LAYERS: rows, targets.TITLE: [line]}
         (tmp_path / name).mkdir()
         text = json.dumps({"machine": machine, "tables": tables})
         (tmp_path / name / "results.json").write_text(text)
-    paths = (str(tmp_path / "first"), str(tmp_path / "second/results.json"))
+    paths = (str(tmp_path / "first"), str(tmp_path / "cpu (cpu)/results.json"))
     found = machines.run(Config(suites=("machines",), machines=Machines(paths)))
     described, layers, aims = (table.rows for table in found)
-    assert [each["machine"] for each in described] == ["1: first", "2: second"]
+    assert [each["machine"] for each in described] == ["1: first", "2: P (cpu)"]
     assert described[0]["date"] == "2026-01-01" and described[0]["command"] == "run.py"
     assert described[1]["date"] == "not recorded"
-    assert [each["machine"] for each in layers] == ["1: first", "2: second"]
+    assert [each["machine"] for each in layers] == ["1: first", "2: P (cpu)"]
     assert layers[0]["fastest of ours"] == "auto" and layers[0]["× best JAX peer"] == "2 (1 … 3)"
     assert [each[VERDICT] for each in aims] == ["reached"] * 2
 
