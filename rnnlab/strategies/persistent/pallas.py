@@ -29,10 +29,10 @@ THREADS = 128
 #: Elementwise operations that Mosaic lowers as they are.
 # fmt: off
 LOWERED = frozenset((
-    "abs", "add", "and", "atan2", "clamp", "convert_element_type", "copy", "cos", "div", "eq",
-    "erf", "exp", "exp2", "ge", "gt", "integer_pow", "le", "log", "log2", "logistic", "lt", "max",
-    "min", "mul", "ne", "neg", "not", "one_minus_square", "or", "rem", "round", "rsqrt", "select_n", "sign", "sin",
-    "sqrt", "square", "sub", "tanh", "broadcast_in_dim",
+    "abs", "add", "and", "atan2", "broadcast_in_dim", "clamp", "convert_element_type", "copy",
+    "cos", "div", "eq", "erf", "exp", "exp2", "ge", "gt", "integer_pow", "le", "log", "log2",
+    "logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "one_minus_square", "or", "rem",
+    "round", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "sub", "tanh",
 ))
 # fmt: on
 
@@ -106,9 +106,7 @@ class Rows:
       interpret: whether the kernel is run by Pallas' interpreter on a CPU.
     """
 
-    def __init__(
-        self, shape: tuple[int, int], operands: Any, exact: bool, interpret: bool
-    ) -> None:
+    def __init__(self, shape: tuple[int, int], operands: Any, exact: bool, interpret: bool) -> None:
         self.shape, self.operands = shape, operands
         self.exact, self.interpret = exact, interpret
         layouts = _pallas().Layout
