@@ -14,7 +14,7 @@ from typing import Any
 from experiments.benchmark.candidate import OURS
 from experiments.benchmark.notation import Shape
 from experiments.benchmark.ratios import PLAIN, ratio_of
-from experiments.benchmark.results import DISTURBED, MEDIAN, Rows, interval_of
+from experiments.benchmark.results import MEDIAN, Rows, interval_of
 from rnnlab.cells import CELLS
 
 #: Columns of the table of aims.
@@ -144,8 +144,8 @@ def verdict(
         LEAST: f"{least:g}",
         VERDICT: REACHED if ratio >= least else MISSED,
     }
-    disturbed = best.get(DISTURBED)
-    return line | {VERDICT: f"{line[VERDICT]} (disturbed: {disturbed})"} if disturbed else line
+    note = best["note"]  # what disturbed it, or what runs in the place of a strategy
+    return line | {VERDICT: f"{line[VERDICT]} ({note})"} if note else line
 
 
 def _why(rows: Rows, wanted: Callable[[str], bool]) -> str:

@@ -8,6 +8,7 @@ run, has a row that says why, and no time.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -29,7 +30,7 @@ from experiments.benchmark.results import (
     short,
 )
 from experiments.benchmark.turns import disturbance_columns, quiet_turns
-from rnnlab.strategies import supported
+from rnnlab.strategies import StrategyWarning, supported
 from rnnlab.timing import Program, Times, reason
 
 
@@ -110,7 +111,8 @@ def measure(
                 **_numbers(problem, pass_, each.program, timed.times.get(name), peak),
                 "difference": short(each.difference),
                 **disturbance_columns(timed),
-                "note": timed.failed.get(name, each.note) or timed.disturbance.note,
+                "note": timed.failed.get(name, each.note)
+                or "; ".join(filter(None, (each.remark, timed.disturbance.note))),
             }
             rows.append(row)
     return with_ratios(rows)
@@ -124,22 +126,28 @@ class _Compiled:
       program: the compiled pass, without its result; None where it failed.
       difference: how far its result was from the reference; None where it failed.
       note: why it is not timed; empty if it is.
+      remark: what runs instead, where a strategy of ours does not run the layer its own way.
     """
 
     program: Program | None = None
     difference: float | None = None
     note: str = ""
+    remark: str = ""
 
 
 def _compiled(problem: Problem, candidate: Candidate, pass_: str) -> _Compiled:
     try:
-        program = candidate.program(pass_)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", StrategyWarning)
+            program = candidate.program(pass_)
         distance = difference(problem, candidate, pass_, program.result)
     except Exception as error:
         return _Compiled(note=reason(error))
+    said = [str(each.message) for each in caught if each.category is StrategyWarning]
     agrees = distance <= TOLERANCES[problem.dtype]
     note = "" if agrees else f"disagrees by {distance:.2g}, not timed"
-    return _Compiled(dataclasses.replace(program, result=None), distance, note)
+    remark = said[0] if said else ""
+    return _Compiled(dataclasses.replace(program, result=None), distance, note, remark)
 
 
 def _numbers(

@@ -22,6 +22,7 @@ from rnnlab.strategies.base import (
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.cudnn import CuDNN, cudnn
 from rnnlab.strategies.hoisted import hoisted
+from rnnlab.strategies.persistent import Persistent, persistent
 from rnnlab.strategies.rematerialised import Rematerialised, rematerialised
 from rnnlab.strategies.split import Split, split
 from rnnlab.strategies.stepwise import stepwise
@@ -35,6 +36,7 @@ STRATEGIES: dict[str, Strategy] = {
     "rematerialised": rematerialised,
     "split": split,
     "cudnn": cudnn,
+    "persistent": persistent,
     "auto": auto,
 }
 
@@ -43,6 +45,7 @@ __all__ = [
     "BaseStrategy",
     "Control",
     "CuDNN",
+    "Persistent",
     "Rematerialised",
     "Split",
     "Strategy",
@@ -56,6 +59,7 @@ __all__ = [
     "default_device",
     "hoisted",
     "on_cuda",
+    "persistent",
     "rematerialised",
     "split",
     "stepwise",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import subprocess
 import sys
+import warnings
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +20,7 @@ from experiments.benchmark.problem import FORWARD, GRADIENT, Problem, outputs_of
 from experiments.benchmark.ratios import summary, with_ratios
 from experiments.benchmark.report.sentences import busy_warning, fastest
 from rnnlab.run.load import BUSY, Disturbance, Load, cores
+from rnnlab.strategies import StrategyWarning
 from rnnlab.strategies.split import OWN_THREADS
 
 
@@ -119,6 +121,19 @@ def test_rows_of_a_busy_machine_are_marked(monkeypatch):
     assert row["others (cores)"] == 1.5 and row["note"] == "other processes were running; heat"
     assert row["repeats"] == turns.repeats > 0 and row["disturbed by"] == row["note"]
     assert "share of peak" not in row
+
+
+def test_rows_say_what_runs_in_the_place_of_a_strategy():
+    problem = Problem("tanh", Shape(2, 4, 3, 5), "float32")
+    right = outputs_of(problem.layer, "autodiff")
+
+    def other(params, xs):
+        warnings.warn("runs by 'autodiff', since it is small", StrategyWarning, stacklevel=2)
+        return right(params, xs)
+
+    turns = Candidates(turns=3, seconds=0.05)
+    rows = measure(problem, [JaxCandidate("a", problem, other)], (FORWARD,), turns, None)
+    assert rows[0]["note"] == "runs by 'autodiff', since it is small" and "median (ms)" in rows[0]
 
 
 def test_split_can_be_compiled_with_a_thread_for_each_device(monkeypatch):

@@ -51,9 +51,9 @@ def test_a_verdict_compares_the_fastest_with_the_fastest(aim, said):
     assert line["fastest of ours"] == "hoisted, 2 ms"
     assert line["fastest opponent"] == "PyTorch fp16, 4 ms"
     assert line[RATIO] == 2 and line["ratio, 95 %"] == "2 … 2" and line[VERDICT] == said
-    disturbed = [each | {"disturbed by": "heat"} for each in rows]
+    disturbed = [each | {"note": "heat"} for each in rows]
     line = verdict("a", "b", disturbed, lambda name: name.startswith("PyTorch"), aim)
-    assert line[VERDICT] == f"{said} (disturbed: heat)"
+    assert line[VERDICT] == f"{said} (heat)"
 
 
 def test_a_verdict_says_why_there_is_none():
