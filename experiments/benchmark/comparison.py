@@ -23,6 +23,7 @@ from experiments.benchmark.results import (
     EACH_ROUND,
     FIRST,
     HIGH,
+    INSTEAD,
     LOW,
     MEDIAN,
     MEMORY,
@@ -111,6 +112,7 @@ def measure(
                 **_numbers(problem, pass_, each.program, timed.times.get(name), peak),
                 "difference": short(each.difference),
                 **disturbance_columns(timed),
+                **({INSTEAD: each.remark} if each.remark else {}),
                 "note": timed.failed.get(name, each.note)
                 or "; ".join(filter(None, (each.remark, timed.disturbance.note))),
             }

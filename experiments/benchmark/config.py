@@ -47,9 +47,9 @@ AXES = ("T", "H", "B", "depth")
 
 @dataclasses.dataclass(frozen=True)
 class Candidates:
-    """Who takes part in `layers`, `cells` and `scaling`, and for how long; in `auto` how long."""
+    """Who takes part in `layers`, `cells`, `scaling`, `auto` and `targets`, and for how long."""
 
-    #: Strategies of ours; none for all that run on this device.
+    #: Strategies of ours; none for all that run on this device, in `auto` those it chooses among.
     strategies: tuple[str, ...] = ()
     #: Other libraries, those that are installed: linen, nnx, haiku, equinox, keras, cudnn, torch;
     #: none for no other. On a GPU torch means torch_fp32, torch_tf32, torch_bf16 and torch_fp16.

@@ -18,6 +18,8 @@ VERSUS_JAX, VERSUS_TORCH, VERSUS_PLAIN = "× best JAX peer", "× PyTorch", "× a
 OTHERS, EACH_ROUND = "others (cores)", "each round (ms)"
 #: How often all candidates were timed again, and what disturbed the machine even then.
 REPEATS, DISTURBED = "repeats", "disturbed by"
+#: What runs in the place of a strategy that does not run the layer its own way.
+INSTEAD = "instead"
 
 #: The file that holds everything.
 FILE = "results.json"
@@ -113,7 +115,7 @@ def short(number: float | None) -> float | str:
 
 def columns(rows: Rows) -> list[str]:
     """Names of the columns of a table, in the order in which rows bring them up."""
-    hidden = EACH_ROUND, DISTURBED  # which the notes say
+    hidden = EACH_ROUND, DISTURBED, INSTEAD  # notes say what happened
     return [name for name in dict.fromkeys(n for row in rows for n in row) if name not in hidden]
 
 

@@ -19,6 +19,7 @@ from experiments.benchmark.notation import Shape
 from experiments.benchmark.problem import FORWARD, GRADIENT, Problem, outputs_of
 from experiments.benchmark.ratios import summary, with_ratios
 from experiments.benchmark.report.sentences import busy_warning, fastest
+from experiments.benchmark.results import columns
 from rnnlab.run.load import BUSY, Disturbance, Load, cores
 from rnnlab.strategies import StrategyWarning
 from rnnlab.strategies.split import OWN_THREADS
@@ -134,6 +135,7 @@ def test_rows_say_what_runs_in_the_place_of_a_strategy():
     turns = Candidates(turns=3, seconds=0.05)
     rows = measure(problem, [JaxCandidate("a", problem, other)], (FORWARD,), turns, None)
     assert rows[0]["note"] == "runs by 'autodiff', since it is small" and "median (ms)" in rows[0]
+    assert rows[0]["instead"] == rows[0]["note"] and "instead" not in columns(rows)
 
 
 def test_split_can_be_compiled_with_a_thread_for_each_device(monkeypatch):

@@ -81,6 +81,8 @@ def test_another_strategy_must_be_well_below_the_plain_one(hoisted, chosen):
     times = {"rnnlab autodiff": 1.0, "rnnlab hoisted": hoisted}
     rows = [{"pass": FORWARD, "candidate": n, MEDIAN: ms} for n, ms in times.items()]
     assert auto.fastest(rows, FORWARD) == chosen
+    instead = {"pass": FORWARD, "candidate": "rnnlab persistent", MEDIAN: 0.1, "instead": "hoisted"}
+    assert auto.fastest([*rows, instead], FORWARD) == chosen
 
 
 def test_sweep_compares_with_loops_over_its_points(run_suite):
