@@ -50,7 +50,7 @@ class CaptionerNetwork:
     feeding: str = "context"
     #: Dropout rate of embedded symbols and readouts.
     dropout: float = 0.0
-    #: How sequences are run: hoisted, autodiff, rematerialised, split, auto, ...
+    #: How sequences are run: hoisted, autodiff, stepwise, rematerialised, split, auto, ...
     strategy: str = "hoisted"
 
     def __post_init__(self) -> None:

@@ -49,7 +49,7 @@ class Network:
     dropout: float = 0.0
     #: Whether dropout applies to the inputs of the first layer, too.
     dropout_inputs: bool = False
-    #: How sequences are run: hoisted, autodiff, rematerialised, split, auto, ...
+    #: How sequences are run: hoisted, autodiff, stepwise, rematerialised, split, auto, ...
     strategy: str = "hoisted"
     #: Type of the computation: float32 or bfloat16. Parameters are always float32.
     compute: str = "float32"

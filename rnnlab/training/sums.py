@@ -48,7 +48,7 @@ class SumNetwork:
     #: What the decoder gets of the sum: state (it starts from the encoder's last one), context (the
     #: same vector at every step) or attention.
     hand_over: str = "state"
-    #: How sequences are run: hoisted, autodiff, rematerialised, split, auto, ...
+    #: How sequences are run: hoisted, autodiff, stepwise, rematerialised, split, auto, ...
     strategy: str = "hoisted"
 
     def __post_init__(self) -> None:

@@ -51,7 +51,7 @@ class TranslatorNetwork:
     dropout: float = 0.2
     #: Whether symbols are read and written with the same vectors; readout is embedding then.
     tied: bool = True
-    #: How sequences are run: hoisted, autodiff, rematerialised, split, auto, ...
+    #: How sequences are run: hoisted, autodiff, stepwise, rematerialised, split, auto, ...
     strategy: str = "hoisted"
 
     def __post_init__(self) -> None:

@@ -94,7 +94,7 @@ def test_other_cells_are_refused_with_what_runs_them(cell):
     with pytest.raises(
         UsageError,
         match=f"^strategy='cudnn': cell={name} is not LSTM, the one cell that it runs; "
-        "use one of autodiff, hoisted, rematerialised, split, auto$",
+        "use one of autodiff, hoisted, stepwise, rematerialised, split, auto$",
     ):
         unroll(cell, params, xs, strategy=STAND_IN)
 
@@ -120,7 +120,7 @@ def test_other_devices_are_refused():
 
 
 def test_supported_names_what_runs_all_cells_of_a_layer():
-    everywhere = ("autodiff", "hoisted", "rematerialised", "split")
+    everywhere = ("autodiff", "hoisted", "stepwise", "rematerialised", "split")
     assert supported(cells.GRU(H)) == supported(LayerNorm(LSTM)) == (*everywhere, "auto")
     assert supported(BOTH_WAYS) == (*everywhere, *("cudnn",) * on_cuda(), "auto")
     assert supported(Stack((bidirectional(LSTM), cells.GRU(H)))) == (*everywhere, "auto")
