@@ -1,0 +1,719 @@
+"""What the CTAs of a grid do together: the exchange of vectors through the L2 cache, and products.
+
+All of Pallas, and all instructions of the machine (PTX), that the kernels of `grid` need.
+
+*Exchange.* Every step has memory of its own for its vectors, so that nothing is used twice. Before
+the kernel starts, all of it is `SENTINEL`, a NaN that no conversion gives: those of NVIDIA's are
+0x7FFF, in bfloat16 and in float16, and whoever writes replaces a sentinel by another NaN. A warp
+repeats its loads until none of the numbers is a sentinel. So the data is its own flag: there is no
+order of memory to keep, and the loads that find it need not follow a flag that they waited for.
+
+*Product.* Each warp multiplies the chunks that it read with fragments of the weights, as said in
+`fragments`, and writes its sums into shared memory. The first warpgroup adds them up.
+
+*How far warps can be apart.* A warp waits for a chunk of the vector of every step. The CTA that
+writes it did so after it had read all of the vector before, this CTA's part as well, which the first
+warpgroup wrote after it had met all others at the barrier of the step before. So no warp is ahead
+of another of its CTA by two steps, and two slots of shared memory suffice, and two barriers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from rnnlab.arrays import Array
+from rnnlab.strategies.persistent import fragments, pallas
+from rnnlab.strategies.persistent.fragments import (
+    CHUNK,
+    FRAGMENT,
+    SEQUENCES,
+    UNITS,
+    WARPGROUPS,
+    WARPS,
+    Share,
+)
+from rnnlab.strategies.persistent.pallas import THREADS, Rows
+
+#: What the memory of the exchange is filled with: of 16 bits, all ones.
+SENTINEL = 0xFFFF
+#: Bytes of shared memory of a CTA that the kernels use at most; an H100 has 227 KiB.
+SHARED_MEMORY = 225 * 1024
+
+
+def _machine() -> Any:
+    from jax.experimental.mosaic.gpu import utils
+
+    return utils
+
+
+class StridedRows(Rows):
+    """`[rows, 16]` in the registers of a warpgroup, element by element."""
+
+    def __init__(self, rows: int, operands: Any, exact: bool, interpret: bool) -> None:
+        super().__init__((rows, SEQUENCES), operands, exact, interpret)
+        self.vector = min(2, rows * SEQUENCES // THREADS)
+        layouts = pallas._pallas().Layout
+        self._result = layouts.WG_STRIDED(self.shape, vec_size=self.vector)
+
+    @property
+    def layout(self) -> Any:
+        """The layout of these arrays."""
+        return self._result
+
+
+class Shared(NamedTuple):
+    """Shared memory of a CTA, and its barriers: their sizes, or in a kernel what they refer to.
+
+    Attributes:
+      sums: partial sums of each product.
+      staged: chunks of the products that are staged.
+      weights: fragments of each product that are not in registers.
+      barriers: of each stage, two, at which the sums are complete.
+      turns: of each stage, one, at which this CTA has written its part of the vectors.
+    """
+
+    sums: Any
+    staged: Any
+    weights: Any
+    barriers: Any
+    turns: Any
+
+
+class Refs(NamedTuple):
+    """What the body of a kernel is given.
+
+    Attributes:
+      vectors: the memory of the exchange of each product.
+      inputs: the arguments of the kernel, as references.
+      outputs: its results.
+      shared: shared memory and barriers.
+      warpgroup: number of the warpgroup.
+      cta: number of the CTA.
+    """
+
+    vectors: Any
+    inputs: Any
+    outputs: Any
+    shared: Shared
+    warpgroup: Any
+    cta: Any
+
+
+def shared_memory(share: Share) -> int:
+    """Bytes of shared memory that a product takes."""
+    sums = 2 * share.partial_sums * share.height * SEQUENCES * 4
+    staged = 2 * share.parts * share.each * WARPGROUPS * WARPS * CHUNK * 2 if share.staged else 0
+    weights = (share.fragments - share.registers) * WARPGROUPS * FRAGMENT * 2
+    return sums + staged + weights
+
+
+def kernel(
+    body: Callable[[Refs], None],
+    outs: list[jax.ShapeDtypeStruct],
+    shares: Sequence[Share],
+    stages: Sequence[Sequence[int]],
+    steps: int,
+    tiles: int,
+    operands: Any,
+    exact: bool,
+    interpret: bool,
+    name: str,
+) -> Callable[..., Any]:
+    """A kernel of one CTA for each slice of the units of each tile.
+
+    Pallas takes no empty arrays: empty arguments come to the body as they are, and empty results
+    are no concern of it.
+    """
+    plgpu = pallas._pallas()
+    ctas = tiles * shares[0].slices
+    arrivals = ctas if interpret else WARPGROUPS
+    shared = _shared(shares, stages, operands, arrivals, interpret)
+    leaves_of_shared, tree_of_shared = jax.tree.flatten(shared)
+
+    def run(*arguments: Any) -> Any:
+        leaves, tree = jax.tree.flatten(arguments)
+        given = [leaf for leaf in leaves if leaf.size]
+        wanted = [out for out in outs if out.size]
+
+        def inner(*refs: Any) -> None:
+            counts = [len(shares), len(given), len(wanted)]
+            if interpret:  # there the exchange comes after the arguments, as the first results
+                counts[:2] = counts[1::-1]
+            ends = [sum(counts[: i + 1]) for i in range(3)]
+            first, second, results = (
+                refs[end - count : end] for end, count in zip(ends, counts, strict=True)
+            )
+            vectors, filled = (second, iter(first)) if interpret else (first, iter(second))
+            inputs = [next(filled) if leaf.size else leaf for leaf in leaves]
+            filled = iter(results)
+            thread = lax.axis_index("warpgroup")
+            body(
+                Refs(
+                    vectors,
+                    jax.tree.unflatten(tree, inputs),
+                    [next(filled) if out.size else out for out in outs],
+                    jax.tree.unflatten(tree_of_shared, refs[ends[2] :]),
+                    jnp.int32(0) if interpret else thread,
+                    thread if interpret else lax.axis_index("cta"),
+                )
+            )
+
+        if interpret:
+            results = _interpreted(inner, shares, steps, tiles, ctas, operands, leaves_of_shared)(
+                wanted, *given
+            )
+        else:
+            results = _launched(inner, ctas, exact, name, leaves_of_shared)(
+                wanted, [_memory(share, steps, tiles, operands) for share in shares], *given
+            )
+        filled = iter(results)
+        return [next(filled) if out.size else jnp.zeros(out.shape, out.dtype) for out in outs]
+
+    del plgpu
+    return run
+
+
+def _launched(
+    inner: Callable[..., None], ctas: int, exact: bool, name: str, shared: Sequence[Any]
+) -> Callable[..., Any]:
+    """The kernel on a GPU. What it exchanges is memory that it writes in place."""
+    from jax.experimental import pallas as pl
+
+    plgpu = pallas._pallas()
+
+    def run(wanted: list[jax.ShapeDtypeStruct], memory: list[Array], *given: Array) -> Any:
+        def scoped(*refs: Any) -> None:
+            pl.run_scoped(partial(inner, *refs), *shared, collective_axes="warpgroup")
+
+        mesh = plgpu.Mesh(
+            grid=(ctas,), grid_names=("cta",), num_threads=WARPGROUPS, thread_name="warpgroup"
+        )
+        parameters = plgpu.CompilerParams(approx_math=not exact, unsafe_no_auto_barriers=True)
+        launch = pl.kernel(
+            scoped, out_type=wanted, mesh=mesh, compiler_params=parameters, name=name
+        )
+        return launch(*(jax.new_ref(a) for a in memory), *given)
+
+    return run
+
+
+def _interpreted(
+    inner: Callable[..., None],
+    shares: Sequence[Share],
+    steps: int,
+    tiles: int,
+    ctas: int,
+    operands: Any,
+    shared: Sequence[Any],
+) -> Callable[..., Any]:
+    """The kernel in Pallas' interpreter, with one warpgroup for each CTA.
+
+    The interpreter knows neither PTX nor CTAs that run at the same time, but warpgroups that do.
+    """
+    plgpu = pallas._pallas()
+    vectors = [
+        jax.ShapeDtypeStruct(
+            (steps, tiles, share.parts, share.real_chunks, 8, 4, 2, 4), operands
+        )
+        for share in shares
+    ]
+
+    def run(wanted: list[jax.ShapeDtypeStruct], *given: Array) -> Any:
+        results = plgpu.kernel(
+            inner,
+            out_type=[*vectors, *wanted],
+            scratch_types=list(shared),
+            grid=(1,),
+            grid_names=("cta",),
+            num_threads=ctas,
+            thread_name="warpgroup",
+            interpret=plgpu.InterpretGPUParams(),
+        )(*given)
+        return results[len(vectors) :]
+
+    return run
+
+
+def _memory(share: Share, steps: int, tiles: int, operands: Any) -> Array:
+    """The memory of the exchange of a product: sentinels, and zeros where nobody writes."""
+    shape = (steps, tiles, share.parts, share.chunks * CHUNK)
+    real = lax.broadcasted_iota(jnp.int32, shape, 3) < share.real_chunks * CHUNK
+    words = jnp.where(real, jnp.uint16(SENTINEL), jnp.uint16(0))
+    return lax.bitcast_convert_type(words, operands)
+
+
+def _shared(
+    shares: Sequence[Share],
+    stages: Sequence[Sequence[int]],
+    operands: Any,
+    arrivals: int,
+    interpret: bool,
+) -> Shared:
+    """Sizes of shared memory."""
+    plgpu = pallas._pallas()
+    barriers = [plgpu.Barrier(num_arrivals=arrivals, num_barriers=2) for _ in stages]
+    if interpret:
+        return Shared([], [], [], barriers, [])
+    sums, staged, weights = [], [], []
+    for share in shares:
+        left = share.fragments - share.registers
+        shape = (2, share.partial_sums, share.height, SEQUENCES)
+        sums.append(plgpu.SMEM(shape, jnp.float32))
+        if share.staged:
+            shape = (2, WARPGROUPS, share.parts * WARPS * share.each * CHUNK)
+            staged.append(plgpu.SMEM(shape, operands))
+        if left:
+            weights.append(plgpu.SMEM((left, WARPGROUPS, FRAGMENT), operands))
+    return Shared(sums, staged, weights, barriers, [plgpu.Barrier(num_arrivals=1) for _ in stages])
+
+
+@dataclasses.dataclass
+class Exchange:
+    """What a warpgroup does with the vectors and weights of all products.
+
+    Attributes:
+      shares: of each product, what this CTA computes.
+      stages: places of the products that run together.
+      rows: how arrays are held.
+      refs: what the kernel was given.
+      weights: `Share.weights` of each product in memory; in the interpreter `Share.slabs`.
+      tile: number of the tile.
+      slice: number of the CTA in the tile.
+      turns: whether the other warpgroups begin to read only when the first has written.
+    """
+
+    shares: Sequence[Share]
+    stages: Sequence[Sequence[int]]
+    rows: StridedRows
+    refs: Refs
+    weights: Sequence[Any]
+    tile: Any
+    slice: Any
+    turns: bool
+
+    def __post_init__(self) -> None:
+        """Loads the weights."""
+        self.interpret = self.rows.interpret
+        self._staged = _at(self.refs.shared.staged, [each.staged for each in self.shares])
+        self._left = _at(
+            self.refs.shared.weights, [each.fragments > each.registers for each in self.shares]
+        )
+        if not self.interpret:
+            self._registers = [self._load(place) for place in range(len(self.shares))]
+
+    def _load(self, place: int) -> Any:
+        """Loads those fragments that stay in registers, and copies the others; each by its thread."""
+        plgpu, share, wg = pallas._pallas(), self.shares[place], self.refs.warpgroup
+        source = self.weights[place].at[self.slice, wg]
+        one = plgpu.Layout.WG_STRIDED((FRAGMENT,), vec_size=8)
+        left = self._left[place]
+        if left is not None:
+
+            def copy(i: Array, _: None) -> None:
+                fragment = plgpu.load(source.at[share.registers + i], layout=one, optimized=False)
+                left.at[i, wg][...] = fragment
+
+            lax.fori_loop(0, share.fragments - share.registers, copy, None)
+        if not share.registers:
+            return None
+        shape = (share.registers, FRAGMENT)
+        layout = plgpu.Layout.WG_STRIDED(shape, vec_size=8)
+        piece = source.at[pallas.slice_of(0, share.registers)]
+        return plgpu.load(piece, layout=layout, optimized=False)
+
+    def share(self, stage: int, step: Array, vectors: Sequence[Sequence[Array]]) -> None:
+        """Writes this CTA's rows of the vectors of a stage, each in parts."""
+        for place, pieces in zip(self.stages[stage], vectors, strict=True):
+            for number, piece in enumerate(pieces):
+                left = piece
+                for part in range(self.shares[place].parts):
+                    narrow = left.astype(self.rows.operands)
+                    self._store(place, step, part, number, narrow)
+                    if part + 1 < self.shares[place].parts:
+                        left = self.rows.place(left - narrow.astype(jnp.float32))
+        if self.turns and not self.interpret:
+            pallas._pallas().barrier_arrive(self.refs.shared.turns[stage])
+
+    def _store(self, place: int, step: Array, part: int, piece: int, a: Array) -> None:
+        share, ref = self.shares[place], self.refs.vectors[place].at[step, self.tile, part]
+        first = self.slice * share.rows
+        if not self.interpret:
+            start = share.first_number(piece, first)
+            store(self.rows)(ref.at[pallas.slice_of(start, UNITS)], a)
+            return
+        chunk = piece * (share.hidden // UNITS) + first // UNITS
+        lanes = min(share.rows, UNITS) // 4
+        for i in range(0, share.rows, UNITS):
+            some = a[i : i + UNITS].reshape(lanes, 4, 2, 8).transpose(3, 0, 2, 1)
+            where = pallas.slice_of(first % UNITS // 4, lanes)
+            ref.at[chunk + i // UNITS, :, where][...] = some
+
+    def multiply(self, stage: int, step: Array) -> None:
+        """Waits for the vectors of a stage, multiplies, and leaves the sums in shared memory."""
+        plgpu, slot = pallas._pallas(), lax.rem(step, 2)
+        if not self.interpret:
+            for place in self.stages[stage]:
+                self._multiply(place, step, slot)
+        plgpu.barrier_arrive(self.refs.shared.barriers[stage].at[slot])
+
+    def _multiply(self, place: int, step: Array, slot: Array) -> None:
+        shared, wg = self.refs.shared, self.refs.warpgroup
+        arguments = [
+            self.refs.vectors[place].at[step, self.tile],
+            self._registers[place],
+            None if self._left[place] is None else self._left[place],
+            None if self._staged[place] is None else self._staged[place].at[slot, wg],
+            shared.sums[place].at[slot],
+        ]
+        multiply(self.shares[place], self.rows.operands)(*arguments)
+
+    def follow(self, stage: int, step: Array) -> None:
+        """What a warpgroup does at a stage that is not the first."""
+        if self.turns:
+            pallas._pallas().barrier_wait(self.refs.shared.turns[stage])
+        self.multiply(stage, step)
+
+    def results(self, stage: int, step: Array) -> list[list[Array]]:
+        """This CTA's rows of the results of a stage, when all warpgroups have multiplied."""
+        slot = lax.rem(step, 2)
+        pallas._pallas().barrier_wait(self.refs.shared.barriers[stage].at[slot])
+        if self.interpret:
+            return [self._product(place, step) for place in self.stages[stage]]
+        sums = self.refs.shared.sums
+        return [
+            list(total(self.shares[place], self.rows)(sums[place].at[slot]))
+            for place in self.stages[stage]
+        ]
+
+    def _product(self, place: int, step: Array) -> list[Array]:
+        """A product in the interpreter."""
+        share, ref = self.shares[place], self.refs.vectors[place]
+        chunks = ref.at[step, self.tile][...].astype(jnp.float32)
+        vector = chunks.transpose(0, 1, 3, 5, 4, 2).reshape(share.parts, -1, SEQUENCES)
+        weights = self.weights[place].at[self.slice][...].astype(jnp.float32)
+        found = jnp.zeros((share.height, SEQUENCES), jnp.float32)
+        for i in range(share.parts):
+            for j in range(share.parts - i):
+                found += weights[i, :, : vector.shape[1]] @ vector[j]
+        return [found[k * share.rows : (k + 1) * share.rows] for k in range(share.outs)]
+
+
+def _at(refs: Sequence[Any], present: Sequence[bool]) -> list[Any]:
+    """The references in the places where they are present."""
+    rest = iter(refs)
+    return [next(rest, None) if here else None for here in present]
+
+
+class Number:
+    """A number of 32 bits in a kernel, with the operators that `fragments` uses."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def _with(self, operation: Any, other: Any) -> Number:
+        return Number(operation(self.value, _constant(other)))
+
+    def __add__(self, other: Any) -> Number:
+        from jax._src.lib.mlir.dialects import arith
+
+        return self._with(arith.addi, other)
+
+    def __mul__(self, other: Any) -> Number:
+        from jax._src.lib.mlir.dialects import arith
+
+        return self._with(arith.muli, other)
+
+    def __and__(self, other: Any) -> Number:
+        from jax._src.lib.mlir.dialects import arith
+
+        return self._with(arith.andi, other)
+
+    def __rshift__(self, other: Any) -> Number:
+        from jax._src.lib.mlir.dialects import arith
+
+        return self._with(arith.shrui, other)
+
+
+def _word() -> Any:
+    from jax._src.lib.mlir import ir
+
+    return ir.IntegerType.get_signless(32)
+
+
+def _constant(value: Any) -> Any:
+    from jax._src.lib.mlir import ir
+    from jax._src.lib.mlir.dialects import arith
+
+    if isinstance(value, Number):
+        return value.value
+    return arith.constant(_word(), ir.IntegerAttr.get(_word(), value))
+
+
+def _address(ref: Any, offset: Any) -> Any:
+    """The address `offset` numbers of bytes further than a reference."""
+    from jax._src.lib.mlir import ir
+    from jax._src.lib.mlir.dialects import arith, llvm
+
+    pointer = _machine().memref_ptr(ref)
+    if "3" in str(pointer.type):  # !llvm.ptr<3>, shared memory, has addresses of 32 bits
+        return arith.addi(llvm.ptrtoint(_word(), pointer), offset.value)
+    wide = ir.IntegerType.get_signless(64)
+    return arith.addi(llvm.ptrtoint(wide, pointer), arith.extui(wide, offset.value))
+
+
+def _words(vector: Any, count: int) -> list[Any]:
+    """A vector of 16-bit numbers as words of 32 bits; one number becomes the lower half."""
+    from jax._src.lib.mlir import ir
+    from jax._src.lib.mlir.dialects import arith, vector as vectors
+
+    bits = 32 if count else 16
+    word = ir.IntegerType.get_signless(bits)
+    count = count or ir.VectorType(vector.type).shape[0]
+    a = vectors.bitcast(ir.VectorType.get((count,), word), vector)
+    found = [
+        vectors.extract(
+            a, dynamic_position=[], static_position=ir.DenseI64ArrayAttr.get([place])
+        )
+        for place in range(count)
+    ]
+    return found if bits == 32 else [arith.extui(_word(), each) for each in found]
+
+
+def store(rows: StridedRows) -> Callable[..., None]:
+    """Writes `[rows, 16]` into a vector, whose first number is the first of a reference.
+
+    A sentinel becomes the NaN next to it.
+    """
+    plgpu = pallas._pallas()
+
+    @plgpu.inline_mgpu(arg_types=(plgpu.RefType(), rows.layout))
+    def write(_: Any, ref: Any, a: Any) -> None:
+        machine = _machine()
+        thread = Number(machine.thread_idx()) & (THREADS - 1)
+        for place, register in enumerate(a.registers.flat):
+            number = thread * rows.vector + place * THREADS * rows.vector
+            address = _address(ref, fragments.stored(number) * 2)
+            for i, word in enumerate(_words(register, 0)):
+                machine.inline_ptx(
+                    "{ .reg .b16 h; cvt.u16.u32 h, $1; min.u16 h, h, 0xFFFE;"
+                    f" st.relaxed.gpu.global.b16 [$0 + {fragments.stored(i) * 2}], h; }}",
+                    address,
+                    word,
+                    has_side_effects=True,
+                )
+
+    return write
+
+
+def multiply(share: Share, operands: Any) -> Callable[..., None]:
+    """One warp's part of a product.
+
+    Takes the vector `[parts, numbers]`, the fragments in registers, those in shared memory, the
+    staged chunks, and the partial sums; None for what a product has not.
+    """
+    plgpu = pallas._pallas()
+    shape = (share.registers, FRAGMENT)
+    kinds = (
+        plgpu.RefType(),
+        plgpu.Layout.WG_STRIDED(shape, vec_size=8) if share.registers else None,
+        plgpu.RefType() if share.fragments > share.registers else None,
+        plgpu.RefType() if share.staged else None,
+        plgpu.RefType(),
+    )
+
+    def run(*arguments: Any) -> None:
+        present = [kind is not None for kind in kinds]
+        types = tuple(kind for kind in kinds if kind is not None)
+
+        @plgpu.inline_mgpu(arg_types=types)
+        def body(_: Any, *some: Any) -> None:
+            _Multiplication(share, operands, *_at(some, present)).run()
+
+        body(*(a for a, here in zip(arguments, present, strict=True) if here))
+
+    return run
+
+
+class _Multiplication:
+    """Emits the instructions of `multiply`."""
+
+    def __init__(
+        self, share: Share, operands: Any, vector: Any, registers: Any, left: Any, staged: Any, sums: Any
+    ) -> None:
+        self.share, self.vector, self.registers = share, vector, registers
+        self.staged = staged
+        self.type = {"bfloat16": "bf16", "float16": "f16"}[jnp.dtype(operands).name]
+        self.machine = _machine()
+        self.thread = Number(self.machine.thread_idx())
+        self.source = _address(vector, fragments.loaded(self.thread) * 2)
+        self.target = _address(sums, share.partial_sum(self.thread) * 4)
+        self.left = None
+        if left is not None:
+            of_warpgroup = (self.thread >> 7) * (FRAGMENT * 2)
+            self.left = _address(left, of_warpgroup + (self.thread & (THREADS - 1)) * 16)
+        tiles = share.tiles_of_warp * (1 if share.staged else 2)
+        self.chains = {1: 3, 2: 2}.get(tiles, 1)
+        self.sums: dict[tuple[int, int, int], Any] = {}
+
+    def run(self) -> None:
+        """All of it: smallest parts first, since larger sums would swallow their bits."""
+        share = self.share
+        if share.staged:
+            target = _address(self.staged, fragments.as_chunk(self.thread) * 2)
+            for part in range(share.parts):
+                for first in range(0, share.each, share.batch):
+                    for chunk, words in self._wait(part, first):
+                        self._stage(target, part, chunk, words)
+            self.machine.warpgroup_barrier()
+            source = _address(self.staged, share.staged_chunk(self.thread) * 2)
+            for part in reversed(range(share.parts)):
+                for chunk in range(share.chunks_of_warp):
+                    number = part * WARPS * share.each + chunk
+                    words = self._shared(source, number * CHUNK * 2, 2)
+                    self._multiply(part, chunk, [words])
+        else:
+            for part in reversed(range(share.parts)):
+                for first in range(0, share.each, share.batch):
+                    for chunk, words in self._wait(part, first):
+                        self._multiply(part, chunk, [words[:2], words[2:]])
+        self._write()
+
+    def _wait(self, part: int, first: int) -> list[tuple[int, list[Any]]]:
+        """Some of this warp's chunks, when no number of them is a sentinel any more."""
+        chunks = range(first, min(first + self.share.batch, self.share.each))
+        count = 4 * len(chunks)
+        names = [f"${i}" for i in range(count)]
+        ptx = ["{ .reg .pred p; .reg .b32 m; .reg .b16 lo, hi;", "AGAIN:"]
+        for place, chunk in enumerate(chunks):
+            offset = (part * self.share.chunks * CHUNK + chunk * fragments.NEXT) * 2
+            four = ",".join(names[4 * place : 4 * place + 4])
+            ptx.append(f"ld.relaxed.gpu.global.v4.b32 {{{four}}}, [${count} + {offset}];")
+        ptx.append(f"max.u16x2 m, {names[0]}, {names[1]};")
+        ptx += [f"max.u16x2 m, m, {name};" for name in names[2:]]
+        ptx.append("mov.b32 {lo, hi}, m; max.u16 lo, lo, hi;")
+        ptx.append(f"setp.eq.u16 p, lo, {SENTINEL:#x}; @p bra AGAIN; }}")
+        words = self.machine.inline_ptx(
+            "\n".join(ptx), self.source, result_types=[_word()] * count, has_side_effects=True
+        )
+        return [(c, list(words[4 * i : 4 * i + 4])) for i, c in enumerate(chunks)]
+
+    def _stage(self, target: Any, part: int, chunk: int, words: list[Any]) -> None:
+        number = (part * self.share.each + chunk) * WARPS
+        for half in range(2):
+            self.machine.inline_ptx(
+                f"st.shared.v2.b32 [$0 + {number * CHUNK * 2 + half * CHUNK}], {{$1, $2}};",
+                target,
+                *words[2 * half : 2 * half + 2],
+                has_side_effects=True,
+            )
+
+    def _shared(self, address: Any, offset: int, count: int) -> list[Any]:
+        """Words of shared memory; a side effect, lest they are all loaded before the loop."""
+        names = ",".join(f"${i}" for i in range(count))
+        return list(
+            self.machine.inline_ptx(
+                f"ld.shared.v{count}.b32 {{{names}}}, [${count} + {offset}];",
+                address,
+                result_types=[_word()] * count,
+                has_side_effects=True,
+            )
+        )
+
+    def _fragment(self, number: int) -> list[Any]:
+        if number < self.share.registers:
+            return _words(self.registers.registers.flat[number], 4)
+        place = number - self.share.registers
+        return self._shared(self.left, place * WARPGROUPS * FRAGMENT * 2, 4)
+
+    def _multiply(self, part: int, chunk: int, halves: list[list[Any]]) -> None:
+        """Multiplies what was read of a chunk with all parts of the weights that count."""
+        share = self.share
+        for other in reversed(range(share.parts - part)):
+            for tile in range(share.tiles_of_warp):
+                number = other * share.fragments_of_part + chunk * share.tiles_of_warp + tile
+                left = self._fragment(number)
+                for half, right in enumerate(halves):
+                    key = tile, half, chunk % self.chains
+                    self.sums[key] = self._instruction(left, right, self.sums.get(key))
+
+    def _instruction(self, left: list[Any], right: list[Any], sums: Any) -> Any:
+        from jax._src.lib.mlir import ir
+        from jax._src.lib.mlir.dialects import arith
+
+        single = ir.F32Type.get()
+        if sums is None:
+            sums = (arith.constant(single, ir.FloatAttr.get(single, 0.0)),) * 4
+        return self.machine.inline_ptx(
+            f"mma.sync.aligned.m16n8k16.row.col.f32.{self.type}.{self.type}.f32"
+            " {$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};",
+            *left,
+            *right,
+            *sums,
+            result_types=[single] * 4,
+            convergent=True,
+        )
+
+    def _write(self) -> None:
+        from jax._src.lib.mlir.dialects import arith
+
+        for tile in range(self.share.tiles_of_warp):
+            for half in range(1 if self.share.staged else 2):
+                chains = [
+                    self.sums[tile, half, i]
+                    for i in range(self.chains)
+                    if (tile, half, i) in self.sums
+                ]
+                found = chains[0]
+                for more in chains[1:]:
+                    found = [arith.addf(a, b) for a, b in zip(found, more, strict=True)]
+                for upper in range(2):  # row, row + 8
+                    offset = ((tile * UNITS + upper * 8) * SEQUENCES + half * 8) * 4
+                    self.machine.inline_ptx(
+                        f"st.shared.v2.f32 [$0 + {offset}], {{$1, $2}};",
+                        self.target,
+                        *found[2 * upper : 2 * upper + 2],
+                        has_side_effects=True,
+                    )
+
+
+def total(share: Share, rows: StridedRows) -> Callable[..., Any]:
+    """The results of a product, from the partial sums `[partial_sums, height, 16]`.
+
+    Inlined, since Mosaic infers the layouts of so many slices slowly or not at all.
+    """
+    plgpu = pallas._pallas()
+    shape = plgpu.ShapeDtypeStruct(rows.shape, jnp.float32, layout=rows.layout)
+
+    @plgpu.inline_mgpu(arg_types=(plgpu.RefType(),), return_type=(shape,) * share.outs)
+    def add(_: Any, ref: Any) -> Any:
+        from jax.experimental.mosaic import gpu
+
+        def result(out: int) -> Any:
+            place = slice(out * share.rows, (out + 1) * share.rows)
+            found = [
+                gpu.FragmentedArray.load_strided(
+                    _machine().memref_slice(ref, (number, place)), vec_size=rows.vector
+                )
+                for number in range(share.partial_sums)
+            ]
+            while len(found) > 1:
+                found = [a + b for a, b in zip(found[::2], found[1::2], strict=True)]
+            return found[0]
+
+        return tuple(result(out) for out in range(share.outs))
+
+    return add
+
+
+def when(condition: Array, run: Callable[[], None]) -> None:
+    """Runs `run` where a condition of the kernel is met."""
+    from jax.experimental import pallas as pl
+
+    pl.when(condition)(run)
