@@ -38,8 +38,8 @@ class Adjoints(NamedTuple):
     sums: list[Array]
 
 
-class SideEffects(Exception):
-    """A step cannot be divided, since it does more than compute, such as `jax.debug.print`."""
+class CannotRun(Exception):
+    """A cell that a strategy cannot run; the message says why."""
 
 
 class StepColumns:
@@ -47,6 +47,8 @@ class StepColumns:
 
     Attributes:
       dtype: of everything that is computed here; float32 for 16-bit floats.
+      own, u, state: variables of the parameters of each sequence, of what is projected of the
+        input, and of the state.
       projection: what depends on the input alone, as columns.
       step: the rest of the step, as columns.
       sums: what the forward pass keeps of the products.
@@ -73,7 +75,7 @@ class StepColumns:
         traced = TracedStep(Reassociated(cell), _together(shapes, each[0]), x, each[1])
 
         if traced.opaque:
-            raise SideEffects
+            raise CannotRun("its step has side effects")
 
         def project(shared: Params, own: Params, x: Any) -> Any:
             return traced.project(_together(shared, own), x)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rnnlab.arrays import Array, Params, State
 from rnnlab.layer import Cell
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted.products import dot
 from rnnlab.strategies.hoisted.scan import AllWeights, TimeBlocks
-from rnnlab.strategies.persistent.pallas import ROWS, TILE
-from rnnlab.strategies.persistent.resident import Flags, Resident
+from rnnlab.strategies.persistent.plan import Chip, choose
+from rnnlab.strategies.persistent.resident import Flags
 from rnnlab.strategies.persistent.units import Units
 
 
@@ -37,48 +34,52 @@ class KernelBlocks(TimeBlocks):
     """
 
     def __init__(
-        self, cell: Cell, size: int, shared: Params, own: Params, xs: Any, state: State
+        self,
+        cell: Cell,
+        size: int,
+        shared: Params,
+        own: Params,
+        xs: Any,
+        state: State,
+        control: Control,
+        chip: Chip,
     ) -> None:
+        """Raises CannotRun, with the reason, where no kernel runs the cell."""
         super().__init__(cell, size, shared, own, xs, state)
         self.units = Units(self.columns)
-        self.hidden = -(-self.units.hidden // ROWS) * ROWS
-
-    def kernel(self, control: Control, parts: int, registers: int, interpret: bool) -> Resident:
-        """The kernels for these flags."""
         flags = Flags(control.valid is not None, control.fresh is not None)
-        units, hidden = self.units, self.hidden
-        return Resident(
-            units, flags, self.narrow, parts, registers, units.hidden, hidden, interpret
-        )
+        batch = jax.tree.leaves(state)[0].shape[0]
+        self.kernel = choose(self.units, self.narrow, batch, flags, chip)
+        self.hidden, self.tile = self.kernel.hidden, self.kernel.tile
 
-    def kernel_weights(self, weights: AllWeights, parts: int) -> list[Array]:
+    def kernel_weights(self, weights: AllWeights) -> list[Array]:
         """The weight of each product as `[parts, H, outs, pieces, H]`, and the padding."""
         count, found = self.units.hidden, []
         for product, w in zip(self.units.products, weights.step.products, strict=True):
             w = w.reshape(len(product.outs), count, len(product.pieces), count)
             w = self._fill(self._fill(w.transpose(1, 0, 2, 3), 0), 3)
-            found.append(in_parts(w, parts))
+            found.append(in_parts(w, self.kernel.parts))
         return found
 
     def fixed(self, weights: AllWeights, own: list[Array], tiles: int) -> Array:
         """Constants, and the vectors of each sequence, as `[tiles, C, H, 8]`."""
-        shape = (self.units.hidden, tiles * TILE)
+        shape = (self.units.hidden, tiles * self.tile)
         constants = [
             jnp.broadcast_to(c[..., None] if c.ndim else c, shape) for c in weights.step.constants
         ]
-        return self._stack([*constants, *(self._fill(a, 1, tiles * TILE) for a in own)], 1)[0]
+        return self._stack([*constants, *(self._fill(a, 1, tiles * self.tile) for a in own)], 1)[0]
 
     def _stack(self, columns: Sequence[Array], steps: int) -> Array:
         """Columns `[n, K N]` as `[K, tiles, blocks, H, 8]`."""
         if not columns:
-            return jnp.zeros((steps, 1, 0, self.hidden, TILE), self.columns.dtype)
+            return jnp.zeros((steps, 1, 0, self.hidden, self.tile), self.columns.dtype)
         return jnp.stack([self._tiles(a, steps) for a in columns], 2)
 
     def _tiles(self, a: Array, steps: int) -> Array:
         """Columns `[n, K N]` as `[K, tiles, H, 8]`."""
         a = a.reshape(a.shape[0], steps, a.shape[1] // steps)
-        a = self._fill(self._fill(a, 0), 2, -(-a.shape[2] // TILE) * TILE)
-        return a.reshape(*a.shape[:2], -1, TILE).transpose(1, 2, 0, 3)
+        a = self._fill(self._fill(a, 0), 2, -(-a.shape[2] // self.tile) * self.tile)
+        return a.reshape(*a.shape[:2], -1, self.tile).transpose(1, 2, 0, 3)
 
     def _columns(self, a: Array, count: int) -> Array:
         """`[K, tiles, H, 8]` as columns `[n, K N]` of `count` sequences."""
@@ -95,44 +96,36 @@ class KernelBlocks(TimeBlocks):
         """The flags `[K, N]` as `[K, tiles, flags, 64, 8]`."""
         given = [flag for flag in control if flag is not None]
         if not given:
-            return jnp.zeros((self.size, 1, 0, ROWS, TILE), jnp.float32)
+            return jnp.zeros((self.size, 1, 0, self.kernel.rows, self.tile), jnp.float32)
         a = jnp.stack(given, 1).astype(jnp.float32)
-        a = self._fill(a, 2, -(-a.shape[2] // TILE) * TILE)
-        a = a.reshape(*a.shape[:2], -1, TILE).transpose(0, 2, 1, 3)
-        return jnp.broadcast_to(a[:, :, :, None], (*a.shape[:3], ROWS, TILE))
+        a = self._fill(a, 2, -(-a.shape[2] // self.tile) * self.tile)
+        a = a.reshape(*a.shape[:2], -1, self.tile).transpose(0, 2, 1, 3)
+        return jnp.broadcast_to(a[:, :, :, None], (*a.shape[:3], self.kernel.rows, self.tile))
 
     def initial(self, control: Control) -> Array:
         """The state in which new sequences start, `[S, H, 8]`; empty where none does."""
         if control.fresh is None:
-            return jnp.zeros((0, self.hidden, TILE), self.columns.dtype)
+            return jnp.zeros((0, self.hidden, self.tile), self.columns.dtype)
         leaves = jax.tree.leaves(self._initial((), self.columns.dtype))
-        starts = [jnp.broadcast_to(a[:, None], (a.shape[0], TILE)) for a in leaves]
+        starts = [jnp.broadcast_to(a[:, None], (a.shape[0], self.tile)) for a in leaves]
         return self._stack(starts, 1)[0, 0]
 
-    def run(
-        self,
-        plan: Plan,
-        keep: bool,
-        shared: Params,
-        own: Params,
-        xs: Any,
-        state: State,
-        control: Control,
+    def forward(
+        self, keep: bool, shared: Params, own: Params, xs: Any, state: State, control: Control
     ) -> Any:
         """Runs the time blocks; returns final state and outputs, and what `keep` asks to keep."""
         weights = self.weights(shared)
         each, tiled = self.own_columns(own)
         count = jax.tree.leaves(state)[0].shape[0]
-        tiles = -(-count // TILE)
-        kernel = self.kernel(control, plan.parts, plan.registers, plan.interpret)
-        in_kernel = self.kernel_weights(weights, plan.parts)
+        tiles = -(-count // self.tile)
+        in_kernel = self.kernel_weights(weights)
         fixed, initial = self.fixed(weights, each, tiles), self.initial(control)
 
         def block(state: Array, inputs: Any) -> Any:
             xs, control = inputs
             us = self.project(weights.projection, tiled, self.columns_of_time_block(xs))
             u = self._stack(us, self.size)
-            y, state, states, sums = kernel.forward(
+            y, state, states, sums = self.kernel.forward(
                 keep, in_kernel, u, fixed, initial, self.flags(control), state
             )
             ys = self._columns(y, count).reshape(-1, self.size, count).transpose(1, 2, 0)
@@ -153,32 +146,31 @@ class KernelBlocks(TimeBlocks):
         ]
         return jax.tree.unflatten(self._state_tree, leaves)
 
-    def run_back(
+    def backward(
         self,
-        plan: Plan,
         shared: Params,
         own: Params,
         xs: Any,
         state: State,
         control: Control,
+        ys: Array,
         kept: Kept,
         d_final: State,
         d_ys: Array,
     ) -> Any:
-        """Gradients of everything that `run` was given."""
+        """Gradients of everything that `forward` was given."""
         weights, pull_weights = jax.vjp(self.weights, shared)
         (each, tiled), pull_own = jax.vjp(self.own_columns, own)
         count = d_ys.shape[1]
-        tiles = -(-count // TILE)
-        kernel = self.kernel(control, plan.parts, plan.registers, plan.interpret)
-        in_kernel = self.kernel_weights(weights, plan.parts)
+        tiles = -(-count // self.tile)
+        in_kernel = self.kernel_weights(weights)
         fixed, pull_fixed = jax.vjp(lambda w, o: self.fixed(w, o, tiles), weights, each)
 
         def block(carry: Any, inputs: Any) -> Any:
             d_state, (d_products, d_projection, d_tiled, d_fixed) = carry
             xs, control, d_ys, kept = inputs
             dy = self._tiles(d_ys.transpose(2, 0, 1).reshape(d_ys.shape[2], -1), self.size)
-            dz, vectors, d_state, more_fixed = kernel.backward(
+            dz, vectors, d_state, more_fixed = self.kernel.backward(
                 in_kernel, fixed, self.flags(control), *kept, dy, d_state
             )
             dz = [self._columns(dz[:, :, i], count) for i in range(dz.shape[2])]
@@ -189,10 +181,8 @@ class KernelBlocks(TimeBlocks):
                 )
             ]
             sums = len(self.columns.sums)
-            project = partial(self.project, weights.projection)
             columns = self.columns_of_time_block(xs)
             _, pull = jax.vjp(self.project, weights.projection, tiled, columns)
-            del project
             wide = [a.astype(self.columns.dtype) for a in dz]
             more, more_tiled, d_xs = pull(self._adjoints_of_u(wide[:sums], wide[sums:]))
             d_projection = jax.tree.map(lambda a, b: a + b.astype(a.dtype), d_projection, more)
@@ -245,21 +235,6 @@ class KernelBlocks(TimeBlocks):
         return [found[place] for place in range(len(self.columns.u))]
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How the kernels run a layer.
-
-    Attributes:
-      parts: how many 16-bit numbers stand for a number in products.
-      registers: how many of the parts of the weights are kept in registers.
-      interpret: whether to run in Pallas' interpreter.
-    """
-
-    parts: int = 1
-    registers: int = 1
-    interpret: bool = False
-
-
 def in_parts(a: Array, parts: int) -> Array:
     """`[parts, ...]`: `a` in bfloat16, the rest that it leaves in bfloat16, and so on.
 
@@ -273,9 +248,3 @@ def in_parts(a: Array, parts: int) -> Array:
         found.append(jax.lax.reduce_precision(a, 8, 7))
         a = a - found[-1]
     return jnp.stack(found).astype(jnp.bfloat16)
-
-
-def elements(units: Units, batch: int) -> int:
-    """Numbers of one step in the largest array of a time block."""
-    count = max(len(units.columns.u), len(units.columns.sums) + len(units.columns.kept), 1)
-    return count * int(np.ceil(batch / TILE)) * TILE * units.hidden

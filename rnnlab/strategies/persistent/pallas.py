@@ -31,7 +31,7 @@ THREADS = 128
 LOWERED = frozenset((
     "abs", "add", "and", "atan2", "clamp", "convert_element_type", "copy", "cos", "div", "eq",
     "erf", "exp", "exp2", "ge", "gt", "integer_pow", "le", "log", "log2", "logistic", "lt", "max",
-    "min", "mul", "ne", "neg", "not", "or", "rem", "round", "rsqrt", "select_n", "sign", "sin",
+    "min", "mul", "ne", "neg", "not", "one_minus_square", "or", "rem", "round", "rsqrt", "select_n", "sign", "sin",
     "sqrt", "square", "sub", "tanh", "broadcast_in_dim",
 ))
 # fmt: on

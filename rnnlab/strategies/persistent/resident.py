@@ -21,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,26 +59,32 @@ class Resident:
       narrow: dtype of parameters, outputs and all that is kept.
       parts: how many 16-bit numbers stand for a number in products.
       registers: how many of the parts of the weights are kept in registers.
-      real: number of units that are no padding.
-      hidden: number of units with padding.
       interpret: whether to run in Pallas' interpreter.
+      tile: number of sequences of a CTA.
+      rows: number of units of a warpgroup, of which their number has to be a multiple.
     """
+
+    tile: ClassVar[int] = TILE
+    rows: ClassVar[int] = ROWS
 
     units: Units
     flags: Flags
     narrow: Any
     parts: int
     registers: int
-    real: int
-    hidden: int
     interpret: bool = False
+
+    @property
+    def hidden(self) -> int:
+        """Number of units with padding."""
+        return -(-self.units.hidden // ROWS) * ROWS
 
     @property
     def operands(self) -> Any:
         """Dtype of the operands of products."""
         return self.narrow if self.narrow.itemsize == 2 else jnp.dtype(jnp.bfloat16)
 
-    def rows(self) -> Rows:
+    def _arrays(self) -> Rows:
         """How arrays are held."""
         return Rows((ROWS, TILE), self.operands, self.narrow.itemsize > 2, self.interpret)
 
@@ -123,7 +129,7 @@ class Resident:
     def _forward(self, keep: bool, steps: int, refs: Any, scratch: Any) -> None:
         w_refs, u_ref, u_lines, fixed_ref, initial_ref, flags_ref, state_ref = refs.inputs
         y_ref, last_ref, *kept_refs = refs.outputs
-        rows, (wg, tile) = self.rows(), refs.place
+        rows, (wg, tile) = self._arrays(), refs.place
         row = pallas.slice_of(wg * ROWS, ROWS)
         weights = _WeightsHere(self, rows, w_refs, scratch, wg)
         fixed = [rows.load(fixed_ref.at[tile, i, row]) for i in range(fixed_ref.shape[1])]
@@ -217,7 +223,7 @@ class Resident:
             refs.inputs
         )
         dz_ref, vectors_ref, first_ref, d_fixed_ref = refs.outputs
-        rows, (wg, tile) = self.rows(), refs.place
+        rows, (wg, tile) = self._arrays(), refs.place
         row = pallas.slice_of(wg * ROWS, ROWS)
         weights = _WeightsHere(self, rows, w_refs, scratch, wg)
         columns = self.units.columns
@@ -308,9 +314,9 @@ class Resident:
 
     def _real(self, rows: Rows, wg: Array) -> Callable[[Array], Array]:
         """Sets units of padding to zero, whatever the cell makes of them."""
-        if self.real == self.hidden:
+        if self.units.hidden == self.hidden:
             return lambda a: a
-        return lambda a: rows.where_below(self.real - wg * ROWS, a)
+        return lambda a: rows.where_below(self.units.hidden - wg * ROWS, a)
 
     def _stream(self, steps: int, tiles: int, blocks: int) -> tuple[int, ...]:
         return steps, tiles, blocks, self.hidden, TILE

@@ -20,7 +20,7 @@ from jax.extend.core import Literal, Var
 
 from rnnlab.arrays import Array
 from rnnlab.strategies.hoisted.columns import ELEMENTWISE
-from rnnlab.strategies.hoisted.step_columns import Adjoints, StepColumns
+from rnnlab.strategies.hoisted.step_columns import Adjoints, CannotRun, StepColumns
 from rnnlab.tracing import bind, read, shape_of
 
 #: Runs one elementwise operation on the rows that a kernel holds.
@@ -39,10 +39,6 @@ class Product(NamedTuple):
     outs: tuple[Var, ...]
 
 
-class CannotDivide(Exception):
-    """A step whose rows cannot be shared out; the message says why."""
-
-
 class Units:
     """The step of a cell, divided by units.
 
@@ -56,7 +52,7 @@ class Units:
     """
 
     def __init__(self, columns: StepColumns) -> None:
-        """Raises CannotDivide where an operation is not elementwise, or rows differ."""
+        """Raises CannotRun where an operation is not elementwise, or rows differ."""
         self.columns = columns
         step = columns.step
         self.hidden = shape_of(columns.state[0])[0]
@@ -247,7 +243,7 @@ class Units:
         }
 
     def _check(self, whole: dict[Any, tuple[Var, ...]]) -> None:
-        """Raises CannotDivide unless everything but the products has one row for each unit."""
+        """Raises CannotRun unless everything but the products has one row for each unit."""
         rows = (self.hidden,)
         columns = self.columns
         for name, variables in (
@@ -259,16 +255,16 @@ class Units:
         ):
             for var in variables:
                 if shape_of(var) != rows:
-                    raise CannotDivide(f"{name} has the shape {shape_of(var)}, not {rows}")
+                    raise CannotRun(f"{name} has the shape {shape_of(var)}, not {rows}")
         for var in [*columns.step.constants, *columns.own]:
             if shape_of(var) not in ((), rows):
-                raise CannotDivide(f"a parameter has the shape {shape_of(var)}, not {rows}")
+                raise CannotRun(f"a parameter has the shape {shape_of(var)}, not {rows}")
         for eqn in self.eqns:
             out, name = eqn.outvars[0], eqn.primitive.name
             if out in self._results or out in whole:
                 continue
             if not _elementwise(eqn, rows):
-                raise CannotDivide(f"{name} mixes the units")
+                raise CannotRun(f"{name} mixes the units")
 
     def _stages(self) -> list[list[int]]:
         """Products in groups, each of which needs no more than the results of those before."""
