@@ -29,7 +29,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from rnnlab.arrays import Array
-from rnnlab.strategies.persistent import fragments, pallas
+from rnnlab.strategies.persistent import pallas
 from rnnlab.strategies.persistent.fragments import (
     CHUNK,
     FRAGMENT,
@@ -39,18 +39,8 @@ from rnnlab.strategies.persistent.fragments import (
     WARPS,
     Share,
 )
+from rnnlab.strategies.persistent.instructions import SENTINEL, Machine, Multiplication, store
 from rnnlab.strategies.persistent.pallas import THREADS, Rows
-
-#: What the memory of the exchange is filled with: of 16 bits, all ones.
-SENTINEL = 0xFFFF
-#: Bytes of shared memory of a CTA that the kernels use at most; an H100 has 227 KiB.
-SHARED_MEMORY = 225 * 1024
-
-
-def _machine() -> Any:
-    from jax.experimental.mosaic.gpu import utils
-
-    return utils
 
 
 class StridedRows(Rows):
@@ -106,14 +96,6 @@ class Refs(NamedTuple):
     cta: Any
 
 
-def shared_memory(share: Share) -> int:
-    """Bytes of shared memory that a product takes."""
-    sums = 2 * share.partial_sums * share.height * SEQUENCES * 4
-    staged = 2 * share.parts * share.each * WARPGROUPS * WARPS * CHUNK * 2 if share.staged else 0
-    weights = (share.fragments - share.registers) * WARPGROUPS * FRAGMENT * 2
-    return sums + staged + weights
-
-
 def kernel(
     body: Callable[[Refs], None],
     outs: list[jax.ShapeDtypeStruct],
@@ -131,7 +113,6 @@ def kernel(
     Pallas takes no empty arrays: empty arguments come to the body as they are, and empty results
     are no concern of it.
     """
-    plgpu = pallas._pallas()
     ctas = tiles * shares[0].slices
     arrivals = ctas if interpret else WARPGROUPS
     shared = _shared(shares, stages, operands, arrivals, interpret)
@@ -176,7 +157,6 @@ def kernel(
         filled = iter(results)
         return [next(filled) if out.size else jnp.zeros(out.shape, out.dtype) for out in outs]
 
-    del plgpu
     return run
 
 
@@ -219,9 +199,7 @@ def _interpreted(
     """
     plgpu = pallas._pallas()
     vectors = [
-        jax.ShapeDtypeStruct(
-            (steps, tiles, share.parts, share.real_chunks, 8, 4, 2, 4), operands
-        )
+        jax.ShapeDtypeStruct((steps, tiles, share.parts, share.real_chunks, 8, 4, 2, 4), operands)
         for share in shares
     ]
 
@@ -346,7 +324,7 @@ class Exchange:
         first = self.slice * share.rows
         if not self.interpret:
             start = share.first_number(piece, first)
-            store(self.rows)(ref.at[pallas.slice_of(start, UNITS)], a)
+            _store(self.rows)(ref.at[pallas.slice_of(start, UNITS)], a)
             return
         chunk = piece * (share.hidden // UNITS) + first // UNITS
         lanes = min(share.rows, UNITS) // 4
@@ -372,7 +350,7 @@ class Exchange:
             None if self._staged[place] is None else self._staged[place].at[slot, wg],
             shared.sums[place].at[slot],
         ]
-        multiply(self.shares[place], self.rows.operands)(*arguments)
+        _multiply(self.shares[place], self.rows.operands)(*arguments)
 
     def follow(self, stage: int, step: Array) -> None:
         """What a warpgroup does at a stage that is not the first."""
@@ -411,108 +389,18 @@ def _at(refs: Sequence[Any], present: Sequence[bool]) -> list[Any]:
     return [next(rest, None) if here else None for here in present]
 
 
-class Number:
-    """A number of 32 bits in a kernel, with the operators that `fragments` uses."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def _with(self, operation: Any, other: Any) -> Number:
-        return Number(operation(self.value, _constant(other)))
-
-    def __add__(self, other: Any) -> Number:
-        from jax._src.lib.mlir.dialects import arith
-
-        return self._with(arith.addi, other)
-
-    def __mul__(self, other: Any) -> Number:
-        from jax._src.lib.mlir.dialects import arith
-
-        return self._with(arith.muli, other)
-
-    def __and__(self, other: Any) -> Number:
-        from jax._src.lib.mlir.dialects import arith
-
-        return self._with(arith.andi, other)
-
-    def __rshift__(self, other: Any) -> Number:
-        from jax._src.lib.mlir.dialects import arith
-
-        return self._with(arith.shrui, other)
-
-
-def _word() -> Any:
-    from jax._src.lib.mlir import ir
-
-    return ir.IntegerType.get_signless(32)
-
-
-def _constant(value: Any) -> Any:
-    from jax._src.lib.mlir import ir
-    from jax._src.lib.mlir.dialects import arith
-
-    if isinstance(value, Number):
-        return value.value
-    return arith.constant(_word(), ir.IntegerAttr.get(_word(), value))
-
-
-def _address(ref: Any, offset: Any) -> Any:
-    """The address `offset` numbers of bytes further than a reference."""
-    from jax._src.lib.mlir import ir
-    from jax._src.lib.mlir.dialects import arith, llvm
-
-    pointer = _machine().memref_ptr(ref)
-    if "3" in str(pointer.type):  # !llvm.ptr<3>, shared memory, has addresses of 32 bits
-        return arith.addi(llvm.ptrtoint(_word(), pointer), offset.value)
-    wide = ir.IntegerType.get_signless(64)
-    return arith.addi(llvm.ptrtoint(wide, pointer), arith.extui(wide, offset.value))
-
-
-def _words(vector: Any, count: int) -> list[Any]:
-    """A vector of 16-bit numbers as words of 32 bits; one number becomes the lower half."""
-    from jax._src.lib.mlir import ir
-    from jax._src.lib.mlir.dialects import arith, vector as vectors
-
-    bits = 32 if count else 16
-    word = ir.IntegerType.get_signless(bits)
-    count = count or ir.VectorType(vector.type).shape[0]
-    a = vectors.bitcast(ir.VectorType.get((count,), word), vector)
-    found = [
-        vectors.extract(
-            a, dynamic_position=[], static_position=ir.DenseI64ArrayAttr.get([place])
-        )
-        for place in range(count)
-    ]
-    return found if bits == 32 else [arith.extui(_word(), each) for each in found]
-
-
-def store(rows: StridedRows) -> Callable[..., None]:
-    """Writes `[rows, 16]` into a vector, whose first number is the first of a reference.
-
-    A sentinel becomes the NaN next to it.
-    """
+def _store(rows: StridedRows) -> Callable[..., None]:
+    """Writes `[rows, 16]` into a vector, whose first number is the first of a reference."""
     plgpu = pallas._pallas()
 
     @plgpu.inline_mgpu(arg_types=(plgpu.RefType(), rows.layout))
     def write(_: Any, ref: Any, a: Any) -> None:
-        machine = _machine()
-        thread = Number(machine.thread_idx()) & (THREADS - 1)
-        for place, register in enumerate(a.registers.flat):
-            number = thread * rows.vector + place * THREADS * rows.vector
-            address = _address(ref, fragments.stored(number) * 2)
-            for i, word in enumerate(_words(register, 0)):
-                machine.inline_ptx(
-                    "{ .reg .b16 h; cvt.u16.u32 h, $1; min.u16 h, h, 0xFFFE;"
-                    f" st.relaxed.gpu.global.b16 [$0 + {fragments.stored(i) * 2}], h; }}",
-                    address,
-                    word,
-                    has_side_effects=True,
-                )
+        store(Machine(), ref, a.registers.flat, rows.vector)
 
     return write
 
 
-def multiply(share: Share, operands: Any) -> Callable[..., None]:
+def _multiply(share: Share, operands: Any) -> Callable[..., None]:
     """One warp's part of a product.
 
     Takes the vector `[parts, numbers]`, the fragments in registers, those in shared memory, the
@@ -527,160 +415,18 @@ def multiply(share: Share, operands: Any) -> Callable[..., None]:
         plgpu.RefType() if share.staged else None,
         plgpu.RefType(),
     )
+    present = [kind is not None for kind in kinds]
+
+    @plgpu.inline_mgpu(arg_types=tuple(kind for kind in kinds if kind is not None))
+    def body(_: Any, *some: Any) -> None:
+        vector, registers, left, staged, sums = _at(some, present)
+        here = registers.registers.flat if share.registers else ()
+        Multiplication(Machine(), share, operands, vector, here, left, staged, sums).run()
 
     def run(*arguments: Any) -> None:
-        present = [kind is not None for kind in kinds]
-        types = tuple(kind for kind in kinds if kind is not None)
-
-        @plgpu.inline_mgpu(arg_types=types)
-        def body(_: Any, *some: Any) -> None:
-            _Multiplication(share, operands, *_at(some, present)).run()
-
         body(*(a for a, here in zip(arguments, present, strict=True) if here))
 
     return run
-
-
-class _Multiplication:
-    """Emits the instructions of `multiply`."""
-
-    def __init__(
-        self, share: Share, operands: Any, vector: Any, registers: Any, left: Any, staged: Any, sums: Any
-    ) -> None:
-        self.share, self.vector, self.registers = share, vector, registers
-        self.staged = staged
-        self.type = {"bfloat16": "bf16", "float16": "f16"}[jnp.dtype(operands).name]
-        self.machine = _machine()
-        self.thread = Number(self.machine.thread_idx())
-        self.source = _address(vector, fragments.loaded(self.thread) * 2)
-        self.target = _address(sums, share.partial_sum(self.thread) * 4)
-        self.left = None
-        if left is not None:
-            of_warpgroup = (self.thread >> 7) * (FRAGMENT * 2)
-            self.left = _address(left, of_warpgroup + (self.thread & (THREADS - 1)) * 16)
-        tiles = share.tiles_of_warp * (1 if share.staged else 2)
-        self.chains = {1: 3, 2: 2}.get(tiles, 1)
-        self.sums: dict[tuple[int, int, int], Any] = {}
-
-    def run(self) -> None:
-        """All of it: smallest parts first, since larger sums would swallow their bits."""
-        share = self.share
-        if share.staged:
-            target = _address(self.staged, fragments.as_chunk(self.thread) * 2)
-            for part in range(share.parts):
-                for first in range(0, share.each, share.batch):
-                    for chunk, words in self._wait(part, first):
-                        self._stage(target, part, chunk, words)
-            self.machine.warpgroup_barrier()
-            source = _address(self.staged, share.staged_chunk(self.thread) * 2)
-            for part in reversed(range(share.parts)):
-                for chunk in range(share.chunks_of_warp):
-                    number = part * WARPS * share.each + chunk
-                    words = self._shared(source, number * CHUNK * 2, 2)
-                    self._multiply(part, chunk, [words])
-        else:
-            for part in reversed(range(share.parts)):
-                for first in range(0, share.each, share.batch):
-                    for chunk, words in self._wait(part, first):
-                        self._multiply(part, chunk, [words[:2], words[2:]])
-        self._write()
-
-    def _wait(self, part: int, first: int) -> list[tuple[int, list[Any]]]:
-        """Some of this warp's chunks, when no number of them is a sentinel any more."""
-        chunks = range(first, min(first + self.share.batch, self.share.each))
-        count = 4 * len(chunks)
-        names = [f"${i}" for i in range(count)]
-        ptx = ["{ .reg .pred p; .reg .b32 m; .reg .b16 lo, hi;", "AGAIN:"]
-        for place, chunk in enumerate(chunks):
-            offset = (part * self.share.chunks * CHUNK + chunk * fragments.NEXT) * 2
-            four = ",".join(names[4 * place : 4 * place + 4])
-            ptx.append(f"ld.relaxed.gpu.global.v4.b32 {{{four}}}, [${count} + {offset}];")
-        ptx.append(f"max.u16x2 m, {names[0]}, {names[1]};")
-        ptx += [f"max.u16x2 m, m, {name};" for name in names[2:]]
-        ptx.append("mov.b32 {lo, hi}, m; max.u16 lo, lo, hi;")
-        ptx.append(f"setp.eq.u16 p, lo, {SENTINEL:#x}; @p bra AGAIN; }}")
-        words = self.machine.inline_ptx(
-            "\n".join(ptx), self.source, result_types=[_word()] * count, has_side_effects=True
-        )
-        return [(c, list(words[4 * i : 4 * i + 4])) for i, c in enumerate(chunks)]
-
-    def _stage(self, target: Any, part: int, chunk: int, words: list[Any]) -> None:
-        number = (part * self.share.each + chunk) * WARPS
-        for half in range(2):
-            self.machine.inline_ptx(
-                f"st.shared.v2.b32 [$0 + {number * CHUNK * 2 + half * CHUNK}], {{$1, $2}};",
-                target,
-                *words[2 * half : 2 * half + 2],
-                has_side_effects=True,
-            )
-
-    def _shared(self, address: Any, offset: int, count: int) -> list[Any]:
-        """Words of shared memory; a side effect, lest they are all loaded before the loop."""
-        names = ",".join(f"${i}" for i in range(count))
-        return list(
-            self.machine.inline_ptx(
-                f"ld.shared.v{count}.b32 {{{names}}}, [${count} + {offset}];",
-                address,
-                result_types=[_word()] * count,
-                has_side_effects=True,
-            )
-        )
-
-    def _fragment(self, number: int) -> list[Any]:
-        if number < self.share.registers:
-            return _words(self.registers.registers.flat[number], 4)
-        place = number - self.share.registers
-        return self._shared(self.left, place * WARPGROUPS * FRAGMENT * 2, 4)
-
-    def _multiply(self, part: int, chunk: int, halves: list[list[Any]]) -> None:
-        """Multiplies what was read of a chunk with all parts of the weights that count."""
-        share = self.share
-        for other in reversed(range(share.parts - part)):
-            for tile in range(share.tiles_of_warp):
-                number = other * share.fragments_of_part + chunk * share.tiles_of_warp + tile
-                left = self._fragment(number)
-                for half, right in enumerate(halves):
-                    key = tile, half, chunk % self.chains
-                    self.sums[key] = self._instruction(left, right, self.sums.get(key))
-
-    def _instruction(self, left: list[Any], right: list[Any], sums: Any) -> Any:
-        from jax._src.lib.mlir import ir
-        from jax._src.lib.mlir.dialects import arith
-
-        single = ir.F32Type.get()
-        if sums is None:
-            sums = (arith.constant(single, ir.FloatAttr.get(single, 0.0)),) * 4
-        return self.machine.inline_ptx(
-            f"mma.sync.aligned.m16n8k16.row.col.f32.{self.type}.{self.type}.f32"
-            " {$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};",
-            *left,
-            *right,
-            *sums,
-            result_types=[single] * 4,
-            convergent=True,
-        )
-
-    def _write(self) -> None:
-        from jax._src.lib.mlir.dialects import arith
-
-        for tile in range(self.share.tiles_of_warp):
-            for half in range(1 if self.share.staged else 2):
-                chains = [
-                    self.sums[tile, half, i]
-                    for i in range(self.chains)
-                    if (tile, half, i) in self.sums
-                ]
-                found = chains[0]
-                for more in chains[1:]:
-                    found = [arith.addf(a, b) for a, b in zip(found, more, strict=True)]
-                for upper in range(2):  # row, row + 8
-                    offset = ((tile * UNITS + upper * 8) * SEQUENCES + half * 8) * 4
-                    self.machine.inline_ptx(
-                        f"st.shared.v2.f32 [$0 + {offset}], {{$1, $2}};",
-                        self.target,
-                        *found[2 * upper : 2 * upper + 2],
-                        has_side_effects=True,
-                    )
 
 
 def total(share: Share, rows: StridedRows) -> Callable[..., Any]:
@@ -694,12 +440,13 @@ def total(share: Share, rows: StridedRows) -> Callable[..., Any]:
     @plgpu.inline_mgpu(arg_types=(plgpu.RefType(),), return_type=(shape,) * share.outs)
     def add(_: Any, ref: Any) -> Any:
         from jax.experimental.mosaic import gpu
+        from jax.experimental.mosaic.gpu import utils
 
         def result(out: int) -> Any:
             place = slice(out * share.rows, (out + 1) * share.rows)
             found = [
                 gpu.FragmentedArray.load_strided(
-                    _machine().memref_slice(ref, (number, place)), vec_size=rows.vector
+                    utils.memref_slice(ref, (number, place)), vec_size=rows.vector
                 )
                 for number in range(share.partial_sums)
             ]

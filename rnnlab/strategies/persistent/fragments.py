@@ -126,6 +126,13 @@ class Share:
         """All fragments of a warp."""
         return self.parts * self.fragments_of_part
 
+    @property
+    def shared_memory(self) -> int:
+        """Bytes of shared memory."""
+        sums = 2 * self.partial_sums * self.height * SEQUENCES * 4
+        staged = 2 * self.parts * self.chunks * CHUNK * 2 if self.staged else 0
+        return sums + staged + (self.fragments - self.registers) * WARPGROUPS * FRAGMENT * 2
+
     def slabs(self, w: Array) -> Array:
         """`[parts, H, outs, pieces, H]` cut for the CTAs: `[slices, parts, height, 16 chunks]`.
 
@@ -154,9 +161,7 @@ class Share:
             a = a.reshape(*a.shape[:3], depth, self.chunks_of_warp, *a.shape[5:])
             a = a.transpose(0, 1, 2, 4, 6, 5, 3, 7, 8, 9, 10, 11)
             # slice, warpgroup, part, chunk, tile, rows, depth, row, lane, half, upper, in the pair
-            a = jnp.broadcast_to(
-                a[:, :, :, :, :, :, None], (*a.shape[:6], sequences, *a.shape[6:])
-            )
+            a = jnp.broadcast_to(a[:, :, :, :, :, :, None], (*a.shape[:6], sequences, *a.shape[6:]))
         else:
             a = a.transpose(0, 1, 2, 3, 6, 5, 4, 7, 8, 9, 10, 11)
         return a.reshape(self.slices, WARPGROUPS, self.fragments, FRAGMENT)

@@ -410,7 +410,16 @@ class Grid:
     ) -> Any:
         stages = self.units.stages
         return exchange.kernel(
-            body, outs, shares, stages, steps, tiles, self.operands, self.exact, self.interpret, name
+            body,
+            outs,
+            shares,
+            stages,
+            steps,
+            tiles,
+            self.operands,
+            self.exact,
+            self.interpret,
+            name,
         )
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from rnnlab.strategies.persistent.exchange import SHARED_MEMORY, shared_memory
 from rnnlab.strategies.persistent.fragments import SEQUENCES, UNITS, WARPGROUPS, WARPS, Share
 from rnnlab.strategies.persistent.units import Units
 
 #: Units of a CTA that are tried, in this order. Fewer units are more CTAs with less work each.
 ROWS = (8, 16, 32)
-#: Registers of a thread that a kernel may fill with weights; of 128.
-WEIGHTS = 56
-#: And with weights, what a warp waits for, and sums of products, together.
-REGISTERS = 104
+#: Registers of a thread, of 512; those that addresses and the loop take, and the most for weights.
+REGISTERS, OVERHEAD, WEIGHTS = 128, 20, 56
+#: Bytes of shared memory of a CTA, less what Mosaic takes for itself.
+SHARED_MEMORY = 225 * 1024
+#: Whether to stage, and how many chunks a warp waits for at once, at most, with four registers each:
+#: first what is fastest, then what takes less memory.
+TRIED = ((True, 12), (False, 12), (False, 6), (False, 3))
 
 
 class GridPlan(NamedTuple):
@@ -37,7 +40,7 @@ class GridPlan(NamedTuple):
 
 
 def fits(
-    units: Units, hidden: int, batch: int, narrow: Any, parts: int, processors: int
+    units: Units, hidden: int, batch: int, narrow: Any, parts: int, processors: int, flags: int = 2
 ) -> GridPlan | str:
     """How the kernels are cut, or why they cannot be.
 
@@ -49,8 +52,8 @@ def fits(
       parts: how many 16-bit numbers stand for a number in products.
       processors: number of processors (SMs) of the GPU, which bounds the CTAs: all of them have to
         run at the same time, since they wait for one another.
+      flags: how many flags the kernels read.
     """
-    del narrow  # operands have 16 bits, whatever the parameters have
     if not units.products:
         return "no product mixes its units, so that there is nothing to exchange"
     tiles = -(-batch // SEQUENCES)
@@ -59,24 +62,40 @@ def fits(
     smallest = min(min(size) for size in sizes)
     if smallest * padded < UNITS * WARPGROUPS * WARPS:
         least = -(-UNITS * WARPGROUPS * WARPS // smallest)
-        return f"a grid needs at least {least} hidden units, this cell has {hidden}"
-    forward = _cut(sizes, padded, tiles, parts, processors)
-    if isinstance(forward, str):
-        return forward
+        return f"a grid needs at least {least} hidden units, it has {hidden}"
     turned = [(pieces, outs) for outs, pieces in sizes]
-    backward = _cut(turned, forward[0].hidden, tiles, parts, processors)
-    if isinstance(backward, str):
-        return backward
-    hidden = backward[0].hidden
-    if hidden != forward[0].hidden:  # more padding, which 32 units of a CTA ask for
-        forward = _cut(sizes, hidden, tiles, parts, processors)
-        if isinstance(forward, str):
-            return forward
-    return GridPlan(hidden, forward, backward)
+    working = working_registers(units, narrow, flags)
+    for _ in range(2):  # once more if 32 units of a CTA ask for more padding
+        found = []
+        for each, numbers in zip((sizes, turned), working, strict=True):
+            cut = _cut(each, padded, tiles, parts, processors, numbers)
+            if isinstance(cut, str):
+                return cut
+            found.append(cut)
+            padded = cut[0].hidden
+    return GridPlan(padded, *found)
+
+
+def working_registers(units: Units, narrow: Any, flags: int) -> tuple[float, float]:
+    """Registers for what a step reads and carries, forward and backward, for 8 units of a CTA.
+
+    Those are one number of each array for each thread of the first warpgroup; of what is kept in 16
+    bits two share a register, where there are 16 units.
+    """
+    columns, fixed = units.columns, units.constants + units.own
+    streams, states, sums = len(columns.u), len(columns.state), len(columns.sums)
+    forward = 2 * (streams + flags) + 3 * states + sums + 1 + fixed + states * (flags > 1)
+    kept = (sum(units.reads[fixed:]) + 1) * narrow.itemsize / 4
+    return forward, kept + 2 * flags + states + 3 * fixed
 
 
 def _cut(
-    sizes: Sequence[tuple[int, int]], hidden: int, tiles: int, parts: int, processors: int
+    sizes: Sequence[tuple[int, int]],
+    hidden: int,
+    tiles: int,
+    parts: int,
+    processors: int,
+    working: float,
 ) -> tuple[Share, ...] | str:
     """What a CTA computes of each product, given how many results and vectors each has."""
     reason = ""
@@ -91,11 +110,13 @@ def _cut(
                 f"processors, this GPU has {processors}"
             )
             continue
-        shares = [_share(outs, pieces, rows, padded, parts) for outs, pieces in sizes]
-        shares = _with_registers(shares)
-        needed = sum(map(shared_memory, shares))
-        if needed <= SHARED_MEMORY:
-            return tuple(shares)
+        needed = 0
+        for staged, most in TRIED:
+            shares = [_share(outs, pieces, rows, padded, parts, staged) for outs, pieces in sizes]
+            shares = _with_registers(shares, working * rows / 8, most)
+            needed = sum(share.shared_memory for share in shares)
+            if needed <= SHARED_MEMORY:
+                return tuple(shares)
         return (
             f"its weights need {needed // 1024} KiB of shared memory in each of {ctas} processors, "
             f"of {SHARED_MEMORY // 1024}"
@@ -103,31 +124,23 @@ def _cut(
     return reason
 
 
-def _share(outs: int, pieces: int, rows: int, hidden: int, parts: int) -> Share:
-    """Staged where there are many results of a short vector: measured for one vector."""
+def _share(outs: int, pieces: int, rows: int, hidden: int, parts: int, staged: bool) -> Share:
+    """Staged where there are many results of a short vector: faster, but it takes more memory."""
     share = Share(outs, pieces, rows, hidden, parts)
-    return Share(outs, pieces, rows, hidden, parts, staged=share.tiles > 1 and pieces == 1)
+    staged = staged and share.tiles > 1 and pieces == 1
+    return dataclasses.replace(share, staged=staged)
 
 
-def _with_registers(shares: Sequence[Share]) -> list[Share]:
+def _with_registers(shares: Sequence[Share], working: float, most: int) -> list[Share]:
     """How many fragments stay in registers, and for how many chunks a warp waits at once."""
-    left, found = WEIGHTS // 4, []
+    free = REGISTERS - OVERHEAD - working - 4 * (len(shares) - 1)
+    sums = max(4 * 2 * share.tiles_of_warp for share in shares)
+    batch = int(max(2, min(most, max(share.each for share in shares), free // 4)))
+    left = int(max(0, min(WEIGHTS, free - max(4 * batch, sums + 8)) // 4))
+    cut = []
     for share in shares:
         registers = min(left, share.fragments)
         left -= registers
-        found.append(registers)
-    weights = 4 * sum(found)
-    cut = []
-    for share, registers in zip(shares, found, strict=True):
-        sums = 4 * share.tiles_of_warp * (3 if share.staged else 2)
-        batch = max(2, (REGISTERS - weights - sums) // 4)
         rounds = -(-share.each // batch)
-        batch = -(-share.each // rounds)
-        cut.append(
-            Share(*_size(share), staged=share.staged, registers=registers, batch=batch)
-        )
+        cut.append(dataclasses.replace(share, registers=registers, batch=-(-share.each // rounds)))
     return cut
-
-
-def _size(share: Share) -> tuple[int, int, int, int, int]:
-    return share.outs, share.pieces, share.rows, share.hidden, share.parts
