@@ -11,8 +11,9 @@ from rnnlab.strategies.persistent.units import Units
 
 #: Units of a CTA that are tried, in this order. Fewer units are more CTAs with less work each.
 ROWS = (8, 16, 32)
-#: Registers of a thread, of 512; those that addresses and the loop take, and the most for weights.
-REGISTERS, OVERHEAD, WEIGHTS = 128, 20, 56
+#: Registers of a thread, of 512; those that addresses and the loop take; those that derivatives take
+#: where functions are computed to float32; and the most for weights.
+REGISTERS, OVERHEAD, EXACT, WEIGHTS = 128, 20, 28, 56
 #: Bytes of shared memory of a CTA, less what Mosaic takes for itself.
 SHARED_MEMORY = 225 * 1024
 #: Whether to stage, and how many chunks a warp waits for at once, at most, with four registers each:
@@ -65,10 +66,11 @@ def fits(
         return f"a grid needs at least {least} hidden units, it has {hidden}"
     turned = [(pieces, outs) for outs, pieces in sizes]
     working = working_registers(units, narrow, flags)
+    overheads = OVERHEAD, OVERHEAD + (EXACT if narrow.itemsize > 2 else 0)
     for _ in range(2):  # once more if 32 units of a CTA ask for more padding
         found = []
-        for each, numbers in zip((sizes, turned), working, strict=True):
-            cut = _cut(each, padded, tiles, parts, processors, numbers)
+        for each, overhead, numbers in zip((sizes, turned), overheads, working, strict=True):
+            cut = _cut(each, padded, tiles, parts, processors, overhead, numbers)
             if isinstance(cut, str):
                 return cut
             found.append(cut)
@@ -95,6 +97,7 @@ def _cut(
     tiles: int,
     parts: int,
     processors: int,
+    overhead: int,
     working: float,
 ) -> tuple[Share, ...] | str:
     """What a CTA computes of each product, given how many results and vectors each has."""
@@ -113,7 +116,7 @@ def _cut(
         needed = 0
         for staged, most in TRIED:
             shares = [_share(outs, pieces, rows, padded, parts, staged) for outs, pieces in sizes]
-            shares = _with_registers(shares, working * rows / 8, most)
+            shares = _with_registers(shares, overhead + working * rows / 8, most)
             needed = sum(share.shared_memory for share in shares)
             if needed <= SHARED_MEMORY:
                 return tuple(shares)
@@ -133,7 +136,7 @@ def _share(outs: int, pieces: int, rows: int, hidden: int, parts: int, staged: b
 
 def _with_registers(shares: Sequence[Share], working: float, most: int) -> list[Share]:
     """How many fragments stay in registers, and for how many chunks a warp waits at once."""
-    free = REGISTERS - OVERHEAD - working - 4 * (len(shares) - 1)
+    free = REGISTERS - working - 4 * (len(shares) - 1)
     sums = max(4 * 2 * share.tiles_of_warp for share in shares)
     batch = int(max(2, min(most, max(share.each for share in shares), free // 4)))
     left = int(max(0, min(WEIGHTS, free - max(4 * batch, sums + 8)) // 4))
