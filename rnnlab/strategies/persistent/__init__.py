@@ -11,9 +11,9 @@ What is computed where, for a cell with the step `z = u + W h, h' = f(z, h)`:
     backwards     for every step: dz = (∂f/∂z)ᵀ dh', dh = (∂f/∂h)ᵀ dh' + Wᵀ dz         Pallas
     after         dW = Σ dz hᵀ, dW_x = Σ dz xᵀ, dx = W_xᵀ dz, a product each           XLA
 
-`f` is not written for any cell. `units.py` takes it from the trace of the step that `hoisted` makes,
-as long as it is elementwise, and evaluates it on the few rows of a warpgroup, and its derivative
-likewise. So a cell that a user writes as one function runs in the same kernels.
+`f` is not written for any cell. `units.py` takes it from the trace of the step that `hoisted`
+makes, as long as it is elementwise, and evaluates it on the few rows of a warpgroup, and its
+derivative likewise. So a cell that a user writes as one function runs in the same kernels.
 
 Layout. Arrays are in columns, `[units, sequences]`. A product of a tensor core has the weights on
 the left, 64 rows for a warpgroup, and 8 columns for a tile of the batch. Those few columns are the
@@ -87,7 +87,9 @@ class Persistent(Hoisted):
         """Runs both directions in one launch: each has CTAs of its own."""
         if self._reason() is not None:
             return hoisted.pair(cell, params, xs, states, control)
-        both = [jax.tree.map(lambda a, b: jnp.stack([a, b]), *each) for each in (params, xs, states)]
+        both = [
+            jax.tree.map(lambda a, b: jnp.stack([a, b]), *each) for each in (params, xs, states)
+        ]
         finals, ys = jax.vmap(lambda p, x, s: self(cell, p, x, s, control))(*both)
         first, second = (jax.tree.map(lambda a, i=i: a[i], finals) for i in (0, 1))
         return (first, second), (ys[0], ys[1])

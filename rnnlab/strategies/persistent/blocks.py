@@ -171,7 +171,7 @@ class KernelBlocks(TimeBlocks):
             xs, control, d_ys, kept = inputs
             dy = self._tiles(d_ys.transpose(2, 0, 1).reshape(d_ys.shape[2], -1), self.size)
             dz, vectors, d_state, more_fixed = self.kernel.backward(
-                in_kernel, fixed, self.flags(control), *kept, dy, d_state
+                in_kernel, fixed, self.flags(control), kept.u, kept.state, kept.sums, dy, d_state
             )
             dz = [self._columns(dz[:, :, i], count) for i in range(dz.shape[2])]
             d_products = [
@@ -202,7 +202,10 @@ class KernelBlocks(TimeBlocks):
         d_products, d_projection, d_tiled, d_fixed = totals
         d_weights, d_each = pull_fixed(d_fixed)
         d_step = d_weights.step._replace(
-            products=[a + b for a, b in zip(d_products, map(self._widen, d_weights.step.products), strict=True)]
+            products=[
+                a + b
+                for a, b in zip(d_products, map(self._widen, d_weights.step.products), strict=True)
+            ]
         )
         d_all = AllWeights(d_projection, d_step)
         (d_shared,) = pull_weights(jax.tree.map(lambda d, w: d.astype(w.dtype), d_all, weights))

@@ -8,6 +8,7 @@ other the strategy gives the cell to `hoisted` instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -29,10 +30,10 @@ THREADS = 128
 #: Elementwise operations that Mosaic lowers as they are.
 # fmt: off
 LOWERED = frozenset((
-    "abs", "add", "and", "atan2", "clamp", "convert_element_type", "copy", "cos", "div", "eq",
-    "erf", "exp", "exp2", "ge", "gt", "integer_pow", "le", "log", "log2", "logistic", "lt", "max",
-    "min", "mul", "ne", "neg", "not", "one_minus_square", "or", "rem", "round", "rsqrt", "select_n", "sign", "sin",
-    "sqrt", "square", "sub", "tanh", "broadcast_in_dim",
+    "abs", "add", "and", "broadcast_in_dim", "clamp", "convert_element_type", "cos", "div", "eq",
+    "exp", "exp2", "ge", "gt", "integer_pow", "le", "log", "logistic", "lt", "max", "min", "mul",
+    "ne", "neg", "one_minus_square", "or", "rem", "round", "rsqrt", "select_n", "sign",
+    "sin", "sqrt", "square", "sub", "tanh",
 ))
 # fmt: on
 
@@ -51,13 +52,19 @@ def _expm1(x: Array) -> Array:
     return jnp.where(u == 1.0, x, jnp.where(u - 1.0 == -1.0, -1.0, ratio))
 
 
+def _one_over(power: int, x: Array) -> Array:
+    """`x` to a negative power, of which Mosaic knows none."""
+    return 1.0 / lax.integer_pow(x, power)
+
+
 #: Operations that are written with others, since Mosaic does not know them.
 WRITTEN: dict[str, Callable[..., Array]] = {
     "add_any": lax.add,  # the sum of adjoints
+    "copy": lambda x: x,
     "cosh": lambda x: 0.5 * (jnp.exp(x) + jnp.exp(-x)),
-    "erfc": lambda x: 1.0 - lax.erf(x),
     "expm1": _expm1,
     "log1p": _log1p,
+    "not": lambda x: jnp.where(x, jnp.float32(0), jnp.float32(1)) > 0.5,
     "sinh": lambda x: 0.5 * (_expm1(x) - _expm1(-x)),
     "stop_gradient": lambda x: x,
     "tan": lambda x: jnp.sin(x) / jnp.cos(x),
@@ -106,9 +113,7 @@ class Rows:
       interpret: whether the kernel is run by Pallas' interpreter on a CPU.
     """
 
-    def __init__(
-        self, shape: tuple[int, int], operands: Any, exact: bool, interpret: bool
-    ) -> None:
+    def __init__(self, shape: tuple[int, int], operands: Any, exact: bool, interpret: bool) -> None:
         self.shape, self.operands = shape, operands
         self.exact, self.interpret = exact, interpret
         layouts = _pallas().Layout
@@ -151,6 +156,8 @@ class Rows:
             return self._run(eqn.params["call_jaxpr"], values)
         if name == "broadcast_in_dim":  # of a number, in a trace of arrays of another shape
             return [self.place(jnp.broadcast_to(values[0], self.shape))]
+        if name == "integer_pow" and eqn.params["y"] < 0:
+            return self._run(jax.make_jaxpr(partial(_one_over, -eqn.params["y"]))(*values), values)
         written = WRITTEN | ({} if self.exact else APPROXIMATED)
         if name in written:
             with jax.disable_jit():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
 
+from rnnlab.arrays import Array
 from rnnlab.strategies.hoisted.step_columns import CannotRun
 from rnnlab.strategies.persistent import pallas
 from rnnlab.strategies.persistent.resident import Flags, Resident
@@ -17,24 +19,57 @@ from rnnlab.strategies.persistent.units import Units
 #: thread has, and the bytes of shared memory of a CTA, less what Mosaic takes for itself.
 REGISTERS, MOST_REGISTERS, SHARED_MEMORY = 65_536, 255, 227 * 1024 - 2048
 #: Registers of a thread that addresses and the loop take.
-OVERHEAD = 40
+OVERHEAD = 36
 #: Parts of 16 bits that stand for a float32, by what JAX calls the precision of products. Two are
 #: 16 bits of the significand, where TF32 has 10; three are all 24.
 PARTS = {None: 2, "default": 2, "high": 2, "highest": 3, "float32": 3, "tensorfloat32": 2}
 
 
 class Kernel(Protocol):
-    """A forward and a backward kernel of a cell, for one size."""
+    """A forward and a backward kernel of a cell for one size, as `Resident` explains them.
 
-    tile: int
-    hidden: int
-    rows: int
+    Attributes:
+      tile: sequences of a CTA.
+      rows: units of a warpgroup.
+    """
 
-    def forward(self, keep: bool, *arguments: Any) -> Any:
+    tile: ClassVar[int]
+    rows: ClassVar[int]
+
+    @property
+    def hidden(self) -> int:
+        """Number of units with padding."""
+        ...
+
+    @property
+    def parts(self) -> int:
+        """How many 16-bit numbers stand for a number in products."""
+        ...
+
+    def forward(
+        self,
+        keep: bool,
+        weights: Sequence[Array],
+        u: Array,
+        fixed: Array,
+        initial: Array,
+        flags: Array,
+        state: Array,
+    ) -> tuple[Array, Array, Any, Any]:
         """Runs the steps of a time block."""
         ...
 
-    def backward(self, *arguments: Any) -> Any:
+    def backward(
+        self,
+        weights: Sequence[Array],
+        fixed: Array,
+        flags: Array,
+        kept: Array,
+        states: Array,
+        sums: Array,
+        dy: Array,
+        d_state: Array,
+    ) -> tuple[Array, Array, Array, Array]:
         """Runs them backwards."""
         ...
 

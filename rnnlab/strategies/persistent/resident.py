@@ -12,8 +12,8 @@ What moves with the steps lies in memory tile by tile, `[K, tiles, blocks, H, 8]
 of a warp is one piece of 256 bytes. It is asked into the L2 cache `FAR` steps before its use and
 into registers one step before.
 
-A number of `parts` bfloat16 stands for a float32: `w = w_0 + w_1 + ...`, each the rest that those
-before leave, and a product is the sum of those `w_i x_j` that are not smaller than what is left out.
+Some `parts` of bfloat16 stand for a float32: `w = w_0 + w_1 + ...`, each what those before leave.
+A product is the sum of those `w_i x_j` that are larger than what the parts leave out.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Resident:
         initial: Array,
         flags: Array,
         state: Array,
-    ) -> tuple[Array, Array, Array, Array]:
+    ) -> tuple[Array, Array, Any, Any]:
         """Runs the steps of a time block.
 
         Args:
@@ -117,14 +117,18 @@ class Resident:
         states, sums = state.shape[1], len(self.units.columns.sums)
         shape = partial(jax.ShapeDtypeStruct, dtype=self.narrow)
         like = partial(self._stream, steps, tiles)
-        outs = [shape((steps, tiles, self.hidden, TILE)), jax.ShapeDtypeStruct(state.shape, jnp.float32)]
+        outs = [
+            shape((steps, tiles, self.hidden, TILE)),
+            jax.ShapeDtypeStruct(state.shape, jnp.float32),
+        ]
         if keep:
             outs += [shape(like(states)), shape(like(sums))]
         body = partial(self._forward, keep, steps)
         results = self._kernel(body, outs, tiles)(
             [self._by_warpgroup(w) for w in weights], u, _lines(u), fixed, initial, flags, state
         )
-        return results if keep else (*results, None, None)
+        y, last, *kept = results
+        return (y, last, *kept) if keep else (y, last, None, None)
 
     def _forward(self, keep: bool, steps: int, refs: Any, scratch: Any) -> None:
         w_refs, u_ref, u_lines, fixed_ref, initial_ref, flags_ref, state_ref = refs.inputs
@@ -304,7 +308,11 @@ class Resident:
         ends = len(columns.kept), len(columns.kept) + len(columns.state)
         count = len(columns.step.constants)
         return Adjoints(
-            fixed[:count], fixed[count:], moving[: ends[0]], moving[ends[0] : ends[1]], moving[ends[1] :]
+            fixed[:count],
+            fixed[count:],
+            moving[: ends[0]],
+            moving[ends[0] : ends[1]],
+            moving[ends[1] :],
         )
 
     def _split(self, flags: list[Array]) -> tuple[Array | None, Array | None]:
@@ -344,7 +352,15 @@ class Resident:
         )
         name = f"rnnlab_{'backward' if backward else 'forward'}"
         return pallas.kernel(
-            body, outs, scratch, tiles, groups, self.operands, self.narrow.itemsize > 2, self.interpret, name
+            body,
+            outs,
+            scratch,
+            tiles,
+            groups,
+            self.operands,
+            self.narrow.itemsize > 2,
+            self.interpret,
+            name,
         )
 
 

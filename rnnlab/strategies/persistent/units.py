@@ -15,7 +15,6 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax.extend.core import Literal, Var
 
 from rnnlab.arrays import Array
@@ -178,7 +177,11 @@ class Units:
         return self._evaluate(apply, dict(zip(self._inputs(), values, strict=True)), wanted)
 
     def _pull(
-        self, apply: Apply, wanted: Sequence[Any], values: Sequence[Array], adjoints: Sequence[Array]
+        self,
+        apply: Apply,
+        wanted: Sequence[Any],
+        values: Sequence[Array],
+        adjoints: Sequence[Array],
     ) -> list[Array]:
         """The adjoints of `values` from those of the variables `wanted` of the rest."""
         closed = self._pullback(wanted)
