@@ -12,9 +12,9 @@ order of memory to keep, and the loads that find it need not follow a flag that 
 `fragments`, and writes its sums into shared memory. The first warpgroup adds them up.
 
 *How far warps can be apart.* A warp waits for a chunk of the vector of every step. The CTA that
-writes it did so after it had read all of the vector before, this CTA's part as well, which the first
-warpgroup wrote after it had met all others at the barrier of the step before. So no warp is ahead
-of another of its CTA by two steps, and two slots of shared memory suffice, and two barriers.
+writes it did so after it had read all of the vector before, this CTA's part as well, which the
+first warpgroup wrote after it had met all others at the barrier of the step before. So no warp is
+ahead of another of its CTA by two steps: two slots of shared memory suffice, and two barriers.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ def _shared(
             shape = (2, WARPGROUPS, share.parts * WARPS * share.each * CHUNK)
             staged.append(plgpu.SMEM(shape, operands))
         if left:
-            weights.append(plgpu.SMEM((left, WARPGROUPS, FRAGMENT), operands))
+            weights.append(plgpu.SMEM((left, WARPGROUPS, share.width), operands))
     return Shared(sums, staged, weights, barriers, [plgpu.Barrier(num_arrivals=1) for _ in stages])
 
 
@@ -287,18 +287,23 @@ class Exchange:
             self._registers = [self._load(place) for place in range(len(self.shares))]
 
     def _load(self, place: int) -> Any:
-        """Loads those fragments that stay in registers, and copies the others; each by its thread."""
+        """Loads those fragments that stay in registers, and copies the others.
+
+        What one warp copies for another, that one reads after the barrier of its first stage.
+        """
         plgpu, share, wg = pallas._pallas(), self.shares[place], self.refs.warpgroup
         source = self.weights[place].at[self.slice, wg]
-        one = plgpu.Layout.WG_STRIDED((FRAGMENT,), vec_size=8)
+        one = plgpu.Layout.WG_STRIDED((share.width,), vec_size=share.width // THREADS)
+        some = pallas.slice_of(0, share.width)
         left = self._left[place]
         if left is not None:
 
             def copy(i: Array, _: None) -> None:
-                fragment = plgpu.load(source.at[share.registers + i], layout=one, optimized=False)
-                left.at[i, wg][...] = fragment
+                fragment = source.at[share.registers + i, some]
+                left.at[i, wg][...] = plgpu.load(fragment, layout=one, optimized=False)
 
-            lax.fori_loop(0, share.fragments - share.registers, copy, None)
+            count = share.fragments - share.registers
+            lax.fori_loop(jnp.int32(0), jnp.int32(count), copy, None)
         if not share.registers:
             return None
         shape = (share.registers, FRAGMENT)
@@ -335,7 +340,7 @@ class Exchange:
 
     def multiply(self, stage: int, step: Array) -> None:
         """Waits for the vectors of a stage, multiplies, and leaves the sums in shared memory."""
-        plgpu, slot = pallas._pallas(), lax.rem(step, 2)
+        plgpu, slot = pallas._pallas(), lax.rem(step, jnp.int32(2))
         if not self.interpret:
             for place in self.stages[stage]:
                 self._multiply(place, step, slot)
@@ -360,7 +365,7 @@ class Exchange:
 
     def results(self, stage: int, step: Array) -> list[list[Array]]:
         """This CTA's rows of the results of a stage, when all warpgroups have multiplied."""
-        slot = lax.rem(step, 2)
+        slot = lax.rem(step, jnp.int32(2))
         pallas._pallas().barrier_wait(self.refs.shared.barriers[stage].at[slot])
         if self.interpret:
             return [self._product(place, step) for place in self.stages[stage]]

@@ -127,11 +127,20 @@ class Share:
         return self.parts * self.fragments_of_part
 
     @property
+    def width(self) -> int:
+        """Numbers of a fragment of a warpgroup in shared memory.
+
+        Staged, two warps have the same, for different sequences: the second two as the first.
+        """
+        return FRAGMENT // 2 if self.staged else FRAGMENT
+
+    @property
     def shared_memory(self) -> int:
         """Bytes of shared memory."""
+        left = self.fragments - self.registers
         sums = 2 * self.partial_sums * self.height * SEQUENCES * 4
         staged = 2 * self.parts * self.chunks * CHUNK * 2 if self.staged else 0
-        return sums + staged + (self.fragments - self.registers) * WARPGROUPS * FRAGMENT * 2
+        return sums + staged + left * WARPGROUPS * self.width * 2
 
     def slabs(self, w: Array) -> Array:
         """`[parts, H, outs, pieces, H]` cut for the CTAs: `[slices, parts, height, 16 chunks]`.
@@ -151,17 +160,17 @@ class Share:
         `[unit // 2 % 2][row // 8][unit % 2]` of `row % 8 = lane // 4`, `unit // 4 = lane % 4`.
         """
         rows, sequences, depth = self.cuts
-        a = self.slabs(w).reshape(
-            (self.slices, self.parts, rows, self.tiles_of_warp, 2, 8)  # upper, row
-            + (self.each, WARPGROUPS, WARPS, 4, 2, 2)  # unit: lane, half, in the pair
-        )
+        of_row = rows, self.tiles_of_warp, 2, 8  # upper, row
+        of_unit = self.each, WARPGROUPS, WARPS, 4, 2, 2  # lane, half, in the pair
+        a = self.slabs(w).reshape(self.slices, self.parts, *of_row, *of_unit)
         a = a.transpose(0, 7, 1, 6, 8, 2, 3, 5, 9, 10, 4, 11)
         # slice, warpgroup, part, each, warp, rows, tile, row, lane, half, upper, in the pair
         if self.staged:  # the chunks of all four warps, cut again
             a = a.reshape(*a.shape[:3], depth, self.chunks_of_warp, *a.shape[5:])
             a = a.transpose(0, 1, 2, 4, 6, 5, 3, 7, 8, 9, 10, 11)
             # slice, warpgroup, part, chunk, tile, rows, depth, row, lane, half, upper, in the pair
-            a = jnp.broadcast_to(a[:, :, :, :, :, :, None], (*a.shape[:6], sequences, *a.shape[6:]))
+            shape = *a.shape[:5], sequences, *a.shape[5:]
+            a = jnp.broadcast_to(a[:, :, :, :, :, None], shape)
         else:
             a = a.transpose(0, 1, 2, 3, 6, 5, 4, 7, 8, 9, 10, 11)
         return a.reshape(self.slices, WARPGROUPS, self.fragments, FRAGMENT)
@@ -174,32 +183,25 @@ class Share:
         return piece * self.hidden * SEQUENCES + first // UNITS * CHUNK + first % UNITS // 4 * 8
 
     def partial_sum(self, thread: Any) -> Any:
-        """Place of a thread's first result in the partial sums `[partial_sums, height, 16]`.
-
-        The others are those that `results` says further on.
-        """
+        """Place of a thread's first result in the partial sums `[partial_sums, height, 16]`."""
         warp, lane = thread >> 5, thread & 31
-        if self.staged:
-            _, _, depth = self.cuts
-            place = warp & 3  # [rows, sequences, depth]
-            number = (warp >> 2) * depth + (place & (depth - 1))
-            sequence, row = (place >> (depth - 1)) & 1, place >> depth
-            start = number * (self.height * SEQUENCES)
-            start = start + row * (self.tiles_of_warp * UNITS * SEQUENCES) + sequence * 8
-        else:
-            start = warp * (self.height * SEQUENCES)
-        return start + (lane >> 2) * SEQUENCES + (lane & 3) * 2
+        first = (lane >> 2) * SEQUENCES + (lane & 3) * 2
+        one = self.height * SEQUENCES
+        if not self.staged:
+            return first + warp * one
+        first = first + ((warp >> 1) & 1) * 8
+        if self.cuts[2] == 2:
+            return first + ((warp >> 2) * 2 + (warp & 1)) * one
+        return first + (warp >> 2) * one + (warp & 1) * (self.tiles_of_warp * UNITS * SEQUENCES)
 
     def staged_chunk(self, thread: Any) -> Any:
-        """Place of a thread's operands in the staged chunks `[chunks][half][lane][4]`; in numbers.
+        """Place of a thread's operands in the staged chunks `[chunks][half][lane][4]`.
 
         A half is that of the sequences.
         """
         warp, lane = thread >> 5, thread & 31
-        _, _, depth = self.cuts
-        place = warp & 3
-        first = (place & (depth - 1)) * self.chunks_of_warp
-        return first * CHUNK + ((place >> (depth - 1)) & 1) * (CHUNK // 2) + lane * 4
+        first = lane * 4 + ((warp >> 1) & 1) * (CHUNK // 2)
+        return first + (warp & 1) * (self.chunks_of_warp * CHUNK) if self.cuts[2] == 2 else first
 
 
 def loaded(thread: Any) -> Any:

@@ -180,7 +180,7 @@ class Grid:
             nothing = rows.full(rows.shape)
             none = kept([nothing] * len(state), [nothing] * len(self.units.columns.sums))
             carry = (read_step(jnp.int32(0)), state, (nothing, *none))
-            _, last, late = lax.fori_loop(0, steps, step, carry)
+            _, last, late = lax.fori_loop(jnp.int32(0), jnp.int32(steps), step, carry)
             write_step(jnp.int32(steps - 1), late)
             for i, value in enumerate(last):
                 last_ref.at[tile, i, row][...] = value
@@ -191,7 +191,7 @@ class Grid:
                     chips.follow(stage, t)
                 self._prefetch(chips, [u_lines.at[jnp.minimum(t + FAR, steps - 1), tile]])
 
-            lax.fori_loop(0, steps, step, None)
+            lax.fori_loop(jnp.int32(0), jnp.int32(steps), step, None)
 
         self._divide(refs, first, others)
 
@@ -313,7 +313,7 @@ class Grid:
             d_state = [rows.load(last_ref.at[tile, i, row]) for i in range(last_ref.shape[1])]
             d_fixed = [rows.full(rows.shape) for _ in range(count)]
             carry = (read_step(jnp.int32(steps - 1)), d_state, d_fixed)
-            _, d_state, d_fixed = lax.fori_loop(0, steps, step, carry)
+            _, d_state, d_fixed = lax.fori_loop(jnp.int32(0), jnp.int32(steps), step, carry)
             for ref, values in ((first_ref, d_state), (d_fixed_ref, d_fixed)):
                 for i, value in enumerate(values):
                     ref.at[tile, i, row][...] = value
@@ -325,13 +325,13 @@ class Grid:
                 for stage in reversed(range(stages)):
                     chips.follow(stage, i)
 
-            lax.fori_loop(0, steps, step, None)
+            lax.fori_loop(jnp.int32(0), jnp.int32(steps), step, None)
 
         self._divide(refs, first, others)
 
     def _exchange(self, shares: Sequence[Share], refs: Refs, weights: Any, turns: bool) -> Exchange:
         rows = StridedRows(shares[0].rows, self.operands, self.exact, self.interpret)
-        slices = shares[0].slices
+        slices = jnp.int32(shares[0].slices)
         return Exchange(
             shares,
             self.units.stages,

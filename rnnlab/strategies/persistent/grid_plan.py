@@ -64,18 +64,26 @@ def fits(
     if smallest * padded < UNITS * WARPGROUPS * WARPS:
         least = -(-UNITS * WARPGROUPS * WARPS // smallest)
         return f"a grid needs at least {least} hidden units, it has {hidden}"
+    return cut(units, padded, tiles, narrow, parts, processors, flags)
+
+
+def cut(
+    units: Units, hidden: int, tiles: int, narrow: Any, parts: int, processors: int, flags: int
+) -> GridPlan | str:
+    """As `fits`, for whole chunks of units and whole tiles, however few."""
+    sizes = [(len(product.outs), len(product.pieces)) for product in units.products]
     turned = [(pieces, outs) for outs, pieces in sizes]
     working = working_registers(units, narrow, flags)
     overheads = OVERHEAD, OVERHEAD + (EXACT if narrow.itemsize > 2 else 0)
     for _ in range(2):  # once more if 32 units of a CTA ask for more padding
         found = []
         for each, overhead, numbers in zip((sizes, turned), overheads, working, strict=True):
-            cut = _cut(each, padded, tiles, parts, processors, overhead, numbers)
-            if isinstance(cut, str):
-                return cut
-            found.append(cut)
-            padded = cut[0].hidden
-    return GridPlan(padded, *found)
+            shares = _cut(each, hidden, tiles, parts, processors, overhead, numbers)
+            if isinstance(shares, str):
+                return shares
+            found.append(shares)
+            hidden = shares[0].hidden
+    return GridPlan(hidden, *found)
 
 
 def working_registers(units: Units, narrow: Any, flags: int) -> tuple[float, float]:

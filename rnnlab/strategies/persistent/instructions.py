@@ -15,7 +15,6 @@ import jax.numpy as jnp
 
 from rnnlab.strategies.persistent.fragments import (
     CHUNK,
-    FRAGMENT,
     NEXT,
     SEQUENCES,
     UNITS,
@@ -190,7 +189,7 @@ class Multiplication:
           operands: dtype of the vector and the weights.
           vector: reference to `[parts, numbers]`.
           registers: the first fragments of the weights.
-          left: reference to the others in shared memory, `[fragments, warpgroups, 1024]`.
+          left: reference to the others in shared memory, `[fragments, warpgroups, width]`.
           staged: reference to the warpgroup's staged chunks.
           sums: reference to `[partial_sums, height, 16]`.
         """
@@ -200,8 +199,8 @@ class Multiplication:
         self.source = machine.address(vector, loaded(thread) * 2)
         self.target = machine.address(sums, share.partial_sum(thread) * 4)
         if left is not None:
-            of_warpgroup = (thread >> 7) * (FRAGMENT * 2)
-            self.left = machine.address(left, of_warpgroup + (thread & (THREADS - 1)) * 16)
+            in_warpgroup = (thread & (share.width // 8 - 1)) * 16
+            self.left = machine.address(left, (thread >> 7) * (share.width * 2) + in_warpgroup)
         if share.staged:
             self.staging = machine.address(staged, as_chunk(thread) * 2)
             self.staged = machine.address(staged, share.staged_chunk(thread) * 2)
@@ -265,7 +264,7 @@ class Multiplication:
         if number < self.share.registers:
             return self.machine.words(self.registers[number])
         place = number - self.share.registers
-        return self._shared(self.left, place * WARPGROUPS * FRAGMENT * 2, 4)
+        return self._shared(self.left, place * WARPGROUPS * self.share.width * 2, 4)
 
     def _multiply(self, part: int, chunk: int, halves: list[list[Any]]) -> None:
         """Multiplies a chunk with all parts of the weights that count."""

@@ -46,8 +46,7 @@ def product(share: Share, memory: np.ndarray, weights: np.ndarray, dtype: object
     """The results `[outs, rows, 16]` of one CTA."""
     of_threads = weights.view(np.uint16).reshape(4, share.fragments, 128, 8)
     of_threads = of_threads.transpose(1, 0, 2, 3).reshape(share.fragments, 512, 8)
-    left = np.ascontiguousarray(weights.transpose(1, 0, 2)[share.registers :])
-    assert left.shape[2] == FRAGMENT
+    left = np.ascontiguousarray(weights.transpose(1, 0, 2)[share.registers :, :, : share.width])
     of_warpgroup = share.parts * share.each * 4 * CHUNK * 2
     staged = Ref(np.full(4 * of_warpgroup, 0xAB, np.uint8), of_warpgroup)
     sums = np.full((share.partial_sums, share.height, SEQUENCES), np.nan, np.float32)
