@@ -152,7 +152,7 @@ def kernel(
             )
         else:
             results = _launched(inner, ctas, exact, name, leaves_of_shared)(
-                wanted, [_memory(share, steps, tiles, operands) for share in shares], *given
+                wanted, [_memory(share, steps, tiles) for share in shares], *given
             )
         filled = iter(results)
         return [next(filled) if out.size else jnp.zeros(out.shape, out.dtype) for out in outs]
@@ -219,12 +219,14 @@ def _interpreted(
     return run
 
 
-def _memory(share: Share, steps: int, tiles: int, operands: Any) -> Array:
-    """The memory of the exchange of a product: sentinels, and zeros where nobody writes."""
+def _memory(share: Share, steps: int, tiles: int) -> Array:
+    """The memory of the exchange of a product: sentinels, and zeros where nobody writes.
+
+    Integers, since to XLA one NaN is as good as another.
+    """
     shape = (steps, tiles, share.parts, share.chunks * CHUNK)
     real = lax.broadcasted_iota(jnp.int32, shape, 3) < share.real_chunks * CHUNK
-    words = jnp.where(real, jnp.uint16(SENTINEL), jnp.uint16(0))
-    return lax.bitcast_convert_type(words, operands)
+    return jnp.where(real, jnp.uint16(SENTINEL), jnp.uint16(0))
 
 
 def _shared(

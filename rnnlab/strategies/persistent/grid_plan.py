@@ -11,13 +11,15 @@ from rnnlab.strategies.persistent.units import Units
 
 #: Units of a CTA that are tried, in this order. Fewer units are more CTAs with less work each.
 ROWS = (8, 16, 32)
-#: Registers of a thread, of 512; those that addresses and the loop take; those that derivatives take
-#: where functions are computed to float32; and the most for weights.
-REGISTERS, OVERHEAD, EXACT, WEIGHTS = 128, 20, 28, 56
+#: Registers of a thread, of 512, and the most of them for weights.
+REGISTERS, WEIGHTS = 128, 56
+#: Those that addresses and the loop take, and what compilations have shown to be needed besides:
+#: for derivatives where functions are computed to float32, and for 32 units of a CTA.
+OVERHEAD, EXACT, MANY_ROWS = 20, 28, 16
 #: Bytes of shared memory of a CTA, less what Mosaic takes for itself.
 SHARED_MEMORY = 225 * 1024
-#: Whether to stage, and how many chunks a warp waits for at once, at most, with four registers each:
-#: first what is fastest, then what takes less memory.
+#: Whether to stage, and how many chunks a warp waits for at once at most, with four registers each;
+#: the fastest first, then what takes less memory.
 TRIED = ((True, 12), (False, 12), (False, 6), (False, 3))
 
 
@@ -106,7 +108,7 @@ def _cut(
     parts: int,
     processors: int,
     overhead: int,
-    working: float,
+    numbers: float,
 ) -> tuple[Share, ...] | str:
     """What a CTA computes of each product, given how many results and vectors each has."""
     reason = ""
@@ -121,10 +123,11 @@ def _cut(
                 f"processors, this GPU has {processors}"
             )
             continue
+        working = overhead + numbers * rows / 8 + (MANY_ROWS if rows > UNITS else 0)
         needed = 0
         for staged, most in TRIED:
             shares = [_share(outs, pieces, rows, padded, parts, staged) for outs, pieces in sizes]
-            shares = _with_registers(shares, overhead + working * rows / 8, most)
+            shares = _with_registers(shares, working, most)
             needed = sum(share.shared_memory for share in shares)
             if needed <= SHARED_MEMORY:
                 return tuple(shares)

@@ -1,9 +1,9 @@
 """The instructions of the machine (PTX) that the kernels of `grid` are made of.
 
-Mosaic has no loads that can be repeated until the data has come, and its products of 16-bit numbers
-let the warps of a warpgroup divide rows and columns, but not what is summed over. So these parts are
-written instruction by instruction. `Machine` puts them into a kernel; the tests have another one,
-which runs them in NumPy.
+Mosaic has no loads that can be repeated until the data has come, and in its products the warps of a
+warpgroup divide rows and columns, but not what is summed over. So these parts are written
+instruction by instruction. `Machine` puts them into a kernel; the tests have another one, which
+runs them in NumPy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Number:
         self.value = value
 
     def _with(self, name: str, other: Any) -> Number:
-        from jax._src.lib.mlir.dialects import arith
+        from jaxlib.mlir.dialects import arith
 
         other = other.value if isinstance(other, Number) else _constant(other)
         return Number(getattr(arith, name)(self.value, other))
@@ -57,14 +57,14 @@ class Number:
 
 
 def _integer(bits: int) -> Any:
-    from jax._src.lib.mlir import ir
+    from jaxlib.mlir import ir
 
     return ir.IntegerType.get_signless(bits)
 
 
 def _constant(value: int) -> Any:
-    from jax._src.lib.mlir import ir
-    from jax._src.lib.mlir.dialects import arith
+    from jaxlib.mlir import ir
+    from jaxlib.mlir.dialects import arith
 
     return arith.constant(_integer(32), ir.IntegerAttr.get(_integer(32), value))
 
@@ -75,7 +75,7 @@ class Machine:
     def __init__(self) -> None:
         from jax.experimental.mosaic.gpu import utils
 
-        self._utils = utils
+        self._utils: Any = utils
 
     def thread(self) -> Number:
         """The number of the thread in its CTA."""
@@ -83,7 +83,7 @@ class Machine:
 
     def address(self, ref: Any, offset: Number) -> Any:
         """The address that is `offset` bytes behind the beginning of a reference."""
-        from jax._src.lib.mlir.dialects import arith, llvm
+        from jaxlib.mlir.dialects import arith, llvm
 
         pointer = self._utils.memref_ptr(ref)
         if "<3>" in str(pointer.type):  # shared memory, whose addresses have 32 bits
@@ -94,21 +94,21 @@ class Machine:
 
     def words(self, register: Any) -> list[Any]:
         """A vector of 16-bit numbers as words of 32 bits."""
-        from jax._src.lib.mlir import ir
+        from jaxlib.mlir import ir
 
         return self._split(register, 32, ir.VectorType(register.type).shape[0] // 2)
 
     def halves(self, register: Any) -> list[Any]:
         """A vector of 16-bit numbers as words of 32 bits, each with one in its lower half."""
-        from jax._src.lib.mlir import ir
-        from jax._src.lib.mlir.dialects import arith
+        from jaxlib.mlir import ir
+        from jaxlib.mlir.dialects import arith
 
         some = self._split(register, 16, ir.VectorType(register.type).shape[0])
         return [arith.extui(_integer(32), each) for each in some]
 
     def _split(self, register: Any, bits: int, count: int) -> list[Any]:
-        from jax._src.lib.mlir import ir
-        from jax._src.lib.mlir.dialects import vector
+        from jaxlib.mlir import ir
+        from jaxlib.mlir.dialects import vector
 
         a = vector.bitcast(ir.VectorType.get((count,), _integer(bits)), register)
         places = [ir.DenseI64ArrayAttr.get([place]) for place in range(count)]
@@ -126,21 +126,21 @@ class Machine:
 
     def multiply(self, ptx: str, *arguments: Any) -> list[Any]:
         """An instruction of the tensor cores; returns four numbers."""
-        from jax._src.lib.mlir import ir
+        from jaxlib.mlir import ir
 
         results = [ir.F32Type.get()] * 4
         return list(self._utils.inline_ptx(ptx, *arguments, result_types=results, convergent=True))
 
     def zero(self) -> Any:
         """Zero in float32."""
-        from jax._src.lib.mlir import ir
-        from jax._src.lib.mlir.dialects import arith
+        from jaxlib.mlir import ir
+        from jaxlib.mlir.dialects import arith
 
         return arith.constant(ir.F32Type.get(), ir.FloatAttr.get(ir.F32Type.get(), 0.0))
 
     def add(self, a: Any, b: Any) -> Any:
         """A sum of two numbers of float32."""
-        from jax._src.lib.mlir.dialects import arith
+        from jaxlib.mlir.dialects import arith
 
         return arith.addf(a, b)
 

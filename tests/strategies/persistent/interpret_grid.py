@@ -11,9 +11,9 @@ import sys
 os.environ |= {"NPROC": "64", "JAX_PLATFORMS": "cpu"}
 sys.path.insert(0, str(pathlib.Path(__file__).parents[3]))
 
-import importlib  # noqa: E402
+import importlib
 
-import jax  # noqa: E402
+import jax
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")

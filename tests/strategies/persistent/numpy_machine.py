@@ -1,7 +1,7 @@
 """A machine that runs the instructions of `rnnlab.strategies.persistent.instructions` in NumPy.
 
-All threads run every instruction at the same time. What registers hold in an `mma.m16n8k16`, and what
-the instructions do, is taken from the manual of PTX (ISA 8.7, 9.7.14 for the products).
+All threads run every instruction at the same time. What registers hold in an `mma.m16n8k16`, and
+what the instructions do, is taken from the manual of PTX (section 9.7 of the ISA).
 """
 
 import re
@@ -63,8 +63,7 @@ class Machine:
         return [np.asarray(known[f"${i}"]) for i in range(words)]
 
     def multiply(self, ptx: str, *arguments: np.ndarray) -> list[np.ndarray]:
-        shape, _, kind = re.match(r"mma\.sync\.aligned\.(\w+)\.row\.col\.f32\.(\w+)\.(\w+)", ptx).groups()
-        assert shape == "m16n8k16"
+        kind = re.match(r"mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.(\w+)\.\1\.f32 ", ptx)[1]
         dtype = KINDS[kind]
         lane = self._threads % 32
         warp, row, column = self._threads // 32, lane // 4, lane % 4

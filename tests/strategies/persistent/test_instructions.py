@@ -1,4 +1,4 @@
-"""The exchange and the products of the grid, instruction by instruction, against a plain product."""
+"""Exchange and products of the grid, instruction by instruction, against a plain product."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,9 @@ SHARES = [
 
 
 def names(share: Share) -> str:
-    return f"{share.outs}x{share.pieces} rows {share.rows} parts {share.parts} staged {share.staged}"
+    return (
+        f"{share.outs}x{share.pieces} rows {share.rows} parts {share.parts} staged {share.staged}"
+    )
 
 
 def vector_memory(share: Share) -> np.ndarray:
