@@ -242,7 +242,8 @@ class Multiplication:
             ptx.append(f"max.u16x2 m, {names[0]}, {names[1]};")
             ptx += [f"max.u16x2 m, m, {name};" for name in names[2:]]
             ptx.append("mov.b32 {lo, hi}, m; max.u16 lo, lo, hi;")
-            ptx.append(f"setp.eq.u16 p, lo, {SENTINEL:#x}; @p bra AGAIN; }}")
+            ptx.append(f"setp.eq.u16 p, lo, {SENTINEL:#x}; @p bra AGAIN;")
+            ptx.append("bar.warp.sync 0xffffffff; }")  # lanes may have left the loop one by one
             words = self.machine.run("\n".join(ptx), self.source, words=count)
             yield from ((c, words[4 * i : 4 * i + 4]) for i, c in enumerate(chunks))
 
