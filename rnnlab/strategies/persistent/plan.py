@@ -129,8 +129,8 @@ def resident_registers(units: Units, narrow: Any, parts: int, flags: Flags) -> i
     if in_registers < 0 or shared > SHARED_MEMORY:
         kib = 2 * parts * units.matrices * hidden**2 // 1024
         raise CannotRun(
-            f"{kib} KiB of weights ({units.matrices} of {hidden} x {hidden}, {16 * parts} bits each) "
-            f"do not fit on a streaming multiprocessor"
+            f"{kib} KiB of weights ({units.matrices} of {hidden} x {hidden}, {16 * parts} bits "
+            "each) do not fit on a streaming multiprocessor"
         )
     return in_registers
 
