@@ -121,16 +121,16 @@ def resident_registers(units: Units, narrow: Any, parts: int, flags: Flags) -> i
         raise CannotRun(f"its {units.hidden} units are more than the 512 of a CTA's 1024 threads")
     most = min(MOST_REGISTERS, REGISTERS // threads)
     free = most - OVERHEAD - working_registers(units, narrow, flags)
-    a_part = units.blocks * hidden // 4
+    a_part = units.matrices * hidden // 4
     in_registers = min(parts, free // a_part) if a_part else parts
     longest = sum(max(len(p.pieces), len(p.outs)) for p in units.products)
     shared = 2 * 2 * parts * Resident.tile * hidden * longest
-    shared += 2 * (parts - max(in_registers, 0)) * units.blocks * hidden**2
+    shared += 2 * (parts - max(in_registers, 0)) * units.matrices * hidden**2
     if in_registers < 0 or shared > SHARED_MEMORY:
-        kib = 2 * parts * units.blocks * hidden**2 // 1024
+        kib = 2 * parts * units.matrices * hidden**2 // 1024
         raise CannotRun(
-            f"{kib} KiB of weights ({units.blocks} of {hidden} x {hidden}, {16 * parts} bits each) "
-            f"do not fit on a streaming multiprocessor"
+            f"{kib} KiB of weights ({units.matrices} of {hidden} x {hidden}, {16 * parts} bits "
+            "each) do not fit on a streaming multiprocessor"
         )
     return in_registers
 

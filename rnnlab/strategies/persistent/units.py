@@ -67,7 +67,7 @@ class Units:
         self.stages = self._stages()
 
     @property
-    def blocks(self) -> int:
+    def matrices(self) -> int:
         """Number of square matrices `[H, H]` that the weights consist of."""
         return sum(len(each.pieces) * len(each.outs) for each in self.products)
 

@@ -90,7 +90,7 @@ def test_products_that_wait_for_others_make_a_stage_of_their_own():
 def test_a_vector_put_together_of_gates_is_taken_apart():
     units = problem(CELLS["lstm_fgr"](H))[0]
     assert [len(product.pieces) for product in units.products] == [1, 3]
-    assert units.blocks == 4 + 3 * 3
+    assert units.matrices == 4 + 3 * 3
 
 
 def test_a_cell_that_mixes_its_units_is_refused_by_the_name_of_the_operation():
