@@ -16,6 +16,7 @@ from rnnlab.strategies.hoisted.scan import AllWeights, TimeBlocks
 from rnnlab.strategies.persistent.plan import Chip, choose
 from rnnlab.strategies.persistent.resident import Flags
 from rnnlab.strategies.persistent.units import Units
+from rnnlab.strategies.persistent.weights import in_parts
 
 
 class Kept(NamedTuple):
@@ -236,18 +237,3 @@ class KernelBlocks(TimeBlocks):
         for each, d in zip(self.columns.sums, sums, strict=True):
             found |= dict.fromkeys(each.inputs, d)
         return [found[place] for place in range(len(self.columns.u))]
-
-
-def in_parts(a: Array, parts: int) -> Array:
-    """`[parts, ...]`: `a` in bfloat16, the rest that it leaves in bfloat16, and so on.
-
-    One part is `a` itself.
-    """
-    if parts == 1:
-        return a[None]
-    found = []
-    for _ in range(parts):
-        # XLA may drop a conversion to bfloat16 and back; this it may not.
-        found.append(jax.lax.reduce_precision(a, 8, 7))
-        a = a - found[-1]
-    return jnp.stack(found).astype(jnp.bfloat16)

@@ -137,13 +137,16 @@ class Rows:
         """`a` in the layout of results."""
         return _pallas().layout_cast(a, self._result) if a.ndim else a
 
-    def product(self, weight: Array, vectors: Any) -> Array:
-        """`weight @ vectors` in float32, of vectors `[n, columns]` in shared memory."""
-        right = _pallas().load(vectors, layout=self._right)
+    def vectors(self, ref: Any) -> Array:
+        """Vectors `[n, columns]` in shared memory, in the layout of the right operand."""
+        return _pallas().load(ref, layout=self._right)
+
+    def product(self, weight: Array, vectors: Array) -> Array:
+        """`weight @ vectors` in float32."""
         if self.interpret:  # which has no such product
-            return jnp.dot(weight, right, preferred_element_type=jnp.float32)
-        zero = self.full((weight.shape[0], right.shape[1]))
-        return _pallas().mma(zero, weight, right)
+            return jnp.dot(weight, vectors, preferred_element_type=jnp.float32)
+        zero = self.full((weight.shape[0], vectors.shape[1]))
+        return _pallas().mma(zero, weight, vectors)
 
     def apply(self, eqn: Any, values: Sequence[Any]) -> Sequence[Any]:
         """One elementwise operation.
