@@ -267,15 +267,15 @@ class Multiplication:
         place = number - self.share.registers
         return self._shared(self.left, place * WARPGROUPS * self.share.width * 2, 4)
 
-    def _multiply(self, part: int, chunk: int, halves: list[list[Any]]) -> None:
+    def _multiply(self, part: int, place: int, halves: list[list[Any]]) -> None:
         """Multiplies a chunk with all parts of the weights that count."""
         share = self.share
         for other in reversed(range(share.parts - part)):
             for tile in range(share.tiles_of_warp):
-                number = other * share.fragments_of_part + chunk * share.tiles_of_warp + tile
+                number = other * share.fragments_of_part + place * share.tiles_of_warp + tile
                 fragment = self._fragment(number)
                 for half, right in enumerate(halves):
-                    key = tile, half, chunk % self.chains
+                    key = tile, half, place % self.chains
                     sums = self.sums.get(key) or [self.machine.zero()] * 4
                     self.sums[key] = self.machine.multiply(
                         f"mma.sync.aligned.m16n8k16.row.col.f32.{self.kind}.{self.kind}.f32"
