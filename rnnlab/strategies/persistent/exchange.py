@@ -49,7 +49,7 @@ class StridedRows(Rows):
     def __init__(self, rows: int, operands: Any, exact: bool, interpret: bool) -> None:
         super().__init__((rows, SEQUENCES), operands, exact, interpret)
         self.vector = min(2, rows * SEQUENCES // THREADS)
-        layouts = pallas._pallas().Layout
+        layouts = pallas.mosaic().Layout
         self._result = layouts.WG_STRIDED(self.shape, vec_size=self.vector)
 
     @property
@@ -166,7 +166,7 @@ def _launched(
     """The kernel on a GPU. What it exchanges is memory that it writes in place."""
     from jax.experimental import pallas as pl
 
-    plgpu = pallas._pallas()
+    plgpu = pallas.mosaic()
 
     def run(wanted: list[jax.ShapeDtypeStruct], memory: list[Array], *given: Array) -> Any:
         def scoped(*refs: Any) -> None:
@@ -197,7 +197,7 @@ def _interpreted(
 
     The interpreter knows neither PTX nor CTAs that run at the same time, but warpgroups that do.
     """
-    plgpu = pallas._pallas()
+    plgpu = pallas.mosaic()
     vectors = [
         jax.ShapeDtypeStruct((steps, tiles, share.parts, share.real_chunks, 8, 4, 2, 4), operands)
         for share in shares
@@ -237,7 +237,7 @@ def _shared(
     interpret: bool,
 ) -> Shared:
     """Sizes of shared memory."""
-    plgpu = pallas._pallas()
+    plgpu = pallas.mosaic()
     barriers = [plgpu.Barrier(num_arrivals=arrivals, num_barriers=2) for _ in stages]
     if interpret:
         return Shared([], [], [], barriers, [])
@@ -293,7 +293,7 @@ class Exchange:
 
         What one warp copies for another, that one reads after the barrier of its first stage.
         """
-        plgpu, share, wg = pallas._pallas(), self.shares[place], self.refs.warpgroup
+        plgpu, share, wg = pallas.mosaic(), self.shares[place], self.refs.warpgroup
         source = self.weights[place].at[self.slice, wg]
         one = plgpu.Layout.WG_STRIDED((share.width,), vec_size=share.width // THREADS)
         some = pallas.slice_of(0, share.width)
@@ -324,7 +324,7 @@ class Exchange:
                     if part + 1 < self.shares[place].parts:
                         left = self.rows.place(left - narrow.astype(jnp.float32))
         if self.turns and not self.interpret:
-            pallas._pallas().barrier_arrive(self.refs.shared.turns[stage])
+            pallas.mosaic().barrier_arrive(self.refs.shared.turns[stage])
 
     def _store(self, place: int, step: Array, part: int, piece: int, a: Array) -> None:
         share, ref = self.shares[place], self.refs.vectors[place].at[step, self.tile, part]
@@ -342,7 +342,7 @@ class Exchange:
 
     def multiply(self, stage: int, step: Array) -> None:
         """Waits for the vectors of a stage, multiplies, and leaves the sums in shared memory."""
-        plgpu, slot = pallas._pallas(), lax.rem(step, jnp.int32(2))
+        plgpu, slot = pallas.mosaic(), lax.rem(step, jnp.int32(2))
         if not self.interpret:
             for place in self.stages[stage]:
                 self._multiply(place, step, slot)
@@ -362,13 +362,13 @@ class Exchange:
     def follow(self, stage: int, step: Array) -> None:
         """What a warpgroup does at a stage that is not the first."""
         if self.turns:
-            pallas._pallas().barrier_wait(self.refs.shared.turns[stage])
+            pallas.mosaic().barrier_wait(self.refs.shared.turns[stage])
         self.multiply(stage, step)
 
     def results(self, stage: int, step: Array) -> list[list[Array]]:
         """This CTA's rows of the results of a stage, when all warpgroups have multiplied."""
         slot = lax.rem(step, jnp.int32(2))
-        pallas._pallas().barrier_wait(self.refs.shared.barriers[stage].at[slot])
+        pallas.mosaic().barrier_wait(self.refs.shared.barriers[stage].at[slot])
         if self.interpret:
             return [self._product(place, step) for place in self.stages[stage]]
         sums = self.refs.shared.sums
@@ -398,7 +398,7 @@ def _at(refs: Sequence[Any], present: Sequence[bool]) -> list[Any]:
 
 def _store(rows: StridedRows) -> Callable[..., None]:
     """Writes `[rows, 16]` into a vector, whose first number is the first of a reference."""
-    plgpu = pallas._pallas()
+    plgpu = pallas.mosaic()
 
     @plgpu.inline_mgpu(arg_types=(plgpu.RefType(), rows.layout))
     def write(_: Any, ref: Any, a: Any) -> None:
@@ -413,7 +413,7 @@ def _multiply(share: Share, operands: Any) -> Callable[..., None]:
     Takes the vector `[parts, numbers]`, the fragments in registers, those in shared memory, the
     staged chunks, and the partial sums; None for what a product has not.
     """
-    plgpu = pallas._pallas()
+    plgpu = pallas.mosaic()
     shape = (share.registers, FRAGMENT)
     kinds = (
         plgpu.RefType(),
@@ -441,7 +441,7 @@ def total(share: Share, rows: StridedRows) -> Callable[..., Any]:
 
     Inlined, since Mosaic infers the layouts of so many slices slowly or not at all.
     """
-    plgpu = pallas._pallas()
+    plgpu = pallas.mosaic()
     shape = plgpu.ShapeDtypeStruct(rows.shape, jnp.float32, layout=rows.layout)
 
     @plgpu.inline_mgpu(arg_types=(plgpu.RefType(),), return_type=(shape,) * share.outs)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -26,9 +26,9 @@ from rnnlab.arrays import Array
 from rnnlab.strategies.hoisted.step_columns import Adjoints
 from rnnlab.strategies.persistent import exchange, pallas
 from rnnlab.strategies.persistent.exchange import Exchange, Refs, StridedRows
+from rnnlab.strategies.persistent.flags import Flags
 from rnnlab.strategies.persistent.fragments import SEQUENCES, Share
 from rnnlab.strategies.persistent.grid_plan import GridPlan
-from rnnlab.strategies.persistent.resident import Flags
 from rnnlab.strategies.persistent.units import Units
 
 #: How many steps before its use an input is asked into the L2 cache.
@@ -58,7 +58,9 @@ class Grid:
     interpret: bool = False
 
     #: Sequences of a tile.
-    tile = SEQUENCES
+    tile: ClassVar[int] = SEQUENCES
+    #: Its CTAs wait for one another, so that no two launches may share the GPU.
+    alone: ClassVar[bool] = True
 
     @property
     def real(self) -> int:
@@ -153,7 +155,7 @@ class Grid:
 
             def step(t: Array, carry: Any) -> Any:
                 (us, flags), state, late = carry
-                valid, fresh = self._split(flags)
+                valid, fresh = self.flags.split(flags)
                 ahead: list[Any] = []
                 if fresh is not None:
                     state = [rows.where(fresh, a, b) for a, b in zip(start, state, strict=True)]
@@ -276,7 +278,7 @@ class Grid:
             def step(i: Array, carry: Any) -> Any:
                 (values, flags, dy), d_state, d_fixed = carry
                 t = steps - 1 - i
-                valid, fresh = self._split(flags)
+                valid, fresh = self.flags.split(flags)
                 ahead: list[Any] = []
                 dy = rows.widen(dy)
                 rest = iter([rows.widen(value) for value in values])
@@ -293,7 +295,7 @@ class Grid:
                     chips.multiply(stage, i)
                     return chips.results(stage, i)
 
-                inputs = self._adjoints(fixed, moving)
+                inputs = self.units.adjoints(fixed, moving)
                 adjoints, vectors = self.units.backward(
                     rows.apply, rows.add, inputs, d_new, dy, multiply
                 )
@@ -368,23 +370,6 @@ class Grid:
 
     def _late(self, rows: StridedRows, values: list[Array]) -> list[Array]:
         return [rows.place(value) for value in values]
-
-    def _adjoints(self, fixed: list[Array], moving: list[Array]) -> Adjoints:
-        columns = self.units.columns
-        ends = len(columns.kept), len(columns.kept) + len(columns.state)
-        count = self.units.constants
-        return Adjoints(
-            fixed[:count],
-            fixed[count:],
-            moving[: ends[0]],
-            moving[ends[0] : ends[1]],
-            moving[ends[1] :],
-        )
-
-    def _split(self, flags: list[Array]) -> tuple[Array | None, Array | None]:
-        rest = iter(flags)
-        valid = next(rest) if self.flags.valid else None
-        return valid, next(rest) if self.flags.fresh else None
 
     def _real(self, chips: Exchange) -> Callable[[Array], Array]:
         """Sets units of padding to zero, whatever the cell makes of them."""

@@ -62,10 +62,9 @@ def fits(
     tiles = -(-batch // SEQUENCES)
     padded = -(-hidden // UNITS) * UNITS
     sizes = [(len(product.outs), len(product.pieces)) for product in units.products]
-    smallest = min(min(size) for size in sizes)
-    if smallest * padded < UNITS * WARPGROUPS * WARPS:
-        least = -(-UNITS * WARPGROUPS * WARPS // smallest)
-        return f"a grid needs at least {least} hidden units, it has {hidden}"
+    # Each warp reads a chunk of every vector.
+    least = -(-UNITS * WARPGROUPS * WARPS // min(min(size) for size in sizes))
+    padded = max(padded, -(-least // UNITS) * UNITS)
     return cut(units, padded, tiles, narrow, parts, processors, flags)
 
 

@@ -11,8 +11,10 @@ import jax.numpy as jnp
 
 from rnnlab.arrays import Array
 from rnnlab.strategies.hoisted.step_columns import CannotRun
-from rnnlab.strategies.persistent import pallas, weights
-from rnnlab.strategies.persistent.resident import Flags, Resident
+from rnnlab.strategies.persistent import grid_plan, pallas, weights
+from rnnlab.strategies.persistent.flags import Flags
+from rnnlab.strategies.persistent.grid import Grid
+from rnnlab.strategies.persistent.resident import Resident
 from rnnlab.strategies.persistent.units import Units
 
 #: Registers of 32 bits of a streaming multiprocessor with Hopper's instructions, the most that a
@@ -32,11 +34,16 @@ class Kernel(Protocol):
 
     Attributes:
       tile: sequences of a CTA.
-      rows: units of a warpgroup.
+      alone: whether no other launch may run at the same time.
     """
 
     tile: ClassVar[int]
-    rows: ClassVar[int]
+    alone: ClassVar[bool]
+
+    @property
+    def rows(self) -> int:
+        """Rows that the flags are given for."""
+        ...
 
     @property
     def hidden(self) -> int:
@@ -104,9 +111,18 @@ def choose(units: Units, narrow: Any, batch: int, flags: Flags, chip: Chip) -> K
     operation = pallas.unknown(units.operations())
     if operation is not None:
         raise CannotRun(f"its step has the operation {operation}, which Mosaic does not lower")
-    del batch
     parts = parts_of(narrow)
-    registers = resident_registers(units, narrow, parts, flags)
+    try:
+        registers = resident_registers(units, narrow, parts, flags)
+    except CannotRun as too_large:
+        if chip.interpret:  # which has a thread for each CTA, and not enough of them
+            raise
+        plan = grid_plan.fits(
+            units, units.hidden, batch, narrow, parts, chip.processors, flags.count
+        )
+        if isinstance(plan, str):
+            raise CannotRun(f"{too_large}; and if several share it: {plan}") from too_large
+        return Grid(units, flags, narrow, parts, plan)
     return Resident(units, flags, narrow, parts, registers, chip.interpret)
 
 
@@ -116,8 +132,8 @@ def resident_registers(units: Units, narrow: Any, parts: int, flags: Flags) -> i
     Raises:
       CannotRun: registers and shared memory do not hold the weights.
     """
-    hidden = -(-units.hidden // Resident.rows) * Resident.rows
-    threads = hidden // Resident.rows * pallas.THREADS
+    hidden = -(-units.hidden // pallas.ROWS) * pallas.ROWS
+    threads = hidden // pallas.ROWS * pallas.THREADS
     if threads > MOST_THREADS:
         raise CannotRun(
             f"its {units.hidden} units are more than the {MOST_THREADS // 2} of a CTA's "

@@ -20,33 +20,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from rnnlab.arrays import Array
-from rnnlab.strategies.hoisted.step_columns import Adjoints
 from rnnlab.strategies.persistent import pallas
+from rnnlab.strategies.persistent.flags import Flags
 from rnnlab.strategies.persistent.pallas import ROWS, TILE, Rows
 from rnnlab.strategies.persistent.units import Units
 from rnnlab.strategies.persistent.weights import Held, Size, places
 
 #: How many steps before its use an input is asked into the L2 cache.
 FAR = 8
-
-
-class Flags(NamedTuple):
-    """Which of the flags a kernel reads, in this order."""
-
-    valid: bool
-    fresh: bool
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return self.valid + self.fresh
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +49,11 @@ class Resident:
       registers: how many registers of a thread may hold weights.
       interpret: whether to run in Pallas' interpreter.
       tile: number of sequences of a CTA.
-      rows: number of units of a warpgroup, of which their number has to be a multiple.
+      alone: whether its CTAs wait for one another, so that no two launches may share the GPU.
     """
 
     tile: ClassVar[int] = TILE
-    rows: ClassVar[int] = ROWS
+    alone: ClassVar[bool] = False
 
     units: Units
     flags: Flags
@@ -73,6 +61,11 @@ class Resident:
     parts: int
     registers: int
     interpret: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Units of a warpgroup, for which the flags are given."""
+        return ROWS
 
     @property
     def hidden(self) -> int:
@@ -149,7 +142,7 @@ class Resident:
             (us, flags), state = carry
             pallas.prefetch(wg == 0, [u_lines.at[jnp.minimum(t + FAR, steps - 1), tile]])
             ahead = read_step(t + 1)
-            valid, fresh = self._split(flags)
+            valid, fresh = self.flags.split(flags)
             if fresh is not None:
                 state = [rows.where(fresh, a, b) for a, b in zip(start, state, strict=True)]
 
@@ -257,7 +250,7 @@ class Resident:
             far = jnp.maximum(t - FAR, 0)
             pallas.prefetch(wg == 0, [ref.at[far, tile] for ref in lines])
             ahead = read_step(t - 1)
-            valid, fresh = self._split(flags)
+            valid, fresh = self.flags.split(flags)
             dy = rows.widen(dy)
             rest = iter([rows.widen(value) for value in values])
             moving = [next(rest) if is_read else dy for is_read in reads]
@@ -275,7 +268,7 @@ class Resident:
                 pallas.meet(scratch.barriers[stage])
                 return [weights.results(place, scratch.vectors[place], slot) for place in places]
 
-            inputs = self._adjoints(fixed, moving)
+            inputs = self.units.adjoints(fixed, moving)
             adjoints, vectors = self.units.backward(
                 rows.apply, rows.add, inputs, d_new, dy, multiply
             )
@@ -302,23 +295,6 @@ class Resident:
         for ref, values in ((first_ref, d_state), (d_fixed_ref, d_fixed)):
             for i, value in enumerate(values):
                 ref.at[tile, i, row][...] = value
-
-    def _adjoints(self, fixed: list[Array], moving: list[Array]) -> Adjoints:
-        columns = self.units.columns
-        ends = len(columns.kept), len(columns.kept) + len(columns.state)
-        count = len(columns.step.constants)
-        return Adjoints(
-            fixed[:count],
-            fixed[count:],
-            moving[: ends[0]],
-            moving[ends[0] : ends[1]],
-            moving[ends[1] :],
-        )
-
-    def _split(self, flags: list[Array]) -> tuple[Array | None, Array | None]:
-        rest = iter(flags)
-        valid = next(rest) if self.flags.valid else None
-        return valid, next(rest) if self.flags.fresh else None
 
     def _real(self, rows: Rows, wg: Array) -> Callable[[Array], Array]:
         """Sets units of padding to zero, whatever the cell makes of them."""
