@@ -1,6 +1,6 @@
-"""What the CTAs of a grid do together: the exchange of vectors through the L2 cache, and products.
+"""What the CTAs of one launch do together: the exchange of vectors through the L2 cache, and products.
 
-All of Pallas, and all instructions of the machine (PTX), that the kernels of `grid` need.
+All of Pallas, and all instructions of the machine (PTX), that the kernels of `spread` need.
 
 *Exchange.* Every step has memory of its own for its vectors, so that nothing is used twice. Before
 the kernel starts, all of it is `SENTINEL`, a NaN that no conversion gives: those of NVIDIA's are

@@ -1,4 +1,4 @@
-"""The instructions of the machine (PTX) that the kernels of `grid` are made of.
+"""The instructions of the machine (PTX) that the kernels of `spread` are made of.
 
 Mosaic has no loads that can be repeated until the data has come, and in its products the warps of a
 warpgroup divide rows and columns, but not what is summed over. So these parts are written

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 
 from rnnlab.arrays import Array
 from rnnlab.strategies.hoisted.step_columns import CannotRun
-from rnnlab.strategies.persistent import grid_plan, pallas, weights
+from rnnlab.strategies.persistent import pallas, spread_plan, weights
 from rnnlab.strategies.persistent.flags import Flags
-from rnnlab.strategies.persistent.grid import Grid
 from rnnlab.strategies.persistent.resident import Resident
+from rnnlab.strategies.persistent.spread import Spread
 from rnnlab.strategies.persistent.units import Units
 
 #: Registers of 32 bits of a streaming multiprocessor with Hopper's instructions, the most that a
@@ -117,12 +117,12 @@ def choose(units: Units, narrow: Any, batch: int, flags: Flags, chip: Chip) -> K
     except CannotRun as too_large:
         if chip.interpret:  # which has a thread for each CTA, and not enough of them
             raise
-        plan = grid_plan.fits(
+        plan = spread_plan.fits(
             units, units.hidden, batch, narrow, parts, chip.processors, flags.count
         )
         if isinstance(plan, str):
             raise CannotRun(f"{too_large}; and if several share it: {plan}") from too_large
-        return Grid(units, flags, narrow, parts, plan)
+        return Spread(units, flags, narrow, parts, plan)
     return Resident(units, flags, narrow, parts, registers, chip.interpret)
 
 

@@ -1,4 +1,4 @@
-"""Exchange and products of the grid, instruction by instruction, against a plain product."""
+"""Exchange and products of `spread`, instruction by instruction, against a plain product."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The kernels of the grid: how they are cut, and what Pallas' interpreter makes of them.
+"""the kernels of `spread`: how they are cut, and what Pallas' interpreter makes of them.
 
 Their instructions are tested in `test_instructions.py`.
 """
@@ -14,7 +14,7 @@ import pytest
 from rnnlab.cells import CELLS
 from rnnlab.strategies.hoisted.step_columns import StepColumns
 from rnnlab.strategies.persistent import pallas
-from rnnlab.strategies.persistent.grid_plan import SHARED_MEMORY, GridPlan, fits
+from rnnlab.strategies.persistent.spread_plan import SHARED_MEMORY, SpreadPlan, fits
 from rnnlab.strategies.persistent.units import Units
 
 NEEDS_PALLAS = pytest.mark.skipif(pallas.missing() is not None, reason=str(pallas.missing()))
@@ -34,7 +34,7 @@ def plan_of(name, hidden, batch, narrow=BFLOAT16, parts=1, processors=132):
 
 def test_a_large_lstm_is_cut_as_it_was_measured():
     plan = plan_of("lstm", 768, 16)
-    assert isinstance(plan, GridPlan)
+    assert isinstance(plan, SpreadPlan)
     (forward,), (backward,) = plan.forward, plan.backward
     assert (forward.rows, forward.slices, forward.staged) == (8, 96, True)
     assert (backward.rows, backward.slices, backward.staged) == (16, 48, False)
@@ -82,5 +82,5 @@ def test_a_smaller_gpu_has_fewer_but_larger_slices():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tanh", "lstm", "gru", "gru_reset_before", "mut3", "lstm_fgr"])
 def test_the_interpreter_gives_what_autodiff_gives(name):
-    script = pathlib.Path(__file__).with_name("interpret_grid.py")
+    script = pathlib.Path(__file__).with_name("interpret_spread.py")
     subprocess.run([sys.executable, str(script), name], check=True, timeout=600)

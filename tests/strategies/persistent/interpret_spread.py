@@ -1,4 +1,4 @@
-"""Runs the kernels of the grid in Pallas' interpreter and compares with `autodiff`: `CELL ...`.
+"""Runs the kernels of `spread` in Pallas' interpreter and compares with `autodiff`: `CELL ...`.
 
 In a process of its own: the interpreter runs every CTA in a thread, each of which waits for the
 others, and XLA's pool has only as many threads as there are cores unless `NPROC` says otherwise.
@@ -21,18 +21,18 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 from rnnlab import precision  # noqa: E402
 from rnnlab.cells import CELLS  # noqa: E402
 from rnnlab.strategies.persistent.fragments import SEQUENCES, UNITS  # noqa: E402
-from rnnlab.strategies.persistent.grid import Grid  # noqa: E402
-from rnnlab.strategies.persistent.grid_plan import cut  # noqa: E402
 from rnnlab.strategies.persistent.plan import parts_of  # noqa: E402
+from rnnlab.strategies.persistent.spread import Spread  # noqa: E402
+from rnnlab.strategies.persistent.spread_plan import cut  # noqa: E402
 from tests.strategies.persistent.test_kernels import CALLS, TOLERANCES, H, check  # noqa: E402
 
 
 def choose(units, narrow, batch, flags, chip):
-    """The grid, even for so few units that no GPU would run them so."""
+    """The spread kernels, even for so few units that no GPU would run them so."""
     hidden, tiles = -(-units.hidden // UNITS) * UNITS, -(-batch // SEQUENCES)
     plan = cut(units, hidden, tiles, narrow, parts_of(narrow), 999, flags.count)
     assert not isinstance(plan, str), plan
-    return Grid(units, flags, narrow, parts_of(narrow), plan, chip.interpret)
+    return Spread(units, flags, narrow, parts_of(narrow), plan, chip.interpret)
 
 
 if __name__ == "__main__":

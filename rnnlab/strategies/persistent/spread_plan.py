@@ -1,4 +1,4 @@
-"""Whether a cell of some size can be run by the kernels of `grid`, and how it is cut."""
+"""Whether a cell of some size can be run by the kernels of `spread`, and how it is cut."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHARED_MEMORY = 225 * 1024
 TRIED = ((True, 12), (False, 12), (False, 6), (False, 3))
 
 
-class GridPlan(NamedTuple):
+class SpreadPlan(NamedTuple):
     """How the two kernels are cut.
 
     Attributes:
@@ -44,7 +44,7 @@ class GridPlan(NamedTuple):
 
 def fits(
     units: Units, hidden: int, batch: int, narrow: Any, parts: int, processors: int, flags: int = 2
-) -> GridPlan | str:
+) -> SpreadPlan | str:
     """How the kernels are cut, or why they cannot be.
 
     Args:
@@ -70,7 +70,7 @@ def fits(
 
 def cut(
     units: Units, hidden: int, tiles: int, narrow: Any, parts: int, processors: int, flags: int
-) -> GridPlan | str:
+) -> SpreadPlan | str:
     """As `fits`, for whole chunks of units and whole tiles, however few."""
     sizes = [(len(product.outs), len(product.pieces)) for product in units.products]
     turned = [(pieces, outs) for outs, pieces in sizes]
@@ -84,7 +84,7 @@ def cut(
                 return shares
             found.append(shares)
             hidden = shares[0].hidden
-    return GridPlan(hidden, *found)
+    return SpreadPlan(hidden, *found)
 
 
 def working_registers(units: Units, narrow: Any, flags: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Kernels for many units: the CTAs of a grid share them out, and exchange the vectors of products.
+"""Kernels for many units: the CTAs of one launch share them out, and exchange the vectors of products.
 
 Each tile of 16 sequences has a row of CTAs, each of which owns some units and their rows of the
 weights for all steps. Arrays are columns `[units, sequences]`, as in `resident`. Before each stage
@@ -28,7 +28,7 @@ from rnnlab.strategies.persistent import exchange, pallas
 from rnnlab.strategies.persistent.exchange import Exchange, Refs, StridedRows
 from rnnlab.strategies.persistent.flags import Flags
 from rnnlab.strategies.persistent.fragments import SEQUENCES, Share
-from rnnlab.strategies.persistent.grid_plan import GridPlan
+from rnnlab.strategies.persistent.spread_plan import SpreadPlan
 from rnnlab.strategies.persistent.units import Units
 
 #: How many steps before its use an input is asked into the L2 cache.
@@ -38,7 +38,7 @@ ROWS_OF_LINE = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
+class Spread:
     """The two kernels of a cell for one size.
 
     Attributes:
@@ -54,7 +54,7 @@ class Grid:
     flags: Flags
     narrow: Any
     parts: int
-    plan: GridPlan
+    plan: SpreadPlan
     interpret: bool = False
 
     #: Sequences of a tile.
@@ -122,7 +122,7 @@ class Grid:
         if keep:
             outs += [shape((steps, tiles, n, self.hidden, SEQUENCES)) for n in (states, sums)]
         body = partial(self._forward, keep, steps)
-        run = self._kernel(body, outs, self.plan.forward, steps, tiles, "rnnlab_grid_forward")
+        run = self._kernel(body, outs, self.plan.forward, steps, tiles, "rnnlab_spread_forward")
         results = run(
             self._weights(self.plan.forward, weights), u, _lines(u), fixed, initial, flags, state
         )
@@ -234,7 +234,7 @@ class Grid:
         lines = [_lines(a if a.ndim == 5 else a[:, :, None]) for a in streams if a.size]
         turned = [w.transpose(0, 4, 3, 2, 1) for w in weights]
         body = partial(self._backward, steps)
-        run = self._kernel(body, outs, self.plan.backward, steps, tiles, "rnnlab_grid_backward")
+        run = self._kernel(body, outs, self.plan.backward, steps, tiles, "rnnlab_spread_backward")
         return tuple(
             run(self._weights(self.plan.backward, turned), lines, fixed, flags, *streams, d_state)
         )
