@@ -24,10 +24,10 @@ memory and arrives at a barrier (an `mbarrier`: what was written before arriving
 waited). Two copies of the vector take turns, so that one barrier for a product is enough.
 
 Many units. Weights that do not fit on one multiprocessor are shared by the rows of the units among
-the CTAs of one launch, all of which have to run at the same time. Vectors then travel through the L2
-cache: every step has memory of its own, filled with a number that no vector contains, and who needs
-a vector reads until none of that is left. Numbers are written and read whole, 32 bits at a time, so
-that no other order between two CTAs is needed, and no counter (`exchange.py`).
+the CTAs of one launch, all of which have to run at the same time. Vectors then travel through the
+L2 cache: every step has memory of its own, filled with a number that no vector contains, and who
+needs a vector reads until none of that is left. Numbers are written and read whole, 32 bits at a
+time, so that no other order between two CTAs is needed, and no counter (`exchange.py`).
 
 Sums are added in a fixed order, nothing is atomic: the same call gives the same bits.
 

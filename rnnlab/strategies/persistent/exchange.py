@@ -1,4 +1,4 @@
-"""What the CTAs of one launch do together: the exchange of vectors through the L2 cache, and products.
+"""What the CTAs of a launch do together: exchange vectors through the L2 cache, and multiply.
 
 All of Pallas, and all instructions of the machine (PTX), that the kernels of `spread` need.
 

@@ -2,7 +2,7 @@
 
 A product `[outs, H] = w @ [pieces, H]` of 16 sequences is cut by the units of its results: a CTA
 computes `rows` of them, of all `outs`, and so reads the whole vector. Its 16 warps cut the vector:
-what travels between the CTAs are (vector) *chunks* of 16 units x 16 sequences, 512 bytes, of which warp `w`
+what travels between the CTAs are (vector) *chunks* of 16 units x 16 sequences, 512 bytes. Warp `w`
 reads the chunks `w`, `w + 16`, `w + 32`, ...
 
 A chunk lies in memory as the right operands of two `mma.m16n8k16` lie in the registers of a warp,

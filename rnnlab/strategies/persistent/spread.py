@@ -1,4 +1,4 @@
-"""Kernels for many units: the CTAs of one launch share them out, and exchange the vectors of products.
+"""Kernels for many units: the CTAs of a launch share them out, and exchange vectors.
 
 Each tile of 16 sequences has a row of CTAs, each of which owns some units and their rows of the
 weights for all steps. Arrays are columns `[units, sequences]`, as in `resident`. Before each stage
