@@ -23,11 +23,20 @@ Meeting. The vector of a product is needed whole by every warpgroup. Each writes
 memory and arrives at a barrier (an `mbarrier`: what was written before arriving is seen by all who
 waited). Two copies of the vector take turns, so that one barrier for a product is enough.
 
+Many units. Weights that do not fit on one multiprocessor are shared by the rows of the units among
+the CTAs of one launch, all of which have to run at the same time. Vectors then travel through the
+L2 cache: every step has memory of its own, filled with a number that no vector contains, and who
+needs a vector reads until none of that is left. Numbers are written and read whole, 32 bits at a
+time, so that no other order between two CTAs is needed, and no counter (`exchange.py`).
+
 Sums are added in a fixed order, nothing is atomic: the same call gives the same bits.
 
-The files: `units.py` divides a step by units, `plan.py` says what fits on the chip, `resident.py`
-has the kernels, `pallas.py` is all that knows Pallas, and `blocks.py` surrounds the kernels with
-tiles and the large products. `hoisted` lends the time blocks and the division of the step.
+The files: `units.py` divides a step by units, `plan.py` chooses the kernels by what fits on the
+chip, `resident.py` has those of few units and `weights.py` their weights, `spread.py` has those of
+many, `spread_plan.py` how they are cut, `fragments.py` in which order their numbers lie, and
+`instructions.py` what they ask of the GPU by name. `pallas.py` and `exchange.py` are all that knows
+Pallas, and `blocks.py` surrounds the kernels with tiles and the large products. `hoisted` lends the
+time blocks and the division of the step.
 
 Sources: Diamos et al. 2016 for networks that persist on a chip, Appleyard et al. 2016 for what
 leaves the loop.

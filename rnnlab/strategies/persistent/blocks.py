@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,9 +14,10 @@ from rnnlab.layer import Cell
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted.products import dot
 from rnnlab.strategies.hoisted.scan import AllWeights, TimeBlocks
+from rnnlab.strategies.persistent.flags import Flags
 from rnnlab.strategies.persistent.plan import Chip, choose
-from rnnlab.strategies.persistent.resident import Flags
 from rnnlab.strategies.persistent.units import Units
+from rnnlab.strategies.persistent.weights import in_parts
 
 
 class Kept(NamedTuple):
@@ -51,6 +53,10 @@ class KernelBlocks(TimeBlocks):
         batch = jax.tree.leaves(state)[0].shape[0]
         self.kernel = choose(self.units, self.narrow, batch, flags, chip)
         self.hidden, self.tile = self.kernel.hidden, self.kernel.tile
+
+    def _launch(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """A kernel that `jax.vmap` runs once for each entry where it needs the GPU for itself."""
+        return jax.custom_batching.sequential_vmap(run) if self.kernel.alone else run
 
     def kernel_weights(self, weights: AllWeights) -> list[Array]:
         """The weight of each product as `[parts, H, outs, pieces, H]`, and the padding."""
@@ -125,8 +131,8 @@ class KernelBlocks(TimeBlocks):
             xs, control = inputs
             us = self.project(weights.projection, tiled, self.columns_of_time_block(xs))
             u = self._stack(us, self.size)
-            y, state, states, sums = self.kernel.forward(
-                keep, in_kernel, u, fixed, initial, self.flags(control), state
+            y, state, states, sums = self._launch(partial(self.kernel.forward, keep))(
+                in_kernel, u, fixed, initial, self.flags(control), state
             )
             ys = self._columns(y, count).reshape(-1, self.size, count).transpose(1, 2, 0)
             if not keep:
@@ -170,7 +176,7 @@ class KernelBlocks(TimeBlocks):
             d_state, (d_products, d_projection, d_tiled, d_fixed) = carry
             xs, control, d_ys, kept = inputs
             dy = self._tiles(d_ys.transpose(2, 0, 1).reshape(d_ys.shape[2], -1), self.size)
-            dz, vectors, d_state, more_fixed = self.kernel.backward(
+            dz, vectors, d_state, more_fixed = self._launch(self.kernel.backward)(
                 in_kernel, fixed, self.flags(control), kept.u, kept.state, kept.sums, dy, d_state
             )
             dz = [self._columns(dz[:, :, i], count) for i in range(dz.shape[2])]
@@ -236,18 +242,3 @@ class KernelBlocks(TimeBlocks):
         for each, d in zip(self.columns.sums, sums, strict=True):
             found |= dict.fromkeys(each.inputs, d)
         return [found[place] for place in range(len(self.columns.u))]
-
-
-def in_parts(a: Array, parts: int) -> Array:
-    """`[parts, ...]`: `a` in bfloat16, the rest that it leaves in bfloat16, and so on.
-
-    One part is `a` itself.
-    """
-    if parts == 1:
-        return a[None]
-    found = []
-    for _ in range(parts):
-        # XLA may drop a conversion to bfloat16 and back; this it may not.
-        found.append(jax.lax.reduce_precision(a, 8, 7))
-        a = a - found[-1]
-    return jnp.stack(found).astype(jnp.bfloat16)

@@ -91,13 +91,14 @@ def missing() -> str | None:
             f"{' and '.join(TESTED)} only"
         )
     try:
-        _pallas()
+        mosaic()
     except ImportError as error:
         return f"Pallas cannot be imported ({error})"
     return None
 
 
-def _pallas() -> Any:
+def mosaic() -> Any:
+    """Pallas for Mosaic, imported when it is needed."""
     from jax.experimental.pallas import mosaic_gpu
 
     return mosaic_gpu
@@ -116,18 +117,18 @@ class Rows:
     def __init__(self, shape: tuple[int, int], operands: Any, exact: bool, interpret: bool) -> None:
         self.shape, self.operands = shape, operands
         self.exact, self.interpret = exact, interpret
-        layouts = _pallas().Layout
+        layouts = mosaic().Layout
         self._result = layouts.MMA_ACC(operands)
         self._left = layouts.MMA_LHS(operands)
         self._right = layouts.MMA_RHS(operands)
 
     def load(self, ref: Any) -> Array:
         """Rows of an array in memory."""
-        return _pallas().load(ref, layout=self._result, optimized=False)
+        return mosaic().load(ref, layout=self._result, optimized=False)
 
     def weight(self, ref: Any) -> Array:
         """A weight, in the layout of the left operand."""
-        return _pallas().load(ref, layout=self._left, optimized=False)
+        return mosaic().load(ref, layout=self._left, optimized=False)
 
     def full(self, shape: tuple[int, ...], value: float = 0.0) -> Array:
         """An array of one number."""
@@ -135,15 +136,18 @@ class Rows:
 
     def place(self, a: Array) -> Array:
         """`a` in the layout of results."""
-        return _pallas().layout_cast(a, self._result) if a.ndim else a
+        return mosaic().layout_cast(a, self._result) if a.ndim else a
 
-    def product(self, weight: Array, vectors: Any) -> Array:
-        """`weight @ vectors` in float32, of vectors `[n, columns]` in shared memory."""
-        right = _pallas().load(vectors, layout=self._right)
+    def vectors(self, ref: Any) -> Array:
+        """Vectors `[n, columns]` in shared memory, in the layout of the right operand."""
+        return mosaic().load(ref, layout=self._right)
+
+    def product(self, weight: Array, vectors: Array) -> Array:
+        """`weight @ vectors` in float32."""
         if self.interpret:  # which has no such product
-            return jnp.dot(weight, right, preferred_element_type=jnp.float32)
-        zero = self.full((weight.shape[0], right.shape[1]))
-        return _pallas().mma(zero, weight, right)
+            return jnp.dot(weight, vectors, preferred_element_type=jnp.float32)
+        zero = self.full((weight.shape[0], vectors.shape[1]))
+        return mosaic().mma(zero, weight, vectors)
 
     def apply(self, eqn: Any, values: Sequence[Any]) -> Sequence[Any]:
         """One elementwise operation.
@@ -186,7 +190,7 @@ class Rows:
 
     def where_below(self, limit: Array, a: Array) -> Array:
         """`a` in its first `limit` rows, zero in the others."""
-        index = _pallas().broadcasted_iota(jnp.int32, a.shape, 0, layout=self._result)
+        index = mosaic().broadcasted_iota(jnp.int32, a.shape, 0, layout=self._result)
         return self.place(jnp.where(index < limit, a, jnp.zeros_like(a)))
 
 
@@ -234,7 +238,7 @@ def kernel(
     Pallas takes no empty arrays: empty arguments come to the body as they are, and empty results
     are no concern of it.
     """
-    plgpu = _pallas()
+    plgpu = mosaic()
     memory = [plgpu.SMEM(shape, operands) for shape in (*scratch.vectors, *scratch.weights)]
     barriers = [plgpu.Barrier(num_arrivals=warpgroups) for _ in range(scratch.barriers)]
 
@@ -288,7 +292,7 @@ def slice_of(start: Any, size: int) -> Any:
 
 def meet(barrier: Any) -> None:
     """Waits for all warpgroups of the CTA."""
-    plgpu = _pallas()
+    plgpu = mosaic()
     plgpu.barrier_arrive(barrier)
     plgpu.barrier_wait(barrier)
 
@@ -300,4 +304,4 @@ def prefetch(when: Array, refs: Sequence[Any]) -> None:
     @pl.when(when)
     def ask() -> None:
         for ref in refs:
-            _pallas().async_prefetch(ref)
+            mosaic().async_prefetch(ref)

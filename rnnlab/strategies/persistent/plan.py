@@ -11,13 +11,17 @@ import jax.numpy as jnp
 
 from rnnlab.arrays import Array
 from rnnlab.strategies.hoisted.step_columns import CannotRun
-from rnnlab.strategies.persistent import pallas
-from rnnlab.strategies.persistent.resident import Flags, Resident
+from rnnlab.strategies.persistent import pallas, spread_plan, weights
+from rnnlab.strategies.persistent.flags import Flags
+from rnnlab.strategies.persistent.resident import Resident
+from rnnlab.strategies.persistent.spread import Spread
 from rnnlab.strategies.persistent.units import Units
 
 #: Registers of 32 bits of a streaming multiprocessor with Hopper's instructions, the most that a
 #: thread has, and the bytes of shared memory of a CTA, less what Mosaic takes for itself.
 REGISTERS, MOST_REGISTERS, SHARED_MEMORY = 65_536, 255, 227 * 1024 - 2048
+#: Threads of a CTA.
+MOST_THREADS = 1024
 #: Registers of a thread that addresses and the loop take.
 OVERHEAD = 36
 #: Parts of 16 bits that stand for a float32, by what JAX calls the precision of products. Two are
@@ -30,11 +34,16 @@ class Kernel(Protocol):
 
     Attributes:
       tile: sequences of a CTA.
-      rows: units of a warpgroup.
+      alone: whether no other launch may run at the same time.
     """
 
     tile: ClassVar[int]
-    rows: ClassVar[int]
+    alone: ClassVar[bool]
+
+    @property
+    def rows(self) -> int:
+        """Rows that the flags are given for."""
+        ...
 
     @property
     def hidden(self) -> int:
@@ -102,37 +111,45 @@ def choose(units: Units, narrow: Any, batch: int, flags: Flags, chip: Chip) -> K
     operation = pallas.unknown(units.operations())
     if operation is not None:
         raise CannotRun(f"its step has the operation {operation}, which Mosaic does not lower")
-    del batch
     parts = parts_of(narrow)
-    registers = resident_registers(units, narrow, parts, flags)
+    try:
+        registers = resident_registers(units, narrow, parts, flags)
+    except CannotRun as too_large:
+        if chip.interpret:  # which has a thread for each CTA, and not enough of them
+            raise
+        plan = spread_plan.fits(
+            units, units.hidden, batch, narrow, parts, chip.processors, flags.count
+        )
+        if isinstance(plan, str):
+            raise CannotRun(f"{too_large}; and if several share it: {plan}") from too_large
+        return Spread(units, flags, narrow, parts, plan)
     return Resident(units, flags, narrow, parts, registers, chip.interpret)
 
 
 def resident_registers(units: Units, narrow: Any, parts: int, flags: Flags) -> int:
-    """How many of the parts of the weights the resident kernels keep in registers.
+    """How many registers of a thread may hold weights in the resident kernels.
 
     Raises:
       CannotRun: registers and shared memory do not hold the weights.
     """
-    hidden = -(-units.hidden // Resident.rows) * Resident.rows
-    groups = hidden // Resident.rows
-    threads = groups * pallas.THREADS
-    if threads > 1024:
-        raise CannotRun(f"its {units.hidden} units are more than the 512 of a CTA's 1024 threads")
-    most = min(MOST_REGISTERS, REGISTERS // threads)
-    free = most - OVERHEAD - working_registers(units, narrow, flags)
-    a_part = units.matrices * hidden // 4
-    in_registers = min(parts, free // a_part) if a_part else parts
-    longest = sum(max(len(p.pieces), len(p.outs)) for p in units.products)
-    shared = 2 * 2 * parts * Resident.tile * hidden * longest
-    shared += 2 * (parts - max(in_registers, 0)) * units.matrices * hidden**2
-    if in_registers < 0 or shared > SHARED_MEMORY:
-        kib = 2 * parts * units.matrices * hidden**2 // 1024
+    hidden = -(-units.hidden // pallas.ROWS) * pallas.ROWS
+    threads = hidden // pallas.ROWS * pallas.THREADS
+    if threads > MOST_THREADS:
         raise CannotRun(
-            f"{kib} KiB of weights ({units.matrices} of {hidden} x {hidden}, {16 * parts} bits each) "
-            f"do not fit on a streaming multiprocessor"
+            f"its {units.hidden} units are more than the {MOST_THREADS // 2} of a CTA's "
+            f"{MOST_THREADS} threads"
         )
-    return in_registers
+    most = min(MOST_REGISTERS, REGISTERS // threads)
+    free = max(most - OVERHEAD - working_registers(units, narrow, flags), 0)
+    sizes = [weights.Size(len(each.outs), len(each.pieces)) for each in units.products]
+    for each in (sizes, [weights.Size(*size[::-1]) for size in sizes]):
+        if weights.shared_memory(each, hidden, parts, free) > SHARED_MEMORY:
+            kib = 2 * parts * units.matrices * hidden**2 // 1024
+            raise CannotRun(
+                f"{kib} KiB of weights ({units.matrices} of {hidden} x {hidden}, {16 * parts} bits "
+                "each) do not fit on a streaming multiprocessor"
+            )
+    return free
 
 
 def working_registers(units: Units, narrow: Any, flags: Flags) -> int:

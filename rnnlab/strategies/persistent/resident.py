@@ -2,11 +2,10 @@
 
 Everything is in columns, `[units, sequences]`, so that the weights are the left operand of the
 products: rows for the units, columns for the sequences of a tile. Each warpgroup owns 64 units and
-keeps its rows of the weights in registers; those parts of float32 weights that do not fit there lie
-in shared memory. Only the vectors of the products (backwards the adjoints of their results) travel
-between warpgroups, through shared memory, in two slots that take turns: a warpgroup that is ahead
-writes into the slot that nobody reads, and cannot be ahead by more, since all meet at the barrier
-of every stage.
+keeps its rows of the weights in registers; those that do not fit there lie in shared memory. Only
+the vectors of the products (backwards the adjoints of their results) travel between warpgroups,
+through shared memory, in two slots that take turns: a warpgroup that is ahead writes into the slot
+that nobody reads, and cannot be ahead by more, since all meet at the barrier of every stage.
 
 What moves with the steps lies in memory tile by tile, `[K, tiles, blocks, H, 8]`, so that the load
 of a warp is one piece of 256 bytes. It is asked into the L2 cache `FAR` steps before its use and
@@ -21,32 +20,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from rnnlab.arrays import Array
-from rnnlab.strategies.hoisted.step_columns import Adjoints
 from rnnlab.strategies.persistent import pallas
+from rnnlab.strategies.persistent.flags import Flags
 from rnnlab.strategies.persistent.pallas import ROWS, TILE, Rows
 from rnnlab.strategies.persistent.units import Units
+from rnnlab.strategies.persistent.weights import Held, Size, places
 
 #: How many steps before its use an input is asked into the L2 cache.
 FAR = 8
-
-
-class Flags(NamedTuple):
-    """Which of the flags a kernel reads, in this order."""
-
-    valid: bool
-    fresh: bool
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return self.valid + self.fresh
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +46,14 @@ class Resident:
       flags: which flags are given.
       narrow: dtype of parameters, outputs and all that is kept.
       parts: how many 16-bit numbers stand for a number in products.
-      registers: how many of the parts of the weights are kept in registers.
+      registers: how many registers of a thread may hold weights.
       interpret: whether to run in Pallas' interpreter.
       tile: number of sequences of a CTA.
-      rows: number of units of a warpgroup, of which their number has to be a multiple.
+      alone: whether its CTAs wait for one another, so that no two launches may share the GPU.
     """
 
     tile: ClassVar[int] = TILE
-    rows: ClassVar[int] = ROWS
+    alone: ClassVar[bool] = False
 
     units: Units
     flags: Flags
@@ -73,6 +61,11 @@ class Resident:
     parts: int
     registers: int
     interpret: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Units of a warpgroup, for which the flags are given."""
+        return ROWS
 
     @property
     def hidden(self) -> int:
@@ -135,7 +128,7 @@ class Resident:
         y_ref, last_ref, *kept_refs = refs.outputs
         rows, (wg, tile) = self._arrays(), refs.place
         row = pallas.slice_of(wg * ROWS, ROWS)
-        weights = _WeightsHere(self, rows, w_refs, scratch, wg)
+        weights = self._held(rows, self.sizes(), w_refs, scratch, wg)
         fixed = [rows.load(fixed_ref.at[tile, i, row]) for i in range(fixed_ref.shape[1])]
         start = [rows.load(initial_ref.at[i, row]) for i in range(initial_ref.shape[0])]
         real = self._real(rows, wg)
@@ -149,7 +142,7 @@ class Resident:
             (us, flags), state = carry
             pallas.prefetch(wg == 0, [u_lines.at[jnp.minimum(t + FAR, steps - 1), tile]])
             ahead = read_step(t + 1)
-            valid, fresh = self._split(flags)
+            valid, fresh = self.flags.split(flags)
             if fresh is not None:
                 state = [rows.where(fresh, a, b) for a, b in zip(start, state, strict=True)]
 
@@ -229,7 +222,7 @@ class Resident:
         dz_ref, vectors_ref, first_ref, d_fixed_ref = refs.outputs
         rows, (wg, tile) = self._arrays(), refs.place
         row = pallas.slice_of(wg * ROWS, ROWS)
-        weights = _WeightsHere(self, rows, w_refs, scratch, wg)
+        weights = self._held(rows, self.sizes(backward=True), w_refs, scratch, wg)
         columns = self.units.columns
         real = self._real(rows, wg)
         count = len(columns.step.constants) + len(columns.own)
@@ -257,7 +250,7 @@ class Resident:
             far = jnp.maximum(t - FAR, 0)
             pallas.prefetch(wg == 0, [ref.at[far, tile] for ref in lines])
             ahead = read_step(t - 1)
-            valid, fresh = self._split(flags)
+            valid, fresh = self.flags.split(flags)
             dy = rows.widen(dy)
             rest = iter([rows.widen(value) for value in values])
             moving = [next(rest) if is_read else dy for is_read in reads]
@@ -275,7 +268,7 @@ class Resident:
                 pallas.meet(scratch.barriers[stage])
                 return [weights.results(place, scratch.vectors[place], slot) for place in places]
 
-            inputs = self._adjoints(fixed, moving)
+            inputs = self.units.adjoints(fixed, moving)
             adjoints, vectors = self.units.backward(
                 rows.apply, rows.add, inputs, d_new, dy, multiply
             )
@@ -303,23 +296,6 @@ class Resident:
             for i, value in enumerate(values):
                 ref.at[tile, i, row][...] = value
 
-    def _adjoints(self, fixed: list[Array], moving: list[Array]) -> Adjoints:
-        columns = self.units.columns
-        ends = len(columns.kept), len(columns.kept) + len(columns.state)
-        count = len(columns.step.constants)
-        return Adjoints(
-            fixed[:count],
-            fixed[count:],
-            moving[: ends[0]],
-            moving[ends[0] : ends[1]],
-            moving[ends[1] :],
-        )
-
-    def _split(self, flags: list[Array]) -> tuple[Array | None, Array | None]:
-        rest = iter(flags)
-        valid = next(rest) if self.flags.valid else None
-        return valid, next(rest) if self.flags.fresh else None
-
     def _real(self, rows: Rows, wg: Array) -> Callable[[Array], Array]:
         """Sets units of padding to zero, whatever the cell makes of them."""
         if self.units.hidden == self.hidden:
@@ -329,83 +305,35 @@ class Resident:
     def _stream(self, steps: int, tiles: int, blocks: int) -> tuple[int, ...]:
         return steps, tiles, blocks, self.hidden, TILE
 
+    def sizes(self, backward: bool = False) -> list[Size]:
+        """The sizes of the products; backwards results and pieces change places."""
+        sizes = [Size(len(each.outs), len(each.pieces)) for each in self.units.products]
+        return [Size(*size[::-1]) for size in sizes] if backward else sizes
+
+    def _held(self, rows: Rows, sizes: list[Size], refs: Any, scratch: Any, wg: Array) -> Held:
+        where = places(sizes, self.hidden, self.parts, self.registers)
+        return Held(rows, sizes, where, self.parts, refs, scratch.weights, wg)
+
     def _by_warpgroup(self, w: Array) -> Array:
-        """`[parts, H, outs, pieces, H]` with the rows of each warpgroup together."""
-        parts, hidden, outs, pieces, n = w.shape
-        w = w.reshape(parts, hidden // ROWS, ROWS, outs, pieces * n).transpose(0, 1, 3, 2, 4)
-        return w.reshape(parts, hidden // ROWS, outs * ROWS, pieces * n)
+        """`[parts, H, results, pieces, H]` as `[parts, groups, results, pieces, 64, H]`."""
+        w = w.reshape(w.shape[0], w.shape[1] // ROWS, ROWS, *w.shape[2:])
+        return w.transpose(0, 1, 3, 4, 2, 5)
 
     def _kernel(self, body: Any, outs: list[Any], tiles: int, backward: bool = False) -> Any:
         """The kernel with one CTA for each tile."""
-        sizes = [(len(p.outs), len(p.pieces)) for p in self.units.products]
-        if backward:
-            sizes = [(pieces, outs) for outs, pieces in sizes]
+        sizes = self.sizes(backward)
+        where = places(sizes, self.hidden, self.parts, self.registers)
         groups = self.hidden // ROWS
         scratch = pallas.Scratch(
-            vectors=[(2, self.parts, TILE, n * self.hidden) for _, n in sizes],
-            weights=[
-                (self.parts - self.registers, groups, m * ROWS, n * self.hidden) for m, n in sizes
-            ]
-            if self.parts > self.registers
-            else [],
+            vectors=[(2, self.parts, size.pieces, TILE, self.hidden) for size in sizes],
+            weights=[(groups, ROWS, self.hidden) for _ in where.shared],
             barriers=len(self.units.stages),
         )
         name = f"rnnlab_{'backward' if backward else 'forward'}"
+        exact = self.narrow.itemsize > 2
         return pallas.kernel(
-            body,
-            outs,
-            scratch,
-            tiles,
-            groups,
-            self.operands,
-            self.narrow.itemsize > 2,
-            self.interpret,
-            name,
+            body, outs, scratch, tiles, groups, self.operands, exact, self.interpret, name
         )
-
-
-class _WeightsHere:
-    """A warpgroup's rows of the weights of all products."""
-
-    def __init__(self, kernel: Resident, rows: Rows, refs: Any, scratch: Any, wg: Array) -> None:
-        self._kernel, self._rows, self._wg = kernel, rows, wg
-        self._row = partial(_row, kernel.hidden, wg)
-        self._registers = [
-            [rows.weight(ref.at[part, wg]) for part in range(kernel.registers)] for ref in refs
-        ]
-        self._shared = scratch.weights
-        for ref, shared in zip(refs, self._shared, strict=False):
-            for part in range(kernel.registers, kernel.parts):
-                shared.at[part - kernel.registers, wg][...] = rows.weight(ref.at[part, wg])
-
-    def share(self, ref: Any, slot: Array, pieces: Any) -> None:
-        """Writes this warpgroup's rows of a vector into shared memory, in parts."""
-        for place, piece in enumerate(pieces):
-            left = piece
-            for part in range(self._kernel.parts):
-                narrow = left.astype(self._rows.operands)
-                ref.at[slot, part].T.at[self._row(place), :][...] = narrow
-                left = left - narrow.astype(jnp.float32)
-
-    def results(self, place: int, ref: Any, slot: Array) -> list[Array]:
-        """This warpgroup's rows of the results of a product, smallest summands first."""
-        parts = self._kernel.parts
-        pairs = [(i, j) for i in range(parts) for j in range(parts - i)]
-        total = None
-        for i, j in sorted(pairs, key=sum, reverse=True):
-            part = self._rows.product(self._weight(place, i), ref.at[slot, j].T)
-            total = part if total is None else self._rows.add(total, part)
-        assert total is not None
-        return [total[k : k + ROWS] for k in range(0, total.shape[0], ROWS)]
-
-    def _weight(self, place: int, part: int) -> Array:
-        if part < self._kernel.registers:
-            return self._registers[place][part]
-        return self._rows.weight(self._shared[place].at[part - self._kernel.registers, self._wg])
-
-
-def _row(hidden: int, wg: Array, piece: int) -> Any:
-    return pallas.slice_of(piece * hidden + wg * ROWS, ROWS)
 
 
 def _lines(a: Array) -> Array:

@@ -148,6 +148,17 @@ class Units:
         tree = jax.tree.structure(inputs)
         return jax.tree.unflatten(tree, adjoints), vectors
 
+    def adjoints(self, fixed: Sequence[Array], moving: Sequence[Array]) -> Adjoints:
+        """The inputs of `backward`: what is the same in all steps, and what each step has kept."""
+        ends = len(self.columns.kept), len(self.columns.kept) + len(self.columns.state)
+        return Adjoints(
+            list(fixed[: self.constants]),
+            list(fixed[self.constants :]),
+            list(moving[: ends[0]]),
+            list(moving[ends[0] : ends[1]]),
+            list(moving[ends[1] :]),
+        )
+
     def other_pieces(self) -> list[Var]:
         """The pieces of vectors that are no part of the state, which the backward pass writes."""
         pieces = [piece for product in self.products for piece in product.pieces]

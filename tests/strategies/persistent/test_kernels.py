@@ -19,7 +19,7 @@ from rnnlab import Bidirectional, Stack, cells, unroll
 from rnnlab.cells import CELLS
 from rnnlab.strategies import Persistent, StrategyWarning, autodiff, by_name, hoisted, supported
 from rnnlab.strategies.persistent import pallas
-from rnnlab.strategies.persistent.blocks import in_parts
+from rnnlab.strategies.persistent.weights import in_parts
 
 NEEDS_PALLAS = pytest.mark.skipif(pallas.missing() is not None, reason=str(pallas.missing()))
 INTERPRETED = Persistent(interpret=True)
@@ -107,7 +107,8 @@ def test_both_directions_and_stacks(call):
 @NEEDS_PALLAS
 @pytest.mark.slow
 def test_many_warpgroups_and_tiles_and_several_time_blocks(monkeypatch):
-    monkeypatch.setattr("rnnlab.strategies.persistent.TIME_BLOCK_NUMBERS", 2 * 70 * 19)
+    module = sys.modules[Persistent.__module__]  # which the strategy hides by its name
+    monkeypatch.setattr(module, "TIME_BLOCK_NUMBERS", 2 * 70 * 19)
     layer = cells.GRU(70)
     args = arguments(layer, jnp.dtype("float32"), batch=19)
     for call in ({}, {"lengths": np.arange(19) % 5}):
@@ -119,16 +120,10 @@ def test_many_warpgroups_and_tiles_and_several_time_blocks(monkeypatch):
 @NEEDS_PALLAS
 @pytest.mark.slow
 def test_weights_that_registers_do_not_hold_lie_in_shared_memory(monkeypatch):
-    from rnnlab.strategies.persistent import plan
-
-    chosen = []
-    monkeypatch.setattr(plan, "MOST_REGISTERS", 130)
-    keep = plan.resident_registers
-    monkeypatch.setattr(
-        plan, "resident_registers", lambda *a: chosen.append(keep(*a)) or chosen[-1]
-    )
-    check(cells.LSTM(H), "float32", {}, TOLERANCES["float32"])
-    assert 0 in chosen or 1 in chosen, chosen
+    """Some of them, and all."""
+    for most in (100, 20):
+        monkeypatch.setattr("rnnlab.strategies.persistent.plan.MOST_REGISTERS", most)
+        check(cells.LSTM(H), "float32", {}, TOLERANCES["float32"])
 
 
 @NEEDS_PALLAS

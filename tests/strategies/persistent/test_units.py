@@ -56,7 +56,14 @@ def multiplier(units, columns, params, turned=False):
     return multiply
 
 
-@pytest.mark.parametrize("name", DIVIDED)
+#: One cell of each structure; the others are checked by the slow tests.
+FIRST = ("tanh", "lstm_peephole", "gru", "mut3", "lstm_fgr", "additive")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in DIVIDED],
+)
 def test_a_step_and_its_derivative_are_those_of_the_cell(name):
     cell = CELLS[name](H)
     units, columns, params, x, state = problem(cell)
