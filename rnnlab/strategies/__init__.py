@@ -22,6 +22,7 @@ from rnnlab.strategies.base import (
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.cudnn import CuDNN, cudnn
 from rnnlab.strategies.hoisted import hoisted
+from rnnlab.strategies.persistent import Persistent, persistent
 from rnnlab.strategies.rematerialised import Rematerialised, rematerialised
 from rnnlab.strategies.split import Split, split
 from rnnlab.strategies.truncated import Truncated
@@ -33,6 +34,7 @@ STRATEGIES: dict[str, Strategy] = {
     "rematerialised": rematerialised,
     "split": split,
     "cudnn": cudnn,
+    "persistent": persistent,
     "auto": auto,
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "BaseStrategy",
     "Control",
     "CuDNN",
+    "Persistent",
     "Rematerialised",
     "Split",
     "Strategy",
@@ -54,6 +57,7 @@ __all__ = [
     "default_device",
     "hoisted",
     "on_cuda",
+    "persistent",
     "rematerialised",
     "split",
     "supported",

@@ -42,7 +42,7 @@ from rnnlab.strategies.autodiff import autodiff
 from rnnlab.strategies.base import BaseStrategy, StrategyWarning
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted.scan import TimeBlocks
-from rnnlab.strategies.hoisted.step_columns import SideEffects
+from rnnlab.strategies.hoisted.step_columns import CannotRun
 
 #: Columns that a time block should have: enough for its products to run at full speed, few enough
 #: to stay in the cache.
@@ -68,8 +68,8 @@ class Hoisted(BaseStrategy):
         steps, batch_shape = shape[0], shape[1:-1]
         reason = _unlike_columns(xs, state, len(batch_shape))
         if reason is not None:
-            return _fall_back(reason, cell, params, xs, state, control)
-        size = time_block_size(steps, math.prod(batch_shape))
+            return self._fall_back(reason, cell, params, xs, state, control)
+        size = self._time_block_size(steps, math.prod(batch_shape), state)
         arguments = params, xs, state, control
         if steps % size:
             xs, control = _pad((xs, _with_valid(control, steps, batch_shape)), -steps % size)
@@ -79,16 +79,42 @@ class Hoisted(BaseStrategy):
         xs, control = jax.tree.map(partial(_one_batch_axis, 1, len(batch_shape)), (xs, control))
         own, state = jax.tree.map(partial(_one_batch_axis, 0, len(batch_shape)), (own, state))
         try:
-            blocks = TimeBlocks(cell, size, shared, own, xs, state)
-        except SideEffects:
-            return _fall_back("its step has side effects", cell, *arguments)
+            blocks = self._time_blocks(cell, size, shared, own, xs, state, control)
+        except CannotRun as error:
+            return self._fall_back(str(error), cell, *arguments)
         except Exception as error:  # a step written for a batch alone may fail in any way
             reason = f"its step cannot be traced for a single sequence ({error})"
-            return _fall_back(reason, cell, *arguments)
+            return self._fall_back(reason, cell, *arguments)
         results: Any = _run(blocks, shared, own, xs, state, control)
         final, ys = results
         final = jax.tree.map(lambda a: a.reshape(*batch_shape, a.shape[-1]), final)
         return final, ys[:steps].reshape(steps, *batch_shape, ys.shape[-1])
+
+    def _time_block_size(self, steps: int, batch: int, state: State) -> int:
+        """Steps in a time block."""
+        del state
+        return time_block_size(steps, batch)
+
+    def _time_blocks(
+        self,
+        cell: Cell,
+        size: int,
+        shared: Params,
+        own: Params,
+        xs: Any,
+        state: State,
+        control: Control,
+    ) -> TimeBlocks:
+        """What runs the time blocks. Raises CannotRun with the reason."""
+        del control
+        return TimeBlocks(cell, size, shared, own, xs, state)
+
+    def _fall_back(
+        self, reason: str, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
+    ) -> tuple[State, Outputs]:
+        """Runs the plain scan, and says why."""
+        warn_of_fall_back("hoisted", cell, "autodiff", reason)
+        return autodiff(cell, params, xs, state, control)
 
 
 def _unlike_columns(xs: Inputs, state: State, batch_axes: int) -> str | None:
@@ -103,17 +129,14 @@ def _unlike_columns(xs: Inputs, state: State, batch_axes: int) -> str | None:
     return None
 
 
-def _fall_back(
-    reason: str, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
-) -> tuple[State, Outputs]:
-    """Runs the plain scan, and says why."""
-    first = " ".join(reason.split())
+def warn_of_fall_back(strategy: str, cell: Cell, instead: str, reason: str) -> None:
+    """Says that a cell runs by another strategy, and why."""
     warnings.warn(
-        f"strategy='hoisted': {type(cell).__name__} runs by 'autodiff', since {first}",
+        f"strategy={strategy!r}: {type(cell).__name__} runs by {instead!r}, since "
+        + " ".join(reason.split()),
         StrategyWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
-    return autodiff(cell, params, xs, state, control)
 
 
 def time_block_size(steps: int, batch: int) -> int:

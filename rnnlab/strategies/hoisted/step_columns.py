@@ -38,8 +38,8 @@ class Adjoints(NamedTuple):
     sums: list[Array]
 
 
-class SideEffects(Exception):
-    """A step cannot be divided, since it does more than compute, such as `jax.debug.print`."""
+class CannotRun(Exception):
+    """A cell that a strategy cannot run; the message says why."""
 
 
 class StepColumns:
@@ -47,6 +47,8 @@ class StepColumns:
 
     Attributes:
       dtype: of everything that is computed here; float32 for 16-bit floats.
+      own, u, state: variables of the parameters of each sequence, of what is projected of the
+        input, and of the state.
       projection: what depends on the input alone, as columns.
       step: the rest of the step, as columns.
       sums: what the forward pass keeps of the products.
@@ -73,7 +75,7 @@ class StepColumns:
         traced = TracedStep(Reassociated(cell), _together(shapes, each[0]), x, each[1])
 
         if traced.opaque:
-            raise SideEffects
+            raise CannotRun("its step has side effects")
 
         def project(shared: Params, own: Params, x: Any) -> Any:
             return traced.project(_together(shared, own), x)
@@ -87,12 +89,12 @@ class StepColumns:
         counts = [len(jax.tree.leaves(tree)) for tree in (own, u, state)]
         ends = counts[0], counts[0] + counts[1]
         inputs = self.step.inputs
-        self._own, self._u, self._state = (
+        self.own, self.u, self.state = (
             inputs[: ends[0]],
             inputs[ends[0] : ends[1]],
             inputs[ends[1] :],
         )
-        self.sums = find_sums(self.step, self._u)
+        self.sums = find_sums(self.step, self.u)
         summed = {place for each in self.sums for place in each.inputs}
         self.kept = [place for place in range(counts[1]) if place not in summed]
         *after, y = self.step.outputs
@@ -149,8 +151,8 @@ class StepColumns:
         vectors: list[Array] = []
         for index, product in reversed(list(enumerate(self.step.products))):
             d_x = dot(columns[index], write(index, self._of_product(index, adjoints)), self.dtype)
-            if product.x in self._state:
-                place = self._state.index(product.x)
+            if product.x in self.state:
+                place = self.state.index(product.x)
                 adjoints.state[place] += d_x
             else:
                 (x,), pull = jax.vjp(partial(self._rest, [product.x]), inputs)
@@ -161,9 +163,9 @@ class StepColumns:
 
     def _rest(self, wanted: Sequence[Any], inputs: Adjoints) -> list[Array]:
         """The elementwise rest of the step, given the products."""
-        known = dict(zip(self._own, inputs.own, strict=True))
-        known |= dict(zip((self._u[place] for place in self.kept), inputs.kept, strict=True))
-        known |= dict(zip(self._state, inputs.state, strict=True))
+        known = dict(zip(self.own, inputs.own, strict=True))
+        known |= dict(zip((self.u[place] for place in self.kept), inputs.kept, strict=True))
+        known |= dict(zip(self.state, inputs.state, strict=True))
         known |= dict(zip((each.out for each in self.sums), inputs.sums, strict=True))
         return self.step.evaluate(wanted, inputs.constants, known)
 
@@ -183,12 +185,12 @@ class StepColumns:
             index, start, rows = self._homes[each.products[0]]
             block = jax.lax.slice_in_dim(products[index], start, start + rows)
             found |= dict.fromkeys(each.inputs, block)
-        return [found[place] for place in range(len(self._u))]
+        return [found[place] for place in range(len(self.u))]
 
     def vectors_in_state(self) -> list[int | None]:
         """For each product, the leaf of the state that it multiplies; None for anything else."""
         return [
-            self._state.index(product.x) if product.x in self._state else None
+            self.state.index(product.x) if product.x in self.state else None
             for product in self.step.products
         ]
 
