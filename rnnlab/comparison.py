@@ -157,6 +157,7 @@ def plot_dots(rows: Sequence[Row], numbers: Sequence[str], baselines: Sequence[s
         ax.grid(axis="y", color="#dddddd", lw=0.6)
         ax.set_axisbelow(True)
         ax.margins(x=0.08)
+        ax.locator_params(axis="x", nbins=max(3, 8 // len(known)))  # numbers of any length fit
     return figure
 
 

@@ -146,7 +146,7 @@ def plot_attractors(series: Series, data: xr.Dataset) -> Figure:
     for ax, (name, values) in zip(axes[0], panels.items(), strict=True):
         x, y = pair(values[:POINTS])
         ax.plot(x, y, lw=0.4, color="#333333", ls="-")
-        if not _reaches(x, limits[0]) or not _reaches(y, limits[1]):
+        if not (_within(x, limits[0]) & _within(y, limits[1])).any():
             ax.text(0.5, 0.5, "elsewhere", transform=ax.transAxes, ha="center", color="#555555")
         ax.set(title=name, xlabel=labels[0])
     axes[0, 0].set(ylabel=labels[1])
@@ -157,9 +157,9 @@ def plot_attractors(series: Series, data: xr.Dataset) -> Figure:
     return figure
 
 
-def _reaches(values: np.ndarray, limits: tuple[float, float]) -> bool:
-    """Whether any value lies within limits."""
-    return bool(((limits[0] <= values) & (values <= limits[1])).any())
+def _within(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Which values lie within limits."""
+    return (limits[0] <= values) & (values <= limits[1])
 
 
 def _coordinates(series: Series) -> Any:
