@@ -51,10 +51,11 @@ class Row(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The settings in words: the value alone where one field differs."""
+        """The settings in words: where one field differs and has words, these alone."""
         if len(self.settings) == 1:
-            ((name, value),) = self.settings.items()
-            return _words(name, value) if isinstance(value, bool) else _text(value)
+            (value,) = self.settings.values()
+            if isinstance(value, str):
+                return value
         return ", ".join(_words(*item) for item in self.settings.items()) or "all runs"
 
     def values(self, name: str) -> list[float]:

@@ -33,6 +33,8 @@ def test_runs_that_differ_in_the_seed_or_in_where_data_lie_are_one_row():
     (alone,) = rows_of(runs[:2])
     assert (alone.label, len(alone.runs)) == ("all runs", 2)
     assert [row.label for row in rows_of([run(1), run(1, cell="lstm")])] == ["gru", "lstm"]
+    sized = rows_of([Finished(pathlib.Path("w"), {"hidden": n}, {}) for n in (8, 16)])
+    assert [row.label for row in sized] == ["hidden=8", "hidden=16"]
     several = rows_of([run(1), run(1, crf=False, cell="lstm")])
     assert [row.label for row in several] == ["crf, cell=gru", "no crf, cell=lstm"]
 
