@@ -8,8 +8,7 @@ docs/lecture, to be pasted.
 
 Command: python run.py --experiment=lecture
 Without the five scenarios, under a minute: --preset=tiny
-Expected: the numbers of the lectures, to rounding. On a busy machine the numbers took 43 s of CPU
-time and the five scenarios 190 s, which is two minutes on two cores
+Expected: the numbers of the lectures, to rounding, in about two minutes on two cores
 """
 
 from experiments.lecture.config import PRESETS, Config

@@ -18,7 +18,7 @@ import pytest
 from rnnlab import Bidirectional, Stack, cells, unroll
 from rnnlab.cells import CELLS
 from rnnlab.strategies import Persistent, StrategyWarning, autodiff, by_name, hoisted, supported
-from rnnlab.strategies.persistent import pallas
+from rnnlab.strategies.persistent import pallas, plan
 from rnnlab.strategies.persistent.weights import in_parts
 
 NEEDS_PALLAS = pytest.mark.skipif(pallas.missing() is not None, reason=str(pallas.missing()))
@@ -122,7 +122,7 @@ def test_many_warpgroups_and_tiles_and_several_time_blocks(monkeypatch):
 def test_weights_that_registers_do_not_hold_lie_in_shared_memory(monkeypatch):
     """Some of them, and all."""
     for most in (100, 20):
-        monkeypatch.setattr("rnnlab.strategies.persistent.plan.MOST_REGISTERS", most)
+        monkeypatch.setattr(plan, "MOST_REGISTERS", most)
         check(cells.LSTM(H), "float32", {}, TOLERANCES["float32"])
 
 
