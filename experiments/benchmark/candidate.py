@@ -9,9 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.benchmark.problem import FORWARD, GRADIENT, Apply, Problem, loss_of, outputs_of
-from rnnlab.strategies.split import OWN_THREADS
 from rnnlab.timing import Program, compile_jax
-from rnnlab.training import brief
 
 #: What the names of rnnlab's own candidates begin with; a strategy follows.
 OURS = "rnnlab "
@@ -50,7 +48,6 @@ class JaxCandidate:
       batch_major: its inputs and outputs are `[B, T, ...]`.
       lacks: names of parameters it does not have.
       promotion: which promotion of dtypes it is traced with.
-      options: of XLA, for its programs.
     """
 
     def __init__(
@@ -63,11 +60,9 @@ class JaxCandidate:
         batch_major: bool = False,
         lacks: tuple[str, ...] = (),
         promotion: str = "strict",
-        options: dict[str, Any] | None = None,
     ) -> None:
         self.name, self.dtype, self.lacks = name, problem.dtype, lacks
         self._problem, self._apply, self._promotion = problem, apply, promotion
-        self._options = options
         self._turn = (lambda a: a.swapaxes(0, 1)) if batch_major else (lambda a: a)
         self._convert = convert
         self._weights = jax.tree.map(jnp.asarray, convert(problem.params))
@@ -79,12 +74,10 @@ class JaxCandidate:
         """Compiles a pass and runs it once."""
         with jax.numpy_dtype_promotion(self._promotion):
             if pass_ == FORWARD:
-                arguments = self._weights, self._xs
-                return compile_jax(self._apply, *arguments, options=self._options)
+                return compile_jax(self._apply, self._weights, self._xs)
             argnums = 0 if pass_ == GRADIENT else (0, 1)
             gradient = jax.grad(loss_of(self._apply), argnums)
-            arguments = self._weights, self._xs, self._readout
-            return compile_jax(gradient, *arguments, options=self._options)
+            return compile_jax(gradient, self._weights, self._xs, self._readout)
 
     def as_ours(self, pass_: str, result: Any) -> Any:
         """A result with time first and gradients of rnnlab's parameters."""
@@ -101,15 +94,6 @@ class JaxCandidate:
         return compile_jax(pull, d_weights).result[0]
 
 
-def ours(problem: Problem, strategy: str, own_threads: bool = False) -> JaxCandidate:
-    """The layer run by one of rnnlab's strategies.
-
-    Args:
-      problem: what it computes.
-      strategy: its name.
-      own_threads: compile `split` so that each device of a CPU computes in one thread.
-    """
-    apart = own_threads and strategy == "split" and jax.default_backend() == "cpu"
-    options = brief.known(OWN_THREADS) if apart else None
-    apply = outputs_of(problem.layer, strategy)
-    return JaxCandidate(f"{OURS}{strategy}", problem, apply, options=options)
+def ours(problem: Problem, strategy: str) -> JaxCandidate:
+    """The layer run by one of rnnlab's strategies."""
+    return JaxCandidate(f"{OURS}{strategy}", problem, outputs_of(problem.layer, strategy))

@@ -41,10 +41,7 @@ def strategies_for(problem: Problem, asked: Sequence[str]) -> list[str]:
 
 
 def gather(
-    problem: Problem,
-    strategies: Sequence[str],
-    peers: Sequence[Peer],
-    own_threads: bool = False,
+    problem: Problem, strategies: Sequence[str], peers: Sequence[Peer]
 ) -> tuple[list[Candidate], Rows]:
     """Those strategies and peers that have the layer, and rows about those that do not.
 
@@ -52,10 +49,9 @@ def gather(
       problem: what is to be computed.
       strategies: names of strategies of ours; none for all.
       peers: other libraries.
-      own_threads: see `ours`.
     """
     makers: dict[str, Callable[[], Candidate]] = {
-        f"{OURS}{name}": partial(ours, problem, name, own_threads)
+        f"{OURS}{name}": partial(ours, problem, name)
         for name in strategies_for(problem, strategies)
     }
     makers |= {

@@ -63,8 +63,6 @@ class Candidates:
     #: Calls that a turn starts on a GPU before it waits for the last, of which its time is the
     #: mean; with 1 the way from Python to the GPU and back counts too.
     queued: int = 1
-    #: Whether split is compiled so that each device of a CPU computes its products in one thread.
-    own_threads: bool = False
 
     def __post_init__(self) -> None:
         checks.known(self, "strategies", "strategy", STRATEGIES)

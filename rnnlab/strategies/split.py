@@ -150,12 +150,5 @@ def _check_places(arguments: dict[str, Any], devices: tuple[Any, ...]) -> None:
                 )
 
 
-#: For XLA:CPU, so that each device computes its products in its own thread: all devices of a
-#: process share one pool of threads otherwise, and wait for each other's products there.
-OWN_THREADS: dict[str, Any] = {
-    "xla_cpu_multi_thread_eigen": False,
-    "xla_cpu_experimental_ynn_fusion_type": "",
-}
-
 #: Shares of the batch for all local devices, `hoisted` within them.
 split = Split()

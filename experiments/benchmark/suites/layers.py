@@ -44,7 +44,7 @@ def run(config: Config) -> Iterator[Result]:
         yield Facts({f"peak of products in {d} (GFLOP/s)": round(p) for d, p in peaks.items()})
         for problem in problems:
             asked = config.candidates
-            candidates, left_out = gather(problem, asked.strategies, peers, asked.own_threads)
+            candidates, left_out = gather(problem, asked.strategies, peers)
             new = measure(problem, candidates, passes, config.candidates, peaks[problem.dtype])
             rows += new
             skipped |= {(row["candidate"], row["layer"]): row for row in left_out}

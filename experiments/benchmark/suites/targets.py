@@ -96,8 +96,7 @@ def peers_of(config: Config, about: Sequence[Aim]) -> list[Peer]:
 def _measure(config: Config, problem: Problem, about: Sequence[Aim]) -> Rows:
     """The rows of all candidates of a problem, and those of opponents that are left out."""
     strategies = config.candidates.strategies or STRATEGIES
-    peers, own_threads = peers_of(config, about), config.candidates.own_threads
-    candidates, left_out = gather(problem, strategies, peers, own_threads)
+    candidates, left_out = gather(problem, strategies, peers_of(config, about))
     rows = measure(problem, candidates, (GRADIENT,), config.candidates, None)
     return rows + [row | {"note": row["reason"]} for row in left_out]
 

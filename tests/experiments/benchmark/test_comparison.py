@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmark import candidate, ratios
+from experiments.benchmark import ratios
 from experiments.benchmark.candidate import JaxCandidate, ours
 from experiments.benchmark.comparison import measure
 from experiments.benchmark.config import Candidates
@@ -22,7 +22,6 @@ from experiments.benchmark.report.sentences import busy_warning, fastest
 from experiments.benchmark.results import columns
 from rnnlab.run.load import BUSY, Disturbance, Load, cores
 from rnnlab.strategies import StrategyWarning
-from rnnlab.strategies.split import OWN_THREADS
 
 
 def test_rows_say_why_a_candidate_has_no_time():
@@ -136,16 +135,6 @@ def test_rows_say_what_runs_in_the_place_of_a_strategy():
     rows = measure(problem, [JaxCandidate("a", problem, other)], (FORWARD,), turns, None)
     assert rows[0]["note"] == "runs by 'autodiff', since it is small" and "median (ms)" in rows[0]
     assert rows[0]["instead"] == rows[0]["note"] and "instead" not in columns(rows)
-
-
-def test_split_can_be_compiled_with_a_thread_for_each_device(monkeypatch):
-    asked = []
-    monkeypatch.setattr(candidate, "compile_jax", lambda *_, options: asked.append(options))
-    monkeypatch.setattr(candidate.brief, "known", dict)
-    problem = Problem("tanh", Shape(2, 4, 3, 5), "float32")
-    for strategy, own_threads in (("split", True), ("split", False), ("hoisted", True)):
-        ours(problem, strategy, own_threads).program(FORWARD)
-    assert asked == [OWN_THREADS, None, None]
 
 
 def test_a_busy_machine_is_told():

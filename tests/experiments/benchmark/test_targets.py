@@ -92,7 +92,7 @@ def measured(monkeypatch):
         found.append(str(problem))
         return [row(name, 2.0 + (not name.startswith("rnnlab"))) for name in candidates]
 
-    def gather(problem, strategies, peers, own_threads):
+    def gather(problem, strategies, peers):
         ours = ["rnnlab autodiff"] if not peers else []
         left = {"candidate": "Keras", "layer": problem.name, "reason": "is not installed"}
         return [*ours, "rnnlab auto", *(peer.name for peer in peers if peer.applies(problem))], [
