@@ -34,9 +34,10 @@ Sums are added in a fixed order, nothing is atomic: the same call gives the same
 The files: `units.py` divides a step by units, `plan.py` chooses the kernels by what fits on the
 chip, `resident.py` has those of few units and `weights.py` their weights, `spread.py` has those of
 many, `spread_plan.py` how they are cut, `fragments.py` in which order their numbers lie, and
-`instructions.py` what they ask of the GPU by name. `pallas.py` and `exchange.py` are all that knows
-Pallas, and `blocks.py` surrounds the kernels with tiles and the large products. `hoisted` lends the
-time blocks and the division of the step.
+`instructions.py` what they ask of the GPU by name. `kernel.py` says what both are given and return,
+`elementwise.py` has their steps but for the products. `pallas.py`, `launch.py` and `exchange.py`
+are all that knows Pallas, and `blocks.py` surrounds the kernels with tiles and the large products.
+`hoisted` lends the time blocks and the division of the step.
 
 Sources: Diamos et al. 2016 for networks that persist on a chip, Appleyard et al. 2016 for what
 leaves the loop.
@@ -93,7 +94,10 @@ class Persistent(Hoisted):
         states: tuple[State, State],
         control: Control,
     ) -> Pair:
-        """Runs both directions in one launch: each has CTAs of its own."""
+        """Runs both directions in one launch, in which each has CTAs of its own.
+
+        Where the CTAs need the GPU for themselves, they run one after the other.
+        """
         if self._reason() is not None:
             return hoisted.pair(cell, params, xs, states, control)
         both = [
@@ -137,7 +141,7 @@ class Persistent(Hoisted):
         reason = self._reason()
         if reason is not None:
             raise CannotRun(reason)
-        if xs_is_empty(xs):
+        if _is_empty(xs):
             raise CannotRun("there is nothing to run")
         chip = Chip(self.interpret, getattr(default_device(), "core_count", None) or 132)
         return KernelBlocks(cell, size, shared, own, xs, state, control, chip)
@@ -145,12 +149,12 @@ class Persistent(Hoisted):
     def _fall_back(
         self, reason: str, cell: Cell, params: Params, xs: Inputs, state: State, control: Control
     ) -> tuple[State, Outputs]:
-        if not xs_is_empty(xs):
+        if not _is_empty(xs):
             warn_of_fall_back("persistent", cell, "hoisted", reason)
         return hoisted(cell, params, xs, state, control)
 
 
-def xs_is_empty(xs: Any) -> bool:
+def _is_empty(xs: Any) -> bool:
     """Whether there are no steps or no sequences."""
     return any(leaf.size == 0 for leaf in jax.tree.leaves(xs))
 

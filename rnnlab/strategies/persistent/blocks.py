@@ -15,24 +15,25 @@ from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted.products import dot
 from rnnlab.strategies.hoisted.scan import AllWeights, TimeBlocks
 from rnnlab.strategies.persistent.flags import Flags
+from rnnlab.strategies.persistent.kernel import Backward, Forward
 from rnnlab.strategies.persistent.plan import Chip, choose
 from rnnlab.strategies.persistent.units import Units
 from rnnlab.strategies.persistent.weights import in_parts
 
 
 class Kept(NamedTuple):
-    """What the forward pass keeps of a time block, `[K, tiles, blocks, H, 8]` each."""
+    """What the forward pass keeps of a time block, `[K, tiles, blocks, H, N]` each."""
 
     u: Array
-    state: Array
+    states: Array
     sums: Array
 
 
 class KernelBlocks(TimeBlocks):
     """Time blocks whose steps are run by one kernel each.
 
-    In the layout of the kernels the batch is cut into tiles of 8 sequences, and units and sequences
-    are filled up with zeros to whole warpgroups and tiles.
+    In the layout of the kernels the batch is cut into tiles of so many sequences, `N` in shapes of
+    tiles, and units and sequences are filled up with zeros.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class KernelBlocks(TimeBlocks):
         return found
 
     def fixed(self, weights: AllWeights, own: list[Array], tiles: int) -> Array:
-        """Constants, and the vectors of each sequence, as `[tiles, C, H, 8]`."""
+        """Constants, and the vectors of each sequence, as `[tiles, C, H, N]`."""
         shape = (self.units.hidden, tiles * self.tile)
         constants = [
             jnp.broadcast_to(c[..., None] if c.ndim else c, shape) for c in weights.step.constants
@@ -76,19 +77,19 @@ class KernelBlocks(TimeBlocks):
         return self._stack([*constants, *(self._fill(a, 1, tiles * self.tile) for a in own)], 1)[0]
 
     def _stack(self, columns: Sequence[Array], steps: int) -> Array:
-        """Columns `[n, K N]` as `[K, tiles, blocks, H, 8]`."""
+        """Columns `[n, K count]` as `[K, tiles, blocks, H, N]`."""
         if not columns:
             return jnp.zeros((steps, 1, 0, self.hidden, self.tile), self.columns.dtype)
         return jnp.stack([self._tiles(a, steps) for a in columns], 2)
 
     def _tiles(self, a: Array, steps: int) -> Array:
-        """Columns `[n, K N]` as `[K, tiles, H, 8]`."""
+        """Columns `[n, K count]` as `[K, tiles, H, N]`."""
         a = a.reshape(a.shape[0], steps, a.shape[1] // steps)
         a = self._fill(self._fill(a, 0), 2, -(-a.shape[2] // self.tile) * self.tile)
         return a.reshape(*a.shape[:2], -1, self.tile).transpose(1, 2, 0, 3)
 
     def _columns(self, a: Array, count: int) -> Array:
-        """`[K, tiles, H, 8]` as columns `[n, K N]` of `count` sequences."""
+        """`[K, tiles, H, N]` as columns `[n, K count]` of `count` sequences."""
         a = a.transpose(2, 0, 1, 3).reshape(self.hidden, a.shape[0], -1)
         return a[: self.units.hidden, :, :count].reshape(self.units.hidden, -1)
 
@@ -99,7 +100,7 @@ class KernelBlocks(TimeBlocks):
         return jnp.pad(a, widths) if missing else a
 
     def flags(self, control: Control) -> Array:
-        """The flags `[K, N]` as `[K, tiles, flags, 64, 8]`."""
+        """The flags `[K, count]` as `[K, tiles, flags, rows, N]`."""
         given = [flag for flag in control if flag is not None]
         if not given:
             return jnp.zeros((self.size, 1, 0, self.kernel.rows, self.tile), jnp.float32)
@@ -109,7 +110,7 @@ class KernelBlocks(TimeBlocks):
         return jnp.broadcast_to(a[:, :, :, None], (*a.shape[:3], self.kernel.rows, self.tile))
 
     def initial(self, control: Control) -> Array:
-        """The state in which new sequences start, `[S, H, 8]`; empty where none does."""
+        """The state in which new sequences start, `[S, H, N]`; empty where none does."""
         if control.fresh is None:
             return jnp.zeros((0, self.hidden, self.tile), self.columns.dtype)
         leaves = jax.tree.leaves(self._initial((), self.columns.dtype))
@@ -131,21 +132,20 @@ class KernelBlocks(TimeBlocks):
             xs, control = inputs
             us = self.project(weights.projection, tiled, self.columns_of_time_block(xs))
             u = self._stack(us, self.size)
-            y, state, states, sums = self._launch(partial(self.kernel.forward, keep))(
-                in_kernel, u, fixed, initial, self.flags(control), state
-            )
-            ys = self._columns(y, count).reshape(-1, self.size, count).transpose(1, 2, 0)
+            given = Forward(in_kernel, u, fixed, initial, self.flags(control), state)
+            ran = self._launch(partial(self.kernel.forward, keep))(given)
+            ys = self._columns(ran.y, count).reshape(-1, self.size, count).transpose(1, 2, 0)
             if not keep:
-                return state, (ys, None)
+                return ran.state, (ys, None)
             kept = self._stack([us[place] for place in self.columns.kept], self.size)
-            return state, (ys, Kept(kept.astype(self.narrow), states, sums))
+            return ran.state, (ys, Kept(kept.astype(self.narrow), ran.states, ran.sums))
 
         start = self._stack([self._widen(a).T for a in jax.tree.leaves(state)], 1)[0]
         last, (ys, kept) = jax.lax.scan(block, start, self.cut((xs, control)))
         return (self._state(last, count), ys.reshape(-1, *ys.shape[2:])), kept
 
     def _state(self, tiles: Array, count: int) -> State:
-        """`[tiles, S, H, 8]` as a state."""
+        """`[tiles, S, H, N]` as a state."""
         leaves = [
             self._columns(tiles[None, :, place], count).T.astype(self.narrow)
             for place in range(tiles.shape[1])
@@ -176,14 +176,15 @@ class KernelBlocks(TimeBlocks):
             d_state, (d_products, d_projection, d_tiled, d_fixed) = carry
             xs, control, d_ys, kept = inputs
             dy = self._tiles(d_ys.transpose(2, 0, 1).reshape(d_ys.shape[2], -1), self.size)
-            dz, vectors, d_state, more_fixed = self._launch(self.kernel.backward)(
-                in_kernel, fixed, self.flags(control), kept.u, kept.state, kept.sums, dy, d_state
+            given = Backward(
+                in_kernel, fixed, self.flags(control), kept.u, kept.states, kept.sums, dy, d_state
             )
-            dz = [self._columns(dz[:, :, i], count) for i in range(dz.shape[2])]
+            found = self._launch(self.kernel.backward)(given)
+            dz = [self._columns(found.dz[:, :, i], count) for i in range(found.dz.shape[2])]
             d_products = [
                 d + dot(d_results, x, self.columns.dtype)
                 for d, (d_results, x) in zip(
-                    d_products, self._factors(dz, kept, vectors, count), strict=True
+                    d_products, self._factors(dz, kept, found.vectors, count), strict=True
                 )
             ]
             sums = len(self.columns.sums)
@@ -194,16 +195,15 @@ class KernelBlocks(TimeBlocks):
             d_projection = jax.tree.map(lambda a, b: a + b.astype(a.dtype), d_projection, more)
             d_tiled = jax.tree.map(jnp.add, d_tiled, more_tiled)
             d_xs = [d.T.reshape(*a.shape) for d, a in zip(d_xs, jax.tree.leaves(xs), strict=True)]
-            sums_ = (d_products, d_projection, d_tiled, d_fixed + more_fixed)
-            return (d_state, sums_), jax.tree.unflatten(jax.tree.structure(xs), d_xs)
+            totals = (d_products, d_projection, d_tiled, d_fixed + found.d_fixed)
+            return (found.d_state, totals), jax.tree.unflatten(jax.tree.structure(xs), d_xs)
 
         zeros = jax.tree.map(
             lambda a: jnp.zeros(a.shape, self.columns.dtype),
             (weights.step.products, weights.projection, tiled, fixed),
         )
         start = self._stack([self._widen(a).T for a in jax.tree.leaves(d_final)], 1)[0]
-        inputs = (self.cut((xs, control, d_ys)), kept)
-        inputs = (*inputs[0], inputs[1])
+        inputs = (*self.cut((xs, control, d_ys)), kept)
         (d_state, totals), d_xs = jax.lax.scan(block, (start, zeros), inputs, reverse=True)
         d_products, d_projection, d_tiled, d_fixed = totals
         d_weights, d_each = pull_fixed(d_fixed)
@@ -221,13 +221,13 @@ class KernelBlocks(TimeBlocks):
     def _factors(
         self, dz: list[Array], kept: Kept, vectors: Array, count: int
     ) -> list[tuple[Array, Array]]:
-        """For each product the adjoints of its results `[m, K N]`, and its vectors `[K N, n]`."""
+        """For each product the adjoints of its results as columns, and its vectors as rows."""
         others = iter(range(vectors.shape[2]))
         found = []
         for product in self.units.products:
             d_results = jnp.concatenate([dz[self.units.sum_of(out)] for out in product.outs])
             pieces = [
-                kept.state[:, :, self.columns.state.index(piece)]
+                kept.states[:, :, self.columns.state.index(piece)]
                 if piece in self.columns.state
                 else vectors[:, :, next(others)]
                 for piece in product.pieces

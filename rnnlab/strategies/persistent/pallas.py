@@ -1,8 +1,8 @@
-"""All that the kernels take from Pallas for NVIDIA GPUs (Mosaic), whose interface still moves.
+"""What all kernels take from Pallas for NVIDIA GPUs (Mosaic), whose interface still moves.
 
-The rest of this folder speaks of rows, products and exchanges, and imports nothing of Pallas. What
-the kernels need exists since JAX 0.11, and was compiled with the versions of `TESTED`; with any
-other the strategy gives the cell to `hoisted` instead.
+Beside this module, `launch.py`, `exchange.py` and `instructions.py` have what only `spread` needs;
+the rest of this folder speaks of rows and products. What the kernels take exists since JAX 0.11,
+and was compiled with the versions of `TESTED`; any other gives the cell to `hoisted`.
 """
 
 from __future__ import annotations
@@ -248,14 +248,12 @@ def kernel(
         wanted = [out for out in outs if out.size]
 
         def inner(*refs: Any) -> None:
-            filled = iter(refs[: len(given)])
-            inputs = [next(filled) if leaf.size else leaf for leaf in leaves]
             rest = refs[len(given) :]
-            results, own, meeting = iter(rest[: len(wanted)]), rest[len(wanted) :], len(memory)
+            own, meeting = rest[len(wanted) :], len(memory)
             body(
                 Refs(
-                    jax.tree.unflatten(tree, inputs),
-                    [next(results) if out.size else out for out in outs],
+                    jax.tree.unflatten(tree, beside_empty(refs, leaves)),
+                    beside_empty(rest, outs),
                     (lax.axis_index("warpgroup"), lax.axis_index("tile")),
                 ),
                 Scratch(
@@ -277,10 +275,23 @@ def kernel(
             ),
             interpret=plgpu.InterpretGPUParams() if interpret else None,
         )(*given)
-        filled = iter(results)
-        return [next(filled) if out.size else jnp.zeros(out.shape, out.dtype) for out in outs]
+        return with_empty(results, outs)
 
     return run
+
+
+def beside_empty(filled: Iterable[Any], arrays: Sequence[Any]) -> list[Any]:
+    """`filled` in the places of the arrays that hold something, the empty ones as they are."""
+    rest = iter(filled)
+    return [next(rest) if a.size else a for a in arrays]
+
+
+def with_empty(results: Iterable[Array], outs: Sequence[jax.ShapeDtypeStruct]) -> list[Array]:
+    """The results of a kernel, among them those that are empty."""
+    return [
+        jnp.zeros(a.shape, a.dtype) if isinstance(a, jax.ShapeDtypeStruct) else a
+        for a in beside_empty(results, outs)
+    ]
 
 
 def slice_of(start: Any, size: int) -> Any:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rnnlab.arrays import Array
 from rnnlab.strategies.hoisted.step_columns import CannotRun
 from rnnlab.strategies.persistent import pallas, spread_plan, weights
 from rnnlab.strategies.persistent.flags import Flags
+from rnnlab.strategies.persistent.kernel import Kernel
 from rnnlab.strategies.persistent.resident import Resident
 from rnnlab.strategies.persistent.spread import Spread
 from rnnlab.strategies.persistent.units import Units
@@ -27,60 +26,6 @@ OVERHEAD = 36
 #: Parts of 16 bits that stand for a float32, by what JAX calls the precision of products. Two are
 #: 16 bits of the significand, where TF32 has 10; three are all 24.
 PARTS = {None: 2, "default": 2, "high": 2, "highest": 3, "float32": 3, "tensorfloat32": 2}
-
-
-class Kernel(Protocol):
-    """A forward and a backward kernel of a cell for one size, as `Resident` explains them.
-
-    Attributes:
-      tile: sequences of a CTA.
-      alone: whether no other launch may run at the same time.
-    """
-
-    tile: ClassVar[int]
-    alone: ClassVar[bool]
-
-    @property
-    def rows(self) -> int:
-        """Rows that the flags are given for."""
-        ...
-
-    @property
-    def hidden(self) -> int:
-        """Number of units with padding."""
-        ...
-
-    @property
-    def parts(self) -> int:
-        """How many 16-bit numbers stand for a number in products."""
-        ...
-
-    def forward(
-        self,
-        keep: bool,
-        weights: Sequence[Array],
-        u: Array,
-        fixed: Array,
-        initial: Array,
-        flags: Array,
-        state: Array,
-    ) -> tuple[Array, Array, Any, Any]:
-        """Runs the steps of a time block."""
-        ...
-
-    def backward(
-        self,
-        weights: Sequence[Array],
-        fixed: Array,
-        flags: Array,
-        kept: Array,
-        states: Array,
-        sums: Array,
-        dy: Array,
-        d_state: Array,
-    ) -> tuple[Array, Array, Array, Array]:
-        """Runs them backwards."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)

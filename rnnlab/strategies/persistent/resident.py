@@ -18,19 +18,17 @@ A product is the sum of those `w_i x_j` that are larger than what the parts leav
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from rnnlab.arrays import Array
 from rnnlab.strategies.persistent import pallas
-from rnnlab.strategies.persistent.flags import Flags
+from rnnlab.strategies.persistent.elementwise import Elementwise
+from rnnlab.strategies.persistent.kernel import Adjoint, Backward, Forward, Kernel, Ran
 from rnnlab.strategies.persistent.pallas import ROWS, TILE, Rows
-from rnnlab.strategies.persistent.units import Units
 from rnnlab.strategies.persistent.weights import Held, Size, places
 
 #: How many steps before its use an input is asked into the L2 cache.
@@ -38,27 +36,17 @@ FAR = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Resident:
-    """The two kernels of a cell for one size.
+class Resident(Kernel):
+    """The kernels of a cell whose weights fit on one multiprocessor.
 
     Attributes:
-      units: the cell's step.
-      flags: which flags are given.
-      narrow: dtype of parameters, outputs and all that is kept.
-      parts: how many 16-bit numbers stand for a number in products.
       registers: how many registers of a thread may hold weights.
       interpret: whether to run in Pallas' interpreter.
-      tile: number of sequences of a CTA.
-      alone: whether its CTAs wait for one another, so that no two launches may share the GPU.
     """
 
     tile: ClassVar[int] = TILE
     alone: ClassVar[bool] = False
 
-    units: Units
-    flags: Flags
-    narrow: Any
-    parts: int
     registers: int
     interpret: bool = False
 
@@ -72,177 +60,69 @@ class Resident:
         """Number of units with padding."""
         return -(-self.units.hidden // ROWS) * ROWS
 
-    @property
-    def operands(self) -> Any:
-        """Dtype of the operands of products."""
-        return self.narrow if self.narrow.itemsize == 2 else jnp.dtype(jnp.bfloat16)
+    def forward(self, keep: bool, given: Forward) -> Ran:
+        """Runs the steps of a time block in one launch."""
+        weights = [self._by_warpgroup(w) for w in given.weights]
+        body = partial(self._forward, len(given.u))
+        outs = self.shapes_forward(keep, given)
+        run = self._kernel(body, outs, given.u.shape[1])
+        return Ran(*run(given._replace(weights=weights), _lines(given.u)))
 
-    def _arrays(self) -> Rows:
-        """How arrays are held."""
-        return Rows((ROWS, TILE), self.operands, self.narrow.itemsize > 2, self.interpret)
-
-    def forward(
-        self,
-        keep: bool,
-        weights: Sequence[Array],
-        u: Array,
-        fixed: Array,
-        initial: Array,
-        flags: Array,
-        state: Array,
-    ) -> tuple[Array, Array, Any, Any]:
-        """Runs the steps of a time block.
-
-        Args:
-          keep: whether to return what the backward pass needs.
-          weights: of each product `[parts, H, outs, pieces, H]`.
-          u: `[K, tiles, U, H, 8]` in float32.
-          fixed: constants and vectors of each sequence, `[tiles, C, H, 8]` in float32.
-          initial: the state in which new sequences start, `[S, H, 8]` in float32.
-          flags: 1 or 0, `[K, tiles, flags, 64, 8]` in float32.
-          state: `[tiles, S, H, 8]` in float32.
-
-        Returns:
-          The outputs `[K, tiles, H, 8]`, the final state, and if `keep` the states that the steps
-          started from `[K, tiles, S, H, 8]` and the sums of products `[K, tiles, Z, H, 8]`.
-        """
-        steps, tiles = u.shape[:2]
-        states, sums = state.shape[1], len(self.units.columns.sums)
-        shape = partial(jax.ShapeDtypeStruct, dtype=self.narrow)
-        like = partial(self._stream, steps, tiles)
-        outs = [
-            shape((steps, tiles, self.hidden, TILE)),
-            jax.ShapeDtypeStruct(state.shape, jnp.float32),
-        ]
-        if keep:
-            outs += [shape(like(states)), shape(like(sums))]
-        body = partial(self._forward, keep, steps)
-        results = self._kernel(body, outs, tiles)(
-            [self._by_warpgroup(w) for w in weights], u, _lines(u), fixed, initial, flags, state
-        )
-        y, last, *kept = results
-        return (y, last, *kept) if keep else (y, last, None, None)
-
-    def _forward(self, keep: bool, steps: int, refs: Any, scratch: Any) -> None:
-        w_refs, u_ref, u_lines, fixed_ref, initial_ref, flags_ref, state_ref = refs.inputs
+    def _forward(self, steps: int, refs: Any, scratch: Any) -> None:
+        given, u_lines = refs.inputs
         y_ref, last_ref, *kept_refs = refs.outputs
         rows, (wg, tile) = self._arrays(), refs.place
         row = pallas.slice_of(wg * ROWS, ROWS)
-        weights = self._held(rows, self.sizes(), w_refs, scratch, wg)
-        fixed = [rows.load(fixed_ref.at[tile, i, row]) for i in range(fixed_ref.shape[1])]
-        start = [rows.load(initial_ref.at[i, row]) for i in range(initial_ref.shape[0])]
-        real = self._real(rows, wg)
+        step_of = Elementwise(self, rows, wg * ROWS)
+        weights = self._held(rows, self.sizes(), given.weights, scratch, wg)
+        fixed = [rows.load(given.fixed.at[tile, i, row]) for i in range(given.fixed.shape[1])]
+        start = [rows.load(given.initial.at[i, row]) for i in range(given.initial.shape[0])]
 
         def read_step(t: Array) -> Any:
             t = jnp.minimum(t, steps - 1)
-            us = [rows.load(u_ref.at[t, tile, i, row]) for i in range(u_ref.shape[2])]
-            return us, [rows.load(flags_ref.at[t, tile, i]) for i in range(self.flags.count)]
+            us = [rows.load(given.u.at[t, tile, i, row]) for i in range(given.u.shape[2])]
+            return us, self._read_flags(rows, given.flags.at[t, tile])
 
         def step(t: Array, carry: Any) -> Any:
             (us, flags), state = carry
             pallas.prefetch(wg == 0, [u_lines.at[jnp.minimum(t + FAR, steps - 1), tile]])
             ahead = read_step(t + 1)
-            valid, fresh = self.flags.split(flags)
-            if fresh is not None:
-                state = [rows.where(fresh, a, b) for a, b in zip(start, state, strict=True)]
+            multiply = partial(self._multiply, weights, scratch, t)
+            done = step_of.forward(us, flags, state, fixed, start, multiply)
+            y_ref.at[t, tile, row][...] = done.y.astype(self.narrow)
+            for ref, values in zip(kept_refs, (done.before, done.sums), strict=False):
+                step_of.write(ref, t, tile, row, values)
+            return ahead, done.after
 
-            def multiply(stage: int, vectors: list[list[Array]]) -> list[list[Array]]:
-                slot = lax.rem(t, 2)
-                places = self.units.stages[stage]
-                for place, pieces in zip(places, vectors, strict=True):
-                    weights.share(scratch.vectors[place], slot, map(real, pieces))
-                pallas.meet(scratch.barriers[stage])
-                return [weights.results(place, scratch.vectors[place], slot) for place in places]
-
-            new, y, sums = self.units.forward(rows.apply, fixed, us, state, multiply)
-            if valid is not None:
-                new = [rows.where(valid, a, b) for a, b in zip(new, state, strict=True)]
-                y = rows.where(valid, y, rows.full(y.shape))
-            y_ref.at[t, tile, row][...] = y.astype(self.narrow)
-            for ref, values in zip(kept_refs, (state, sums), strict=False):
-                for i, value in enumerate(values):
-                    ref.at[t, tile, i, row][...] = value.astype(self.narrow)
-            return ahead, new
-
-        state = [rows.load(state_ref.at[tile, i, row]) for i in range(state_ref.shape[1])]
+        state = [rows.load(given.state.at[tile, i, row]) for i in range(given.state.shape[1])]
         _, last = lax.fori_loop(0, steps, step, (read_step(jnp.int32(0)), state))
         for i, value in enumerate(last):
             last_ref.at[tile, i, row][...] = value
 
-    def backward(
-        self,
-        weights: Sequence[Array],
-        fixed: Array,
-        flags: Array,
-        kept: Array,
-        states: Array,
-        sums: Array,
-        dy: Array,
-        d_state: Array,
-    ) -> tuple[Array, Array, Array, Array]:
-        """Runs the steps of a time block backwards.
-
-        Args:
-          weights: of each product `[parts, H, outs, pieces, H]`.
-          fixed: as for `forward`.
-          flags: as for `forward`.
-          kept: what is kept of `u`, `[K, tiles, kept, H, 8]`.
-          states: as `forward` returned them.
-          sums: likewise.
-          dy: the adjoints of the outputs `[K, tiles, H, 8]`.
-          d_state: that of the final state `[tiles, S, H, 8]` in float32.
-
-        Returns:
-          The adjoints of sums and of `kept` together `[K, tiles, Z + kept, H, 8]`; the vectors of
-          products that are no part of the state `[K, tiles, V, H, 8]`; the adjoint of the first
-          state; and those of `fixed`, for each sequence.
-        """
-        steps, tiles = dy.shape[:2]
-        others = len(self.units.other_pieces())
-        shape = partial(jax.ShapeDtypeStruct, dtype=self.narrow)
-        like = partial(self._stream, steps, tiles)
-        outs = [
-            shape(like(sums.shape[2] + kept.shape[2])),
-            shape(like(others)),
-            jax.ShapeDtypeStruct(d_state.shape, jnp.float32),
-            jax.ShapeDtypeStruct(fixed.shape, jnp.float32),
-        ]
-        streams = [kept, states, sums, dy]
+    def backward(self, given: Backward) -> Adjoint:
+        """Runs the steps of a time block backwards in one launch."""
+        steps, tiles = given.dy.shape[:2]
+        streams = [given.kept, given.states, given.sums, given.dy]
         lines = [_lines(a) for a in streams if a.size]
-        body = partial(self._backward, steps)
-        turned = [self._by_warpgroup(w.transpose(0, 4, 3, 2, 1)) for w in weights]
-        return self._kernel(body, outs, tiles, backward=True)(
-            turned, lines, fixed, flags, *streams, d_state
-        )
+        turned = [self._by_warpgroup(w.transpose(0, 4, 3, 2, 1)) for w in given.weights]
+        body, outs = partial(self._backward, steps), self.shapes_backward(given)
+        run = self._kernel(body, outs, tiles, backward=True)
+        return Adjoint(*run(given._replace(weights=turned), lines))
 
     def _backward(self, steps: int, refs: Any, scratch: Any) -> None:
-        w_refs, lines, fixed_ref, flags_ref, kept_ref, states_ref, sums_ref, dy_ref, last_ref = (
-            refs.inputs
-        )
+        given, lines = refs.inputs
         dz_ref, vectors_ref, first_ref, d_fixed_ref = refs.outputs
         rows, (wg, tile) = self._arrays(), refs.place
         row = pallas.slice_of(wg * ROWS, ROWS)
-        weights = self._held(rows, self.sizes(backward=True), w_refs, scratch, wg)
-        columns = self.units.columns
-        real = self._real(rows, wg)
-        count = len(columns.step.constants) + len(columns.own)
-        fixed = [rows.load(fixed_ref.at[tile, i, row]) for i in range(count)]
-        reads = self.units.reads[count:]
+        step_of = Elementwise(self, rows, wg * ROWS)
+        weights = self._held(rows, self.sizes(backward=True), given.weights, scratch, wg)
+        fixed = [rows.load(given.fixed.at[tile, i, row]) for i in range(step_of.count)]
 
         def read_step(t: Array) -> Any:
             t = jnp.maximum(t, 0)
-            refs = [
-                ref.at[t, tile, i, row]
-                for ref, n in (
-                    (kept_ref, len(columns.kept)),
-                    (states_ref, len(columns.state)),
-                    (sums_ref, len(columns.sums)),
-                )
-                for i in range(n)
-            ]
-            values = [rows.load(ref) for ref, is_read in zip(refs, reads, strict=True) if is_read]
-            flags = [rows.load(flags_ref.at[t, tile, i]) for i in range(self.flags.count)]
-            return values, flags, rows.load(dy_ref.at[t, tile, row])
+            values = step_of.read((given.kept, given.states, given.sums), t, tile, row)
+            flags = self._read_flags(rows, given.flags.at[t, tile])
+            return values, flags, rows.load(given.dy.at[t, tile, row])
 
         def step(i: Array, carry: Any) -> Any:
             (values, flags, dy), d_state, d_fixed = carry
@@ -250,60 +130,41 @@ class Resident:
             far = jnp.maximum(t - FAR, 0)
             pallas.prefetch(wg == 0, [ref.at[far, tile] for ref in lines])
             ahead = read_step(t - 1)
-            valid, fresh = self.flags.split(flags)
-            dy = rows.widen(dy)
-            rest = iter([rows.widen(value) for value in values])
-            moving = [next(rest) if is_read else dy for is_read in reads]
-            d_new = d_state
-            if valid is not None:
-                nothing = rows.full(dy.shape)
-                d_new = [rows.where(valid, d, nothing) for d in d_state]
-                dy = rows.where(valid, dy, nothing)
 
-            def multiply(stage: int, adjoints: list[list[Array]]) -> list[list[Array]]:
-                slot = lax.rem(i, 2)
-                places = self.units.stages[stage]
-                for place, results in zip(places, adjoints, strict=True):
-                    weights.share(scratch.vectors[place], slot, map(real, results))
-                pallas.meet(scratch.barriers[stage])
-                return [weights.results(place, scratch.vectors[place], slot) for place in places]
+            def write(dz: list[Array], vectors: list[Array]) -> None:
+                step_of.write(dz_ref, t, tile, row, dz)
+                step_of.write(vectors_ref, t, tile, row, vectors)
 
-            inputs = self.units.adjoints(fixed, moving)
-            adjoints, vectors = self.units.backward(
-                rows.apply, rows.add, inputs, d_new, dy, multiply
+            multiply = partial(self._multiply, weights, scratch, i)
+            d_before, sums = step_of.backward(
+                values, flags, dy, d_state, fixed, d_fixed, multiply, write
             )
-            for place, d in enumerate([*adjoints.sums, *adjoints.kept]):
-                dz_ref.at[t, tile, place, row][...] = d.astype(self.narrow)
-            for place, piece in enumerate(self.units.other_pieces()):
-                vectors_ref.at[t, tile, place, row][...] = vectors[piece].astype(self.narrow)
-            d_before = adjoints.state
-            if valid is not None:
-                d_before = [
-                    rows.add(d, rows.where(valid, nothing, frozen))
-                    for d, frozen in zip(d_before, d_state, strict=True)
-                ]
-            if fresh is not None:
-                d_before = [rows.where(fresh, rows.full(d.shape), d) for d in d_before]
-            more = [*adjoints.constants, *adjoints.own]
-            d_fixed = [rows.add(a, b) for a, b in zip(d_fixed, more, strict=True)]
-            return ahead, [rows.place(d) for d in d_before], d_fixed
+            return ahead, d_before, sums
 
-        d_state = [rows.load(last_ref.at[tile, i, row]) for i in range(last_ref.shape[1])]
-        d_fixed = [rows.full((ROWS, TILE)) for _ in range(count)]
+        d_state = [rows.load(given.d_state.at[tile, i, row]) for i in range(first_ref.shape[1])]
+        d_fixed = [rows.full(rows.shape) for _ in fixed]
         carry = (read_step(jnp.int32(steps - 1)), d_state, d_fixed)
         _, d_state, d_fixed = lax.fori_loop(0, steps, step, carry)
         for ref, values in ((first_ref, d_state), (d_fixed_ref, d_fixed)):
             for i, value in enumerate(values):
                 ref.at[tile, i, row][...] = value
 
-    def _real(self, rows: Rows, wg: Array) -> Callable[[Array], Array]:
-        """Sets units of padding to zero, whatever the cell makes of them."""
-        if self.units.hidden == self.hidden:
-            return lambda a: a
-        return lambda a: rows.where_below(self.units.hidden - wg * ROWS, a)
+    def _multiply(
+        self, weights: Held, scratch: Any, step: Array, stage: int, vectors: list[list[Array]]
+    ) -> list[list[Array]]:
+        """The products of a stage: shares the vectors, meets the others, multiplies."""
+        slot, places = lax.rem(step, 2), self.units.stages[stage]
+        for place, pieces in zip(places, vectors, strict=True):
+            weights.share(scratch.vectors[place], slot, pieces)
+        pallas.meet(scratch.barriers[stage])
+        return [weights.results(place, scratch.vectors[place], slot) for place in places]
 
-    def _stream(self, steps: int, tiles: int, blocks: int) -> tuple[int, ...]:
-        return steps, tiles, blocks, self.hidden, TILE
+    def _arrays(self) -> Rows:
+        """How arrays are held."""
+        return Rows((ROWS, TILE), self.operands, self.exact, self.interpret)
+
+    def _read_flags(self, rows: Rows, ref: Any) -> list[Array]:
+        return [rows.load(ref.at[i]) for i in range(self.flags.count)]
 
     def sizes(self, backward: bool = False) -> list[Size]:
         """The sizes of the products; backwards results and pieces change places."""
@@ -330,9 +191,8 @@ class Resident:
             barriers=len(self.units.stages),
         )
         name = f"rnnlab_{'backward' if backward else 'forward'}"
-        exact = self.narrow.itemsize > 2
         return pallas.kernel(
-            body, outs, scratch, tiles, groups, self.operands, exact, self.interpret, name
+            body, outs, scratch, tiles, groups, self.operands, self.exact, self.interpret, name
         )
 
 
