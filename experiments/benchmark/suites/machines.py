@@ -118,7 +118,7 @@ def _together(rows: Rows, about: tuple[str, ...]) -> Rows:
     """The same rows, those about the same beneath each other, and what they are about first."""
     order = list(dict.fromkeys(tuple(row.get(name, "") for name in about) for row in rows))
     placed = sorted(rows, key=lambda row: order.index(tuple(row.get(name, "") for name in about)))
-    last = [name for name in (RATIO, interval_of(RATIO), VERDICT)]
+    last = (RATIO, interval_of(RATIO), VERDICT)
     return [
         {name: row.get(name, "") for name in (*about, "machine")}
         | {n: v for n, v in row.items() if n not in (*about, "machine", *last)}
