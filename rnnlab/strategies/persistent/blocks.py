@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +15,17 @@ from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted.products import dot
 from rnnlab.strategies.hoisted.scan import AllWeights, TimeBlocks
 from rnnlab.strategies.persistent.flags import Flags
-from rnnlab.strategies.persistent.kernel import Backward, Forward
+from rnnlab.strategies.persistent.kernel import (
+    ADJOINT_TILES,
+    BACKWARD_TILES,
+    FORWARD_TILES,
+    RAN_TILES,
+    Adjoint,
+    Backward,
+    Forward,
+    Ran,
+)
+from rnnlab.strategies.persistent.launches import in_turn
 from rnnlab.strategies.persistent.plan import Chip, choose
 from rnnlab.strategies.persistent.units import Units
 from rnnlab.strategies.persistent.weights import in_parts
@@ -54,10 +64,23 @@ class KernelBlocks(TimeBlocks):
         batch = jax.tree.leaves(state)[0].shape[0]
         self.kernel = choose(self.units, self.narrow, batch, flags, chip)
         self.hidden, self.tile = self.kernel.hidden, self.kernel.tile
+        tiles = -(-batch // self.tile)
+        most = self.kernel.tiles or tiles
+        self.tiles = -(-tiles // most) * most  # those of whole launches
 
-    def _launch(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        """A kernel that `jax.vmap` runs once for each entry where it needs the GPU for itself."""
-        return jax.custom_batching.sequential_vmap(run) if self.kernel.alone else run
+    def _launch(self, keep: bool, given: Forward) -> Ran:
+        """Runs the kernel of the steps."""
+        run = partial(self.kernel.forward, keep)
+        if self.kernel.tiles is not None:
+            run = in_turn(run, self.kernel.tiles, FORWARD_TILES, RAN_TILES)
+        return run(given)
+
+    def _launch_backward(self, given: Backward) -> Adjoint:
+        """Runs the kernel of the steps backwards."""
+        run = self.kernel.backward
+        if self.kernel.tiles is not None:
+            run = in_turn(run, self.kernel.tiles, BACKWARD_TILES, ADJOINT_TILES)
+        return run(given)
 
     def kernel_weights(self, weights: AllWeights) -> list[Array]:
         """The weight of each product as `[parts, H, outs, pieces, H]`, and the padding."""
@@ -68,24 +91,24 @@ class KernelBlocks(TimeBlocks):
             found.append(in_parts(w, self.kernel.parts))
         return found
 
-    def fixed(self, weights: AllWeights, own: list[Array], tiles: int) -> Array:
+    def fixed(self, weights: AllWeights, own: list[Array]) -> Array:
         """Constants, and the vectors of each sequence, as `[tiles, C, H, N]`."""
-        shape = (self.units.hidden, tiles * self.tile)
+        shape = (self.units.hidden, self.tiles * self.tile)
         constants = [
             jnp.broadcast_to(c[..., None] if c.ndim else c, shape) for c in weights.step.constants
         ]
-        return self._stack([*constants, *(self._fill(a, 1, tiles * self.tile) for a in own)], 1)[0]
+        return self._stack([*constants, *(self._fill(a, 1, shape[1]) for a in own)], 1)[0]
 
     def _stack(self, columns: Sequence[Array], steps: int) -> Array:
         """Columns `[n, K count]` as `[K, tiles, blocks, H, N]`."""
         if not columns:
-            return jnp.zeros((steps, 1, 0, self.hidden, self.tile), self.columns.dtype)
+            return jnp.zeros((steps, self.tiles, 0, self.hidden, self.tile), self.columns.dtype)
         return jnp.stack([self._tiles(a, steps) for a in columns], 2)
 
     def _tiles(self, a: Array, steps: int) -> Array:
         """Columns `[n, K count]` as `[K, tiles, H, N]`."""
         a = a.reshape(a.shape[0], steps, a.shape[1] // steps)
-        a = self._fill(self._fill(a, 0), 2, -(-a.shape[2] // self.tile) * self.tile)
+        a = self._fill(self._fill(a, 0), 2, self.tiles * self.tile)
         return a.reshape(*a.shape[:2], -1, self.tile).transpose(1, 2, 0, 3)
 
     def _columns(self, a: Array, count: int) -> Array:
@@ -103,9 +126,9 @@ class KernelBlocks(TimeBlocks):
         """The flags `[K, count]` as `[K, tiles, flags, rows, N]`."""
         given = [flag for flag in control if flag is not None]
         if not given:
-            return jnp.zeros((self.size, 1, 0, self.kernel.rows, self.tile), jnp.float32)
+            return jnp.zeros((self.size, self.tiles, 0, self.kernel.rows, self.tile), jnp.float32)
         a = jnp.stack(given, 1).astype(jnp.float32)
-        a = self._fill(a, 2, -(-a.shape[2] // self.tile) * self.tile)
+        a = self._fill(a, 2, self.tiles * self.tile)
         a = a.reshape(*a.shape[:2], -1, self.tile).transpose(0, 2, 1, 3)
         return jnp.broadcast_to(a[:, :, :, None], (*a.shape[:3], self.kernel.rows, self.tile))
 
@@ -115,7 +138,7 @@ class KernelBlocks(TimeBlocks):
             return jnp.zeros((0, self.hidden, self.tile), self.columns.dtype)
         leaves = jax.tree.leaves(self._initial((), self.columns.dtype))
         starts = [jnp.broadcast_to(a[:, None], (a.shape[0], self.tile)) for a in leaves]
-        return self._stack(starts, 1)[0, 0]
+        return self._stack(starts, 1)[0, 0]  # of all tiles the same
 
     def forward(
         self, keep: bool, shared: Params, own: Params, xs: Any, state: State, control: Control
@@ -124,16 +147,15 @@ class KernelBlocks(TimeBlocks):
         weights = self.weights(shared)
         each, tiled = self.own_columns(own)
         count = jax.tree.leaves(state)[0].shape[0]
-        tiles = -(-count // self.tile)
         in_kernel = self.kernel_weights(weights)
-        fixed, initial = self.fixed(weights, each, tiles), self.initial(control)
+        fixed, initial = self.fixed(weights, each), self.initial(control)
 
         def block(state: Array, inputs: Any) -> Any:
             xs, control = inputs
             us = self.project(weights.projection, tiled, self.columns_of_time_block(xs))
             u = self._stack(us, self.size)
             given = Forward(in_kernel, u, fixed, initial, self.flags(control), state)
-            ran = self._launch(partial(self.kernel.forward, keep))(given)
+            ran = self._launch(keep, given)
             ys = self._columns(ran.y, count).reshape(-1, self.size, count).transpose(1, 2, 0)
             if not keep:
                 return ran.state, (ys, None)
@@ -168,9 +190,8 @@ class KernelBlocks(TimeBlocks):
         weights, pull_weights = jax.vjp(self.weights, shared)
         (each, tiled), pull_own = jax.vjp(self.own_columns, own)
         count = d_ys.shape[1]
-        tiles = -(-count // self.tile)
         in_kernel = self.kernel_weights(weights)
-        fixed, pull_fixed = jax.vjp(lambda w, o: self.fixed(w, o, tiles), weights, each)
+        fixed, pull_fixed = jax.vjp(self.fixed, weights, each)
 
         def block(carry: Any, inputs: Any) -> Any:
             d_state, (d_products, d_projection, d_tiled, d_fixed) = carry
@@ -179,7 +200,7 @@ class KernelBlocks(TimeBlocks):
             given = Backward(
                 in_kernel, fixed, self.flags(control), kept.u, kept.states, kept.sums, dy, d_state
             )
-            found = self._launch(self.kernel.backward)(given)
+            found = self._launch_backward(given)
             dz = [self._columns(found.dz[:, :, i], count) for i in range(found.dz.shape[2])]
             d_products = [
                 d + dot(d_results, x, self.columns.dtype)

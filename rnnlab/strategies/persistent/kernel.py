@@ -91,13 +91,17 @@ class Adjoint(NamedTuple):
     d_fixed: Array
 
 
+#: The axes of the tiles in arguments and results.
+FORWARD_TILES, RAN_TILES = Forward(None, 1, 0, None, 1, 0), Ran(1, 0, 1, 1)
+BACKWARD_TILES, ADJOINT_TILES = Backward(None, 0, 1, 1, 1, 1, 1, 0), Adjoint(1, 1, 0, 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Kernel:
     """A forward and a backward kernel of a cell for one size.
 
     Attributes:
       tile: number of sequences of a CTA.
-      alone: whether its CTAs wait for one another, so that no two launches may share the GPU.
       units: the cell's step.
       flags: which flags are given.
       narrow: dtype of parameters, outputs and all that is kept.
@@ -105,7 +109,6 @@ class Kernel:
     """
 
     tile: ClassVar[int]
-    alone: ClassVar[bool]
 
     units: Units
     flags: Flags
@@ -121,6 +124,14 @@ class Kernel:
     def hidden(self) -> int:
         """Number of units with padding."""
         raise NotImplementedError
+
+    @property
+    def tiles(self) -> int | None:
+        """How many tiles a launch has at most, where its CTAs wait for one another.
+
+        No two such launches may share the GPU. None where any number may.
+        """
+        return None
 
     @property
     def operands(self) -> Any:

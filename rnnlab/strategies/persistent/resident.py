@@ -45,7 +45,6 @@ class Resident(Kernel):
     """
 
     tile: ClassVar[int] = TILE
-    alone: ClassVar[bool] = False
 
     registers: int
     interpret: bool = False

@@ -46,10 +46,14 @@ class Spread(Kernel):
     """
 
     tile: ClassVar[int] = SEQUENCES
-    alone: ClassVar[bool] = True
 
     plan: SpreadPlan
     interpret: bool = False
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles a launch has at most."""
+        return self.plan.tiles
 
     @property
     def rows(self) -> int:

@@ -28,11 +28,13 @@ class SpreadPlan(NamedTuple):
 
     Attributes:
       hidden: number of units with padding.
+      tiles: number of tiles of a launch, at most.
       forward: what a CTA computes of each product.
       backward: likewise of the transposed products.
     """
 
     hidden: int
+    tiles: int
     forward: tuple[Share, ...]
     backward: tuple[Share, ...]
 
@@ -46,6 +48,9 @@ def fits(
     units: Units, hidden: int, batch: int, narrow: Any, parts: int, processors: int, flags: int = 2
 ) -> SpreadPlan | str:
     """How the kernels are cut, or why they cannot be.
+
+    Where the CTAs of all tiles do not fit on the GPU at the same time, the tiles are shared out
+    among as few launches as possible, which run one after the other.
 
     Args:
       units: the cell's step.
@@ -65,7 +70,13 @@ def fits(
     # Each warp reads a chunk of every vector.
     least = -(-UNITS * WARPGROUPS * WARPS // min(min(size) for size in sizes))
     padded = max(padded, -(-least // UNITS) * UNITS)
-    return cut(units, padded, tiles, narrow, parts, processors, flags)
+    found: SpreadPlan | str = ""
+    for launches in range(1, tiles + 1):
+        each = -(-tiles // launches)
+        found = cut(units, padded, each, narrow, parts, processors, flags)
+        if isinstance(found, SpreadPlan):
+            break
+    return found
 
 
 def cut(
@@ -84,7 +95,7 @@ def cut(
                 return shares
             found.append(shares)
             hidden = shares[0].hidden
-    return SpreadPlan(hidden, *found)
+    return SpreadPlan(hidden, tiles, *found)
 
 
 def working_registers(units: Units, narrow: Any, flags: int) -> tuple[float, float]:
@@ -118,8 +129,8 @@ def _cut(
         ctas = tiles * padded // rows
         if ctas > processors:
             reason = (
-                f"{tiles} tiles of {SEQUENCES} sequences with {padded} hidden units need {ctas} "
-                f"processors, this GPU has {processors}"
+                f"{tiles * SEQUENCES} sequences with {padded} hidden units need {ctas} processors, "
+                f"this GPU has {processors}"
             )
             continue
         working = overhead + numbers * rows / 8 + (MANY_ROWS if rows > UNITS else 0)

@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[3]))
 import importlib
 
 import jax
+import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -26,11 +27,16 @@ from rnnlab.strategies.persistent.spread import Spread  # noqa: E402
 from rnnlab.strategies.persistent.spread_plan import cut  # noqa: E402
 from tests.strategies.persistent.test_kernels import CALLS, TOLERANCES, H, check  # noqa: E402
 
+#: Of a launch; further ones take another.
+TILES = 1
+#: A batch of three launches.
+MANY = 2 * SEQUENCES + 1
+
 
 def choose(units, narrow, batch, flags, chip):
     """The spread kernels, even for so few units that no GPU would run them so."""
-    hidden, tiles = -(-units.hidden // UNITS) * UNITS, -(-batch // SEQUENCES)
-    plan = cut(units, hidden, tiles, narrow, parts_of(narrow), 999, flags.count)
+    hidden = -(-units.hidden // UNITS) * UNITS
+    plan = cut(units, hidden, TILES, narrow, parts_of(narrow), 999, flags.count)
     assert not isinstance(plan, str), plan
     return Spread(units, flags, narrow, parts_of(narrow), plan, chip.interpret)
 
@@ -42,3 +48,6 @@ if __name__ == "__main__":
         for dtype, call in (("float32", "reverse"), ("bfloat16", "plain"), ("float16", "lengths")):
             check(CELLS[name](H), dtype, CALLS[call], TOLERANCES[dtype])
             print("agrees:", name, dtype, call, flush=True)
+    lengths = np.arange(MANY) % 5
+    check(CELLS[sys.argv[1]](H), "float32", {"lengths": lengths}, TOLERANCES["float32"], MANY)
+    print("agrees: three launches", flush=True)

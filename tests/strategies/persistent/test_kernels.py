@@ -56,9 +56,9 @@ def everything(layer, strategy, args, call):
     return jax.tree.map(lambda a: np.asarray(a, np.float64), (out, pull(cotangent)))
 
 
-def check(layer, dtype, call, tolerance):
+def check(layer, dtype, call, tolerance, batch=B):
     """That the kernels give what `autodiff` gives in float64, to a relative tolerance."""
-    args = arguments(layer, jnp.dtype(dtype))
+    args = arguments(layer, jnp.dtype(dtype), batch)
     got = everything(layer, INTERPRETED, args, call)
     wide = jax.tree.map(lambda a: a.astype(jnp.float64), args)
     want = everything(layer, autodiff, wide, call)

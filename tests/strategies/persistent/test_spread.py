@@ -9,11 +9,14 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from rnnlab.cells import CELLS
 from rnnlab.strategies.hoisted.step_columns import StepColumns
 from rnnlab.strategies.persistent import pallas
+from rnnlab.strategies.persistent.kernel import FORWARD_TILES, RAN_TILES, Forward, Ran
+from rnnlab.strategies.persistent.launches import in_turn
 from rnnlab.strategies.persistent.spread_plan import SHARED_MEMORY, SpreadPlan, fits
 from rnnlab.strategies.persistent.units import Units
 
@@ -53,7 +56,7 @@ def test_whatever_fits_obeys_the_limits(name, hidden):
             continue
         assert plan.hidden >= hidden and plan.hidden % 16 == 0
         for shares in (plan.forward, plan.backward):
-            assert -(-batch // 16) * shares[0].slices <= processors
+            assert plan.tiles * shares[0].slices <= processors
             assert sum(share.shared_memory for share in shares) <= SHARED_MEMORY
             assert len({(share.rows, share.hidden) for share in shares}) == 1
             for share in shares:
@@ -67,15 +70,45 @@ def test_few_units_are_filled_up_to_a_chunk_for_every_warp():
 
 def test_reasons_are_said_in_words():
     assert "nothing to exchange" in plan_of("additive", 512, 16)
-    reason = plan_of("lstm", 512, 256)
-    assert "16 tiles of 16 sequences with 512 hidden units need 256 processors" in reason
-    assert "this GPU has 132" in reason
+    reason = plan_of("tanh", 8192, 5)
+    assert "16 sequences with 8192 hidden units need 256 processors, this GPU has 132" in reason
     assert "KiB of shared memory in each of 96 processors" in plan_of("lstm", 768, 16, FLOAT32, 9)
 
 
 def test_a_smaller_gpu_has_fewer_but_larger_slices():
     large, small = (plan_of("lstm", 512, 64, processors=n) for n in (132, 114))
     assert (large.forward[0].rows, small.forward[0].rows) == (16, 32)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "batch", "launches", "tiles"),
+    [(512, 128, 1, 8), (512, 256, 2, 8), (512, 144, 2, 5), (1024, 64, 2, 2), (1024, 80, 3, 2)],
+)
+def test_tiles_that_do_not_fit_at_once_are_shared_out_among_launches(
+    hidden, batch, launches, tiles
+):
+    plan = plan_of("lstm", hidden, batch)
+    assert isinstance(plan, SpreadPlan)
+    assert (-(-(batch // 16) // plan.tiles), plan.tiles) == (launches, tiles)
+
+
+def test_launches_take_their_tiles_in_turn_and_give_what_one_gives():
+    sizes = []
+
+    def run(given):
+        sizes.append(given.u.shape)
+        return Ran(given.u * given.fixed, given.state + given.initial, None, None)
+
+    u = jnp.arange(2.0 * 6 * 3).reshape(2, 6, 3)
+    given = Forward([jnp.ones(1)], u, u[0] + 1, jnp.ones(3), u, u[1])
+    found = jax.jit(in_turn(run, 2, FORWARD_TILES, RAN_TILES))(given)
+    assert sizes == [(2, 2, 3)]
+    assert found.states is None
+    np.testing.assert_array_equal(found.y, u * (u[0] + 1))
+    np.testing.assert_array_equal(found.state, u[1] + 1)
+    both = jax.tree.map(lambda a: jnp.stack([a, 2 * a]), given)
+    twice = jax.jit(jax.vmap(in_turn(run, 2, FORWARD_TILES, RAN_TILES)))(both)
+    np.testing.assert_array_equal(twice.y[1], 2 * u * (2 * (u[0] + 1)))
 
 
 @NEEDS_PALLAS
