@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
     sys.path.remove(str(folder))
 
 
-@pytest.fixture(scope="module", params=["MyCell", "MyNNX"])
+@pytest.fixture(scope="module", params=["MyCell", pytest.param("MyNNX", marks=pytest.mark.slow)])
 def name(request, folder):
     return f"my_package.my_module:{request.param}"
 

@@ -123,6 +123,7 @@ def test_layers_draw_their_parameters_with_keys_of_their_own():
     assert not np.array_equal(both["forward"]["wx"], both["backward"]["wx"])
 
 
+@pytest.mark.slow
 def test_the_joint_state_of_a_stack_has_a_jacobian():
     layers = stack(cells.LSTM, (3, 2))
     params, xs, state = arguments(layers)
@@ -344,6 +345,7 @@ def test_everything_keeps_its_dtype(key):
         assert_close(jax.tree.map(lambda a: a.astype(jnp.float64), values), expected, tolerance)
 
 
+@pytest.mark.slow
 def test_everything_vmaps_over_parameters_and_keys():
     layer = everything(cells.GRU(D))
     params, xs, state = arguments(layer)

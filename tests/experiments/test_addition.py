@@ -71,6 +71,7 @@ def linear(p, x):
     return x @ p["kernel"] + p["bias"]
 
 
+@pytest.mark.slow
 def test_answers_and_losses_are_those_of_one_sum_at_a_time_in_numpy(monkeypatch):
     """Encoder, decoder, readout and greedy decoding once more, in float64, without any padding."""
     monkeypatch.setattr(training, "READ", 2)

@@ -95,7 +95,7 @@ def learner_of(problem, horizon):
     return problem.learner(reader, optimisers.optimiser("sgd", 0.1), Clip())
 
 
-@pytest.mark.parametrize("horizon", [1, 3, 6])
+@pytest.mark.parametrize("horizon", [pytest.param(1, marks=pytest.mark.slow), 3, 6])
 def test_a_cut_gradient_is_the_one_computed_by_hand(horizon):
     problem = TaskProblem(tasks.Adding(), 6, 5, 8)
     learner = learner_of(problem, horizon)
@@ -108,6 +108,7 @@ def test_a_cut_gradient_is_the_one_computed_by_hand(horizon):
     np.testing.assert_allclose(Gradients(learner, batches)(params), expected, 1e-4, 1e-6)
 
 
+@pytest.mark.slow
 def test_a_text_goes_on_from_one_batch_to_the_next():
     """The second window's gradient is that of the state that the first one left."""
     config = changed(bptt_horizon.Config(), corpus="made", length=5, batch=3, horizons=())

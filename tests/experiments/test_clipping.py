@@ -136,6 +136,7 @@ def test_solved_is_the_first_evaluation_with_few_enough_wrong_answers(tiny):
 # --- success ---
 
 
+@pytest.mark.slow
 def test_wrong_answers_are_counted(tmp_path):
     """Loss and share of wrong answers against a network in NumPy on the same sequences."""
     config = dataclasses.replace(SMALL, hidden=6)
@@ -233,6 +234,7 @@ def test_clipping_bounds_the_update():
     assert float(bound["clipped"].mean()) > 0 and not np.any(free["clipped"])
 
 
+@pytest.mark.slow
 def test_the_regulariser_keeps_the_gradient_on_its_way():
     config = dataclasses.replace(SMALL, hidden=8)
     batch = TASK.sample(jax.random.key(5), 50, 10)

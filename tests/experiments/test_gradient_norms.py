@@ -144,6 +144,7 @@ def test_a_corpus_is_read(tmp_path):
     assert bool((data.log10_grad_state < data.length * np.log10(data.radius)).all())
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_exactly_zero_is_shown(tmp_path, capsys):
     # Without input a ReLU network stays at 0, where its derivative is 0.
     data = run(tmp_path / "w", cells=("relu",), lengths=(20,), radii=(1.0,), inputs="zeros")
@@ -303,6 +304,7 @@ class Leaky(cells.Elman):
 """
 
 
+@pytest.mark.slow
 def test_old_numbers_of_a_cell_that_was_changed_are_refused(tmp_path, monkeypatch):
     (tmp_path / "leaky_cells.py").write_text(CELL)
     monkeypatch.chdir(tmp_path)

@@ -145,6 +145,7 @@ def test_a_run_that_is_stopped_continues_with_the_same_bits(small, tmp_path, mon
     assert a.read_bytes() == b.read_bytes()
 
 
+@pytest.mark.slow
 def test_seeds_that_diverge_are_a_result(tmp_path):
     config = changed(
         SMALL,

@@ -151,6 +151,7 @@ class Interrupted(Evaluator):
         return self._evaluator(params, step)
 
 
+@pytest.mark.slow
 def test_interrupted_in_an_evaluation(whole, tmp_path, monkeypatch):
     original = measure.evaluator
     monkeypatch.setattr(measure, "evaluator", lambda *settings: Interrupted(original(*settings)))
@@ -247,6 +248,7 @@ def test_a_checkpoint_of_another_network(whole):
         path.write_text(before)
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_diverges(tmp_path, capsys):
     changes = {"optimiser": "sgd", "learning_rate": 1e38, "clip_norm": 0.0, "cell": "relu"}
     run(tmp_path, **changes, warmup=0)

@@ -62,6 +62,7 @@ def test_a_saturated_unit_against_60_digits(bias, dtype, activation):
     assert float(got) == pytest.approx(exact(bias, activation), rel=4 * float(jnp.finfo(dtype).eps))
 
 
+@pytest.mark.slow
 def test_every_measurement_of_a_saturated_unit():
     cell, params, xs = one_unit(8, jnp.float32)
     jacobian = measured(state_jacobian, cell, params, xs, lengths=[STEPS])

@@ -57,7 +57,7 @@ def affine(params, x):
 
 @pytest.mark.parametrize(
     "way",
-    [w if w in ("first", "attention") else pytest.param(w, marks=pytest.mark.slow) for w in WAYS],
+    [w if w == "attention" else pytest.param(w, marks=pytest.mark.slow) for w in WAYS],
 )
 def test_each_way_by_its_equations(way):
     """An Elman network step by step; the features of the convolutions are taken as they are."""

@@ -58,6 +58,7 @@ def test_pooling_has_the_derivative_of_flax():
     np.testing.assert_allclose(total(max_pool), theirs, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_images_do_not_depend_on_each_other_and_dropout_needs_a_key():
     model = Functional(
         lambda rngs: ConvolutionalClassifier(

@@ -107,6 +107,7 @@ def features(name, codes, lengths):
 @pytest.mark.parametrize("name", CHARACTERS)
 @settings(max_examples=5, deadline=None)
 @given(words=st.lists(st.lists(st.integers(1, 8), max_size=4), min_size=6, max_size=6))
+@pytest.mark.slow
 def test_a_word_alone_has_the_features_that_it_has_in_a_batch(name, words):
     codes = np.full((2, 3, 4), 5, np.int32)  # what is past the end is any character
     lengths = np.array([len(word) for word in words]).reshape(2, 3)

@@ -280,7 +280,10 @@ def test_hoisted_sums_16_bit_floats_in_float32():
     np.testing.assert_array_equal(gradient["b"], np.full(H, steps, gradient["b"].dtype))
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4])  # 4 leaves a rest
+@pytest.mark.parametrize(
+    "steps",
+    [pytest.param(1, marks=pytest.mark.slow), 2, 4],  # 4 leaves a rest
+)
 def test_truncated_gradient_is_that_of_a_loop_that_stops_it(steps):
     cell = cells.by_name("lstm", H)
     params, xs, state = draw_arguments(cell)

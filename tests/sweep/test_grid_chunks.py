@@ -59,7 +59,10 @@ def test_much_memory_gives_one_chunk_for_each_program():
     assert len(cut(GRID, 1e12)) == 1
 
 
-@pytest.mark.parametrize(("cell", "lengths"), [("tanh", (500,)), ("lstm", tuple(range(1, 80, 2)))])
+@pytest.mark.parametrize(
+    ("cell", "lengths"),
+    [("tanh", (500,)), pytest.param("lstm", tuple(range(1, 80, 2)), marks=pytest.mark.slow)],
+)
 def test_estimate_is_close_to_what_xla_allocates(cell, lengths, monkeypatch):
     grid = dataclasses.replace(
         GRID, cells=(cell,), lengths=lengths, input_scales=(1.0,), hidden=(16,), seeds=2

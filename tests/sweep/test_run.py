@@ -116,6 +116,7 @@ def test_equal_cells_compile_once(monkeypatch):
     assert traced == [cells.by_name("tanh", 3)]
 
 
+@pytest.mark.slow
 def test_saturated_networks_are_measured_with_care_and_change_no_others():
     grid = dataclasses.replace(
         GRID, cells=("tanh",), input_scales=(0.1, 60.0), lengths=(5, 60), dtype="float32", seeds=2
@@ -176,6 +177,7 @@ results.save_dataset(sweep.run(GRID), sys.argv[1])
 
 
 @pytest.mark.cpu
+@pytest.mark.slow
 def test_two_hosts_share_the_work_and_the_result(in_chunks, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))

@@ -42,6 +42,7 @@ def test_scaling_of_what_never_changes_and_of_what_counts_for_all_time():
     np.testing.assert_allclose(fixed.std(axis=0), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_that_reads_forwards_labels_a_frame_before_the_next():
     for both in (False, True):
         model, params = made(bidirectional=both)

@@ -212,6 +212,7 @@ def test_a_host_that_dies_ends_the_other_and_they_go_on(folder, dies):
         assert (folder / name / file).read_bytes() == (whole / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_another_configuration_on_one_host_is_refused(folder):
     ended = on_two(folder, "differ", "--config.members=2", last=("--config.members=3",))
     assert [code for code, *_ in ended] == [1, 2]

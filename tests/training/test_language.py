@@ -141,6 +141,7 @@ def test_another_start():
     assert all(bool((leaf == 1).all()) for leaf in jax.tree.leaves(learner.start(KEY).params))
 
 
+@pytest.mark.slow
 def test_dropout_is_of_training_alone():
     model = network(layers=(cells.by_name("gru", H), Dropout(0.5), cells.by_name("lstm", H)))
     params = model.init(KEY)

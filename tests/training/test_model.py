@@ -66,6 +66,7 @@ def test_losses_of_a_batch(name):
             assert error[i] == pytest.approx((answers[0, 0] - targets[0]) ** 2)
 
 
+@pytest.mark.slow
 def test_compute_in_bfloat16_keeps_parameters_and_answers_in_float32():
     task = tasks.by_name("adding")
     full, half = (Reader(cells.by_name("lstm", 8), 1, compute=c) for c in (None, jnp.bfloat16))
@@ -146,7 +147,9 @@ def test_the_regulariser_and_its_immediate_gradient(where, lengths):
     assert not np.any(gradient["wx"]) and not np.any(gradient["b"])
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "lstm_coupled"])
+@pytest.mark.parametrize(
+    "name", ["gru", *(pytest.param(n, marks=pytest.mark.slow) for n in ("lstm", "lstm_coupled"))]
+)
 def test_the_regulariser_of_gated_cells_is_that_of_their_jacobians(name):
     cell = cells.by_name(name, 3)
     params = cell.init(KEY, 2, jnp.float64)
@@ -293,6 +296,7 @@ def test_a_population_starts_as_its_members_do():
     assert many.step.shape == (4,) and many.key[3] == one.key
 
 
+@pytest.mark.slow
 def test_members_in_turn_learn_what_they_learn_side_by_side():
     learner = model.task_learner(
         Reader(cells.by_name("tanh", 3), 1),

@@ -120,6 +120,7 @@ def test_the_crf_answers_iob2_and_empty_sentences(crf):
             assert not name.startswith("I-") or before[2:] == name[2:]
 
 
+@pytest.mark.slow
 def test_noise_needs_a_key_and_hides_rare_words_alone():
     model, params = made(dropout=0.0, unknown=0.9)
     module, padded = model.bind(params), batch([0, 1, 2], max(LENGTHS))

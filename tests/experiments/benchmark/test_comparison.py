@@ -113,6 +113,7 @@ def test_pytorch_in_tf32_is_compared_where_jax_multiplies_so(monkeypatch):
     assert found == [3, 2]
 
 
+@pytest.mark.slow
 def test_rows_of_a_busy_machine_are_marked(monkeypatch):
     monkeypatch.setattr(Load, "disturbance", lambda load: Disturbance(1.5, (BUSY, "heat")))
     problem = Problem("tanh", Shape(2, 4, 3, 5), "float32")

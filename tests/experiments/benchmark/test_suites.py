@@ -23,6 +23,7 @@ def test_every_suite_has_a_name_that_the_configuration_knows():
     assert tuple(SUITES) == NAMES
 
 
+@pytest.mark.slow
 def test_layers_writes_rows_summary_reasons_and_a_picture(run_suite, tmp_path, capsys):
     results = run_suite("layers")
     rows = results["tables"]["Layers"]
@@ -47,6 +48,7 @@ def test_layers_writes_rows_summary_reasons_and_a_picture(run_suite, tmp_path, c
     assert "tanh, 2x4x3x5, float32: milliseconds" in printed and "smallest ratio" in printed
 
 
+@pytest.mark.slow
 def test_cells_writes_how_many_times_faster_than_autodiff(run_suite, monkeypatch):
     monkeypatch.setattr("experiments.benchmark.suites.cells.matrix_product_peak", lambda _: 100.0)
     tables = run_suite("cells", cells=("tanh",))["tables"]

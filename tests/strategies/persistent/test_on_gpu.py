@@ -81,12 +81,26 @@ def test_values_and_gradients_are_those_of_autodiff(name, hidden, dtype):
         given = _given_to_hoisted(layer, args)
         with pytest.warns(StrategyWarning) if given else contextlib.nullcontext():
             got = everything(layer, "persistent", args, flags)
-        want = everything(layer, "autodiff", wide, flags)
-        for (path, a), b in zip(
-            jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(want), strict=True
-        ):
-            place = f"{call}: {jax.tree_util.keystr(path)}"
-            assert np.linalg.norm(a - b) <= TOLERANCES[dtype] * np.linalg.norm(b) + 1e-30, place
+        assert_close(got, everything(layer, "autodiff", wide, flags), TOLERANCES[dtype], call)
+
+
+def assert_close(got, want, tolerance, call):
+    """That the norm of each difference is small against that of the values wanted."""
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(want), strict=True
+    ):
+        place = f"{call}: {jax.tree_util.keystr(path)}"
+        assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b) + 1e-30, place
+
+
+@pytest.mark.parametrize(("hidden", "batch"), [(128, 3000), (512, 256), (1024, 80)])
+def test_batches_that_do_not_fit_at_once_take_several_launches(hidden, batch):
+    layer = cells.LSTM(hidden)
+    args = arguments(layer, jnp.dtype(jnp.bfloat16), batch)
+    assert not _given_to_hoisted(layer, args)
+    got = everything(layer, "persistent", args, {})
+    wide = jax.tree.map(lambda a: a.astype(jnp.float64), args)
+    assert_close(got, everything(layer, "autodiff", wide, {}), TOLERANCES["bfloat16"], "plain")
 
 
 def _given_to_hoisted(layer, args):
