@@ -163,8 +163,10 @@ def overall(title: str, lines: Rows, each: str, median: float | None) -> dict[st
     ratios = [line[RATIO] for line in mine]
     middle, smallest = statistics.median(ratios), min(ratios)
     missed = sum(not line[VERDICT].startswith(REACHED) for line in mine)
-    good = missed == 0 and (median is None or middle >= median)
-    said = REACHED if good else f"{MISSED} ({missed} of {len(mine)} below what was aimed at)"
+    below = [f"{missed} of {len(mine)} below what was aimed at"] if missed else []
+    if median is not None and middle < median:
+        below.append("the median is below its aim")
+    said = f"{MISSED} ({'; '.join(below)})" if below else REACHED
     unknown = len(every) - len(mine)
     wanted = f"each {each}" + ("" if median is None else f", median {median:g}")
     return {
