@@ -71,16 +71,16 @@ class KernelBlocks(TimeBlocks):
     def _launch(self, keep: bool, given: Forward) -> Ran:
         """Runs the kernel of the steps."""
         run = partial(self.kernel.forward, keep)
-        if self.kernel.tiles is not None:
-            run = in_turn(run, self.kernel.tiles, FORWARD_TILES, RAN_TILES)
-        return run(given)
+        if self.kernel.tiles is None:
+            return run(given)
+        return Ran(*in_turn(run, self.kernel.tiles, FORWARD_TILES, RAN_TILES)(given))
 
     def _launch_backward(self, given: Backward) -> Adjoint:
         """Runs the kernel of the steps backwards."""
         run = self.kernel.backward
-        if self.kernel.tiles is not None:
-            run = in_turn(run, self.kernel.tiles, BACKWARD_TILES, ADJOINT_TILES)
-        return run(given)
+        if self.kernel.tiles is None:
+            return run(given)
+        return Adjoint(*in_turn(run, self.kernel.tiles, BACKWARD_TILES, ADJOINT_TILES)(given))
 
     def kernel_weights(self, weights: AllWeights) -> list[Array]:
         """The weight of each product as `[parts, H, outs, pieces, H]`, and the padding."""

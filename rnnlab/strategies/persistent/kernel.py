@@ -91,9 +91,9 @@ class Adjoint(NamedTuple):
     d_fixed: Array
 
 
-#: The axes of the tiles in arguments and results.
-FORWARD_TILES, RAN_TILES = Forward(None, 1, 0, None, 1, 0), Ran(1, 0, 1, 1)
-BACKWARD_TILES, ADJOINT_TILES = Backward(None, 0, 1, 1, 1, 1, 1, 0), Adjoint(1, 1, 0, 0)
+#: The axes of the tiles in arguments and results, field by field; None where there is none.
+FORWARD_TILES, RAN_TILES = (None, 1, 0, None, 1, 0), (1, 0, 1, 1)
+BACKWARD_TILES, ADJOINT_TILES = (None, 0, 1, 1, 1, 1, 1, 0), (1, 1, 0, 0)
 
 
 @dataclasses.dataclass(frozen=True)

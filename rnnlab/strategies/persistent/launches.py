@@ -6,16 +6,17 @@ A launch of them has no more CTAs than the GPU runs at the same time, and no two
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
-from rnnlab.arrays import Array
-
 
 def in_turn(
-    run: Callable[[Any], Any], tiles: int, inputs: NamedTuple, outputs: NamedTuple
-) -> Callable[[Any], Any]:
+    run: Callable[[Any], Any],
+    tiles: int,
+    inputs: tuple[int | None, ...],
+    outputs: tuple[int | None, ...],
+) -> Callable[[Any], tuple[Any, ...]]:
     """A kernel that shares its tiles out among launches, and is never launched twice at once.
 
     `jax.vmap` runs it once for each entry.
@@ -25,23 +26,24 @@ def in_turn(
       tiles: number of tiles of a launch, which divides that of the arguments.
       inputs: of each argument the axis of the tiles; None where it has none.
       outputs: of each result, likewise.
+
+    Returns:
+      From the arguments to the results, as a plain tuple.
     """
     once = jax.custom_batching.sequential_vmap(run)
 
-    def run_all(given: Any) -> Any:
-        parts = (
-            a if axis is None else _split(a, axis) for a, axis in zip(given, inputs, strict=True)
-        )
-        found = jax.vmap(once, (inputs,), outputs)(type(given)(*parts))
-        joined = (
-            a if a is None else _join(a, axis) for a, axis in zip(found, outputs, strict=True)
-        )
-        return type(found)(*joined)
-
-    def _split(a: Array, axis: int) -> Array:
+    def split(a: Any, axis: int | None) -> Any:
+        if axis is None:
+            return a
         return a.reshape(*a.shape[:axis], a.shape[axis] // tiles, tiles, *a.shape[axis + 1 :])
 
-    def _join(a: Array, axis: int) -> Array:
+    def join(a: Any, axis: int | None) -> Any:
+        if a is None or axis is None:
+            return a
         return a.reshape(*a.shape[:axis], a.shape[axis] * tiles, *a.shape[axis + 2 :])
+
+    def run_all(given: Any) -> tuple[Any, ...]:
+        launches = jax.vmap(lambda *fields: tuple(once(type(given)(*fields))), inputs, outputs)
+        return tuple(map(join, launches(*map(split, given, inputs)), outputs))
 
     return run_all
