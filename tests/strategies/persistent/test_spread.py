@@ -102,7 +102,7 @@ def test_launches_take_their_tiles_in_turn_and_give_what_one_gives():
     u = jnp.arange(2.0 * 6 * 3).reshape(2, 6, 3)
     given = Forward([jnp.ones(1)], u, u[0] + 1, jnp.ones(3), u, u[1])
     found = Ran(*jax.jit(in_turn(run, 2, FORWARD_TILES, RAN_TILES))(given))
-    assert sizes == [(2, 2, 3)]
+    assert set(sizes) == {(2, 2, 3)}
     assert found.states is None
     np.testing.assert_array_equal(found.y, u * (u[0] + 1))
     np.testing.assert_array_equal(found.state, u[1] + 1)
