@@ -1,5 +1,7 @@
 """Compiles the kernels of every cell for an H100, on a machine without a GPU: `DTYPE`.
 
+What does not fit on the chip is an error here, and does not go to `hoisted`.
+
 Needs `jax-cuda13-plugin`, `jax-cuda13-pjrt` and `nvidia-cuda-nvcc`, `nvidia-nvvm`,
 `nvidia-cuda-runtime` of the same versions as jax; `pip install --no-deps` is enough.
 """
@@ -10,6 +12,7 @@ import os
 import pathlib
 import sys
 import time
+import warnings
 
 found = importlib.util.find_spec("nvidia")
 assert found is not None and found.submodule_search_locations
@@ -29,7 +32,7 @@ from jax.experimental import topologies  # noqa: E402
 
 from rnnlab import unroll  # noqa: E402
 from rnnlab.cells import CELLS  # noqa: E402
-from rnnlab.strategies import Persistent  # noqa: E402
+from rnnlab.strategies import Persistent, StrategyWarning  # noqa: E402
 
 #: An H100 SXM, as XLA describes it.
 H100 = """
@@ -45,7 +48,9 @@ gpu_device_info {
 runtime_version: { major: 13 } platform_name: "CUDA" dnn_version_info { major: 9 minor: 15 }
 device_description_str: "NVIDIA H100 80GB HBM3"
 """
-T, B, D, H = 64, 32, 64, 64
+T, D = 64, 64
+#: Batch and units of each cell, and of those whose units many CTAs share, in several launches.
+SIZE, LARGE, SHARED = (32, 64), (256, 512), ("tanh", "gru", "gru_reset_before", "lstm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,25 +63,28 @@ class OnHopper(Persistent):
 
 def main(dtype):
     """Compiles the gradient of each cell."""
+    warnings.simplefilter("error", StrategyWarning)
     topology = topologies.get_topology_desc(platform="cuda", target_config=H100, topology="1x1x1")
     device = jax.sharding.SingleDeviceSharding(topology.devices[0])
 
     def shape(a):
         return jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=device)
 
-    for name in CELLS:
+    sizes = [(name, SIZE) for name in CELLS] + [(name, LARGE) for name in SHARED]
+    for name, (batch, hidden) in sizes:
         if name == "lstm_cell_norm":  # whose normalisation mixes the units
             continue
-        cell = CELLS[name](H)
+        cell = CELLS[name](hidden)
         params = jax.eval_shape(lambda cell=cell: cell.init(jax.random.key(0), D, dtype))
-        xs = jax.ShapeDtypeStruct((T, B, D), dtype)
+        xs = jax.ShapeDtypeStruct((T, batch, D), dtype)
 
         def loss(params, xs, cell=cell):
             return unroll(cell, params, xs, strategy=OnHopper())[1].astype(jnp.float32).sum()
 
         start = time.perf_counter()
         jax.jit(jax.grad(loss)).trace(*jax.tree.map(shape, (params, xs))).lower().compile()
-        print("compiled", name, f"in {time.perf_counter() - start:.1f} s", flush=True)
+        seconds = time.perf_counter() - start
+        print("compiled", name, f"with {hidden} units in {seconds:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
