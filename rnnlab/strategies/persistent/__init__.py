@@ -33,11 +33,12 @@ Sums are added in a fixed order, nothing is atomic: the same call gives the same
 
 The files: `units.py` divides a step by units, `plan.py` chooses the kernels by what fits on the
 chip, `resident.py` has those of few units and `weights.py` their weights, `spread.py` has those of
-many, `spread_plan.py` how they are cut, `launches.py` how a large batch is, `fragments.py` in which
-order their numbers lie, and `instructions.py` what they ask of the GPU by name. `kernel.py` says
-what both are given and return, `elementwise.py` has their steps but for the products. `pallas.py`,
-`launch.py` and `exchange.py` are all that knows Pallas, and `blocks.py` surrounds the kernels with
-tiles and the large products. `hoisted` lends the time blocks and the division of the step.
+many, `spread_plan.py` how they are cut, `large_batches.py` how a batch is that one launch does not
+hold, `fragments.py` in which order their numbers lie, and `instructions.py` what they ask of the
+GPU by name. `kernel.py` says what both are given and return, `elementwise.py` has their steps but
+for the products. `pallas.py`, `launch.py` and `exchange.py` are all that knows Pallas, and
+`blocks.py` surrounds the kernels with tiles and the large products. `hoisted` lends the time blocks
+and the division of the step.
 
 Sources: Diamos et al. 2016 for networks that persist on a chip, Appleyard et al. 2016 for what
 leaves the loop.

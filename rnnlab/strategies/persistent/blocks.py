@@ -25,7 +25,7 @@ from rnnlab.strategies.persistent.kernel import (
     Forward,
     Ran,
 )
-from rnnlab.strategies.persistent.launches import in_turn
+from rnnlab.strategies.persistent.large_batches import in_turn
 from rnnlab.strategies.persistent.plan import Chip, choose
 from rnnlab.strategies.persistent.units import Units
 from rnnlab.strategies.persistent.weights import in_parts

@@ -68,8 +68,7 @@ def kernel(
 ) -> Callable[..., Any]:
     """A kernel of one CTA for each slice of the units of each tile.
 
-    Pallas takes no empty arrays: empty arguments come to the body as they are, and empty results
-    are no concern of it.
+    Empty arguments come to the body as they are.
     """
     ctas = tiles * shares[0].slices
     arrivals = ctas if interpret else WARPGROUPS
@@ -77,9 +76,8 @@ def kernel(
     leaves_of_shared, tree_of_shared = jax.tree.flatten(shared)
 
     def run(*arguments: Any) -> Any:
-        leaves, tree = jax.tree.flatten(arguments)
-        given = [leaf for leaf in leaves if leaf.size]
-        wanted = [out for out in outs if out.size]
+        filled = pallas.Filled(arguments, outs)
+        given, wanted = filled.arguments, filled.results
 
         def inner(*refs: Any) -> None:
             counts = [len(shares), len(given), len(wanted)]
@@ -94,8 +92,8 @@ def kernel(
             body(
                 Refs(
                     vectors,
-                    jax.tree.unflatten(tree, pallas.beside_empty(inputs, leaves)),
-                    pallas.beside_empty(results, outs),
+                    filled.beside_empty_arguments(inputs),
+                    filled.beside_empty_results(results),
                     jax.tree.unflatten(tree_of_shared, refs[ends[2] :]),
                     jnp.int32(0) if interpret else thread,
                     thread if interpret else lax.axis_index("cta"),
@@ -110,7 +108,7 @@ def kernel(
             results = _launched(inner, ctas, exact, name, leaves_of_shared)(
                 wanted, [_memory(share, steps, tiles) for share in shares], *given
             )
-        return pallas.with_empty(results, outs)
+        return filled.with_empty_results(results)
 
     return run
 

@@ -235,25 +235,22 @@ def kernel(
 ) -> Callable[..., Any]:
     """A kernel of one CTA for each tile.
 
-    Pallas takes no empty arrays: empty arguments come to the body as they are, and empty results
-    are no concern of it.
+    Empty arguments come to the body as they are.
     """
     plgpu = mosaic()
     memory = [plgpu.SMEM(shape, operands) for shape in (*scratch.vectors, *scratch.weights)]
     barriers = [plgpu.Barrier(num_arrivals=warpgroups) for _ in range(scratch.barriers)]
 
     def run(*arguments: Any) -> Any:
-        leaves, tree = jax.tree.flatten(arguments)
-        given = [leaf for leaf in leaves if leaf.size]
-        wanted = [out for out in outs if out.size]
+        filled = Filled(arguments, outs)
 
         def inner(*refs: Any) -> None:
-            rest = refs[len(given) :]
-            own, meeting = rest[len(wanted) :], len(memory)
+            rest = refs[len(filled.arguments) :]
+            own, meeting = rest[len(filled.results) :], len(memory)
             body(
                 Refs(
-                    jax.tree.unflatten(tree, beside_empty(refs, leaves)),
-                    beside_empty(rest, outs),
+                    filled.beside_empty_arguments(refs),
+                    filled.beside_empty_results(rest),
                     (lax.axis_index("warpgroup"), lax.axis_index("tile")),
                 ),
                 Scratch(
@@ -264,7 +261,7 @@ def kernel(
         inner.__name__ = name
         results = plgpu.kernel(
             inner,
-            out_type=wanted,
+            out_type=filled.results,
             scratch_types=[*memory, *barriers],
             grid=(tiles,),
             grid_names=("tile",),
@@ -274,24 +271,46 @@ def kernel(
                 approx_math=not exact, unsafe_no_auto_barriers=True
             ),
             interpret=plgpu.InterpretGPUParams() if interpret else None,
-        )(*given)
-        return with_empty(results, outs)
+        )(*filled.arguments)
+        return filled.with_empty_results(results)
 
     return run
 
 
-def beside_empty(filled: Iterable[Any], arrays: Sequence[Any]) -> list[Any]:
+class Filled:
+    """The arguments and results of a kernel without those that are empty, which Pallas refuses.
+
+    Attributes:
+      arguments: the arrays that hold something.
+      results: shapes of the results that do.
+    """
+
+    def __init__(self, arguments: Any, results: Sequence[jax.ShapeDtypeStruct]) -> None:
+        self._all_arguments, self._tree = jax.tree.flatten(arguments)
+        self._all_results = results
+        self.arguments = [a for a in self._all_arguments if a.size]
+        self.results = [a for a in results if a.size]
+
+    def beside_empty_arguments(self, refs: Iterable[Any]) -> Any:
+        """What refers to the arguments, as they were given; the empty ones as they are."""
+        return jax.tree.unflatten(self._tree, _beside_empty(refs, self._all_arguments))
+
+    def beside_empty_results(self, refs: Iterable[Any]) -> list[Any]:
+        """What refers to the results, and the shapes of the empty ones."""
+        return _beside_empty(refs, self._all_results)
+
+    def with_empty_results(self, results: Iterable[Array]) -> list[Array]:
+        """The results of the kernel, among them those that are empty."""
+        return [
+            jnp.zeros(a.shape, a.dtype) if isinstance(a, jax.ShapeDtypeStruct) else a
+            for a in _beside_empty(results, self._all_results)
+        ]
+
+
+def _beside_empty(filled: Iterable[Any], arrays: Sequence[Any]) -> list[Any]:
     """`filled` in the places of the arrays that hold something, the empty ones as they are."""
     rest = iter(filled)
     return [next(rest) if a.size else a for a in arrays]
-
-
-def with_empty(results: Iterable[Array], outs: Sequence[jax.ShapeDtypeStruct]) -> list[Array]:
-    """The results of a kernel, among them those that are empty."""
-    return [
-        jnp.zeros(a.shape, a.dtype) if isinstance(a, jax.ShapeDtypeStruct) else a
-        for a in beside_empty(results, outs)
-    ]
 
 
 def slice_of(start: Any, size: int) -> Any:

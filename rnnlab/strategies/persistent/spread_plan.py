@@ -71,8 +71,7 @@ def fits(
     least = -(-UNITS * WARPGROUPS * WARPS // min(min(size) for size in sizes))
     padded = max(padded, -(-least // UNITS) * UNITS)
     found: SpreadPlan | str = ""
-    for launches in range(1, tiles + 1):
-        each = -(-tiles // launches)
+    for each in dict.fromkeys(-(-tiles // launches) for launches in range(1, tiles + 1)):
         found = cut(units, padded, each, narrow, parts, processors, flags)
         if isinstance(found, SpreadPlan):
             break

@@ -16,7 +16,7 @@ from rnnlab.cells import CELLS
 from rnnlab.strategies.hoisted.step_columns import StepColumns
 from rnnlab.strategies.persistent import pallas
 from rnnlab.strategies.persistent.kernel import FORWARD_TILES, RAN_TILES, Forward, Ran
-from rnnlab.strategies.persistent.launches import in_turn
+from rnnlab.strategies.persistent.large_batches import in_turn
 from rnnlab.strategies.persistent.spread_plan import SHARED_MEMORY, SpreadPlan, fits
 from rnnlab.strategies.persistent.units import Units
 
