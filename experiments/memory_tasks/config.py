@@ -27,12 +27,12 @@ class Config:
     #: T of the tasks. parity draws lengths up to it; copy has T + 20 steps.
     lengths: tuple[int, ...] = (20, 50, 100)
     #: The networks.
-    population: Population = Population(NETWORKS, seeds=4, hidden=32, strategy="auto")
+    population: Population = Population(NETWORKS, seeds=4, hidden=32, strategy="hoisted")
     #: Their training, which ends earlier once all seeds have solved the task.
     training: Training = Training(
         steps=4000, dispatch=100, evaluate_every=200, checkpoint_every=1000
     )
-    #: Weight of Pascanu's regulariser of the gradient's norm; 0 for none. It needs strategy=auto.
+    #: Weight of Pascanu's regulariser of the gradient's norm, with strategy=hoisted; 0 for none.
     penalty: float = 0.0
     #: A network has solved a task when its loss is below this share of the loss without learning.
     solved: float = 0.01
@@ -61,10 +61,10 @@ class Config:
 
     def _check_penalty(self) -> None:
         """The regulariser has a pass of its own, and only for some cells."""
-        if self.population.strategy != "auto":
+        if self.population.strategy != "hoisted":
             raise UsageError(
                 f"penalty={self.penalty}: is computed by its own pass over the sequence, which "
-                f"would ignore strategy={self.population.strategy}; set strategy=auto"
+                f"hoists and would ignore strategy={self.population.strategy}; set strategy=hoisted"
             )
         for name in self.population.networks:
             penalty.check(self.population.cell(name, 2))

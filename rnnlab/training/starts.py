@@ -65,7 +65,7 @@ class Population:
     #: Hidden units.
     hidden: int = 32
     #: How sequences are run: hoisted, autodiff, rematerialised, auto, ...
-    strategy: str = "auto"
+    strategy: str = "hoisted"
 
     def __post_init__(self) -> None:
         """Checks every field."""

@@ -183,8 +183,11 @@ def test_seeds_that_diverge_are_a_result(tmp_path):
         ({"lengths": (4, 4)}, r"lengths=\(4, 4\): must be without repetition"),
         ({"networks": ("gru", "gru")}, r"networks=\('gru', 'gru'\): must be without"),
         ({"test_lengths": (5, 5)}, r"test_lengths=\(5, 5\): must be without"),
-        ({"penalty": 1.0}, "penalty=1.0: .* would ignore strategy=autodiff; set strategy=auto"),
-        ({"penalty": 1.0, "strategy": "auto", "networks": ("gru", "mgu")}, "penalty: not for MGU"),
+        ({"penalty": 1.0}, "penalty=1.0: .* would ignore strategy=autodiff; set strategy=hoisted"),
+        (
+            {"penalty": 1.0, "strategy": "hoisted", "networks": ("gru", "mgu")},
+            "penalty: not for MGU",
+        ),
     ],
 )
 def test_bad_values(changes, message):

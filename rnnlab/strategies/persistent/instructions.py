@@ -29,6 +29,9 @@ from rnnlab.strategies.persistent.pallas import THREADS
 
 #: What the memory of the exchange is filled with: of 16 bits, all ones.
 SENTINEL = 0xFFFF
+#: How often a warp reads before it gives up. A read takes some 0.3 µs, so that this is about half a
+#: minute, in which every program that holds multiprocessors has had its turn.
+PATIENCE = 100_000_000
 
 
 class Number:
@@ -228,17 +231,27 @@ class Multiplication:
         self._write()
 
     def _wait(self, part: int) -> Any:
-        """This warp's chunks, as soon as no number of them is a sentinel any more."""
+        """This warp's chunks, as soon as no number of them is a sentinel any more.
+
+        Who waits for CTAs that cannot start, since another launch waits likewise, ends the program
+        with an error of CUDA rather than never.
+        """
         share = self.share
         for first in range(0, share.each, share.batch):
             chunks = range(first, min(first + share.batch, share.each))
             count = 4 * len(chunks)
             names = [f"${i}" for i in range(count)]
-            ptx = ["{ .reg .pred p; .reg .b32 m; .reg .b16 lo, hi;", "AGAIN:"]
+            ptx = [
+                "{ .reg .pred p, q; .reg .b32 m, n; .reg .b16 lo, hi;",
+                "mov.u32 n, 0;",
+                "AGAIN:",
+            ]
             for place, chunk in enumerate(chunks):
                 offset = (part * share.chunks * CHUNK + chunk * NEXT) * 2
                 four = ",".join(names[4 * place : 4 * place + 4])
                 ptx.append(f"ld.relaxed.gpu.global.v4.b32 {{{four}}}, [${count} + {offset}];")
+            # while the loads are on their way
+            ptx.append(f"add.u32 n, n, 1; setp.gt.u32 q, n, {PATIENCE}; @q trap;")
             ptx.append(f"max.u16x2 m, {names[0]}, {names[1]};")
             ptx += [f"max.u16x2 m, m, {name};" for name in names[2:]]
             ptx.append("mov.b32 {lo, hi}, m; max.u16 lo, lo, hi;")

@@ -13,8 +13,8 @@ import numpy as np
 KINDS = {"bf16": ml_dtypes.bfloat16, "f16": np.float16}
 
 
-class Waits(Exception):
-    """A loop would go on, since a sentinel is still there."""
+class Trap(Exception):
+    """A thread has ended the program."""
 
 
 class Ref(NamedTuple):
@@ -53,13 +53,16 @@ class Machine:
 
     def run(self, ptx: str, *arguments: object, words: int = 0) -> list[np.ndarray]:
         known: dict[str, object] = {f"${words + i}": a for i, a in enumerate(arguments)}
-        for statement in _statements(ptx):
-            predicate, name, operands = statement
-            if name == "bra":
-                if np.any(known[predicate]):
-                    raise Waits
-            else:
+        statements, place = _statements(ptx), 0
+        while place < len(statements):
+            predicate, name, operands = statements[place]
+            place += 1
+            if predicate is None:
                 _INSTRUCTIONS[name](known, operands)
+            elif np.any(known[predicate]):
+                if name == "trap":
+                    raise Trap
+                place = statements.index((None, "label", [operands[0]]))
         return [np.asarray(known[f"${i}"]) for i in range(words)]
 
     def multiply(self, ptx: str, *arguments: np.ndarray) -> list[np.ndarray]:
@@ -90,11 +93,11 @@ def _pair(word: np.ndarray, dtype: object) -> list[np.ndarray]:
 def _statements(ptx: str) -> list[tuple[str, str, list[str]]]:
     ptx = ptx.replace("\n", " ").strip()
     if ptx.startswith("{ .reg"):
-        ptx = ptx[1:-1].replace("AGAIN:", "")
+        ptx = ptx[1:-1].replace("AGAIN:", "label AGAIN;")
     found = []
     for line in filter(None, map(str.strip, ptx.split(";"))):
         if not line.startswith(".reg"):
-            match = re.match(r"(?:@(\w+) )?(\S+) (.*)", line)
+            match = re.match(r"(?:@(\w+) )?(\S+)(.*)", line)
             predicate, name, rest = match.groups()
             found.append((predicate, name, re.findall(r"\{[^}]*\}|\[[^]]*\]|[^,\s]+", rest)))
     return found
@@ -166,6 +169,10 @@ _INSTRUCTIONS = {
     "min.u16": _compute(np.minimum),
     "cvt.u16.u32": _compute(lambda a: a & 0xFFFF),
     "setp.eq.u16": _compute(np.equal),
+    "setp.gt.u32": _compute(np.greater),
+    "add.u32": _compute(np.add),
+    "mov.u32": _compute(lambda a: a),
     "mov.b32": _split,
+    "label": lambda known, operands: None,
     "bar.warp.sync": lambda known, operands: None,
 }

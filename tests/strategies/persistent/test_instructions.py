@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnlab.strategies.persistent import fragments
+from rnnlab.strategies.persistent import fragments, instructions
 from rnnlab.strategies.persistent.fragments import CHUNK, FRAGMENT, SEQUENCES, UNITS, Share
 from rnnlab.strategies.persistent.instructions import Multiplication, store
-from tests.strategies.persistent.numpy_machine import Machine, Ref, Waits
+from tests.strategies.persistent.numpy_machine import Machine, Ref, Trap
 
 SHARES = [
     Share(4, 1, 8, 256, staged=True, registers=3, batch=1),  # LSTM
@@ -109,7 +109,8 @@ def test_slabs_are_rows_of_the_weights():
 
 
 @pytest.mark.parametrize("share", SHARES[:4:3], ids=names)
-def test_a_warp_waits_for_every_number(share):
+def test_a_warp_waits_for_every_number_and_gives_up_in_the_end(share, monkeypatch):
+    monkeypatch.setattr(instructions, "PATIENCE", 3)
     w, vector = draw(share, jnp.bfloat16)
     memory = vector_memory(share)
     write(share, memory, vector)
@@ -117,7 +118,7 @@ def test_a_warp_waits_for_every_number(share):
     for place in (0, 1, 12_345 % (share.real_chunks * CHUNK), share.real_chunks * CHUNK - 1):
         missing = memory.copy()
         missing[0, place] = 0xFFFF
-        with pytest.raises(Waits):
+        with pytest.raises(Trap):
             product(share, missing, cut, jnp.bfloat16)
 
 
