@@ -46,8 +46,8 @@ def test_the_nearest_entry_of_the_backend_and_dtype_counts():
     assert nearest(entries_of(entries, "tpu", "float32"), 1, 1, 32) is None
 
 
-@pytest.mark.parametrize("forward", ["autodiff", "hoisted"])
-@pytest.mark.parametrize("gradient", ["autodiff", "hoisted"])
+@pytest.mark.parametrize("forward", ["autodiff", "hoisted", "stepwise"])
+@pytest.mark.parametrize("gradient", ["autodiff", "hoisted", "stepwise"])
 def test_whatever_the_table_says_the_results_are_the_same(forward, gradient, monkeypatch):
     monkeypatch.setattr(
         auto,
