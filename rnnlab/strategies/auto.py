@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 class Auto(BaseStrategy):
     """Runs the fastest strategy known for a layer of its size.
 
-    Where that is not `autodiff` or `stepwise` for both passes, it has reverse mode only.
+    It has reverse mode only, but where `autodiff` or `stepwise` is the fastest in both passes.
     """
 
     def __call__(

@@ -29,10 +29,11 @@ L2 cache: every step has memory of its own, filled with a number that no vector 
 needs a vector reads until none of that is left. Numbers are written and read whole, 32 bits at a
 time, so that no other order between two CTAs is needed, and no counter (`exchange.py`).
 
-A launch that shares units never has more CTAs than the GPU holds, and JAX runs the launches of a
-program one after the other. Two such launches at the same time, of programs that share the GPU by
-CUDA's MPS or on streams of one's own, can each hold multiprocessors that the other waits for. A warp
-that waits for half a minute therefore ends its program with an error of CUDA.
+A launch that shares units never has more CTAs than the GPU holds, and JAX has one stream for the
+kernels of a process. Two such launches at the same time, of programs that share the GPU by CUDA's
+MPS or on streams of one's own, can each hold multiprocessors that the other waits for. A warp that
+has read in vain `PATIENCE` times (`instructions.py`) therefore ends its program with an error of
+CUDA.
 
 Sums are added in a fixed order, nothing is atomic: the same call gives the same bits.
 

@@ -29,8 +29,9 @@ from rnnlab.strategies.persistent.pallas import THREADS
 
 #: What the memory of the exchange is filled with: of 16 bits, all ones.
 SENTINEL = 0xFFFF
-#: How often a warp reads before it gives up. A read takes some 0.3 µs, so that this is about half a
-#: minute, in which every program that holds multiprocessors has had its turn.
+#: How often a warp reads before it gives up: many seconds, in which whatever else holds
+#: multiprocessors has had its turn. How many was not measured; half a minute, if a read through the
+#: L2 cache takes 0.3 µs.
 PATIENCE = 100_000_000
 
 

@@ -58,7 +58,7 @@ class Machine:
             predicate, name, operands = statements[place]
             place += 1
             if predicate is None:
-                _INSTRUCTIONS[name](known, operands)
+                INSTRUCTIONS[name](known, operands)
             elif np.any(known[predicate]):
                 if name == "trap":
                     raise Trap
@@ -157,7 +157,7 @@ def _split(known, operands):
     known |= {low: known[operands[1]] & 0xFFFF, high: known[operands[1]] >> 16}
 
 
-_INSTRUCTIONS = {
+INSTRUCTIONS = {
     "ld.relaxed.gpu.global.v4.b32": _load(4),
     "ld.shared.v4.b32": _load(4),
     "ld.shared.v2.b32": _load(2),

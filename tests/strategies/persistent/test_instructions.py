@@ -8,6 +8,7 @@ import pytest
 from rnnlab.strategies.persistent import fragments, instructions
 from rnnlab.strategies.persistent.fragments import CHUNK, FRAGMENT, SEQUENCES, UNITS, Share
 from rnnlab.strategies.persistent.instructions import Multiplication, store
+from tests.strategies.persistent import numpy_machine
 from tests.strategies.persistent.numpy_machine import Machine, Ref, Trap
 
 SHARES = [
@@ -120,6 +121,27 @@ def test_a_warp_waits_for_every_number_and_gives_up_in_the_end(share, monkeypatc
         missing[0, place] = 0xFFFF
         with pytest.raises(Trap):
             product(share, missing, cut, jnp.bfloat16)
+
+
+def test_a_warp_finds_what_comes_late(monkeypatch):
+    share = SHARES[3]
+    w, vector = draw(share, jnp.bfloat16)
+    memory, cut = vector_memory(share), cut_weights(share, w)[0]
+    write(share, memory, vector)
+    want = product(share, memory, cut, jnp.bfloat16)
+    value, memory[0, 0] = memory[0, 0], 0xFFFF
+    add = numpy_machine.INSTRUCTIONS["add.u32"]
+    reads = []
+
+    def count(known, operands):
+        add(known, operands)
+        reads.append(known["n"])
+        if known["n"] == 3:
+            memory[0, 0] = value
+
+    monkeypatch.setitem(numpy_machine.INSTRUCTIONS, "add.u32", count)
+    np.testing.assert_array_equal(product(share, memory, cut, jnp.bfloat16), want)
+    assert max(reads) == 4  # the third read was too early
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16], ids=["bfloat16", "float16"])
