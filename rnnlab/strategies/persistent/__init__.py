@@ -1,4 +1,4 @@
-"""Kernels that stay on the chip for the whole sequence, for every cell and GPUs like the H100.
+"""Kernels that stay on the chip for the whole sequence, for every cell, on H100, B200 and the like.
 
 A scan on a GPU launches several kernels at every step and reads all weights again. Here one kernel
 runs all steps of a time block. It keeps the weights in registers and shared memory, and between
@@ -37,14 +37,14 @@ CUDA.
 
 Sums are added in a fixed order, nothing is atomic: the same call gives the same bits.
 
-The files: `units.py` divides a step by units, `plan.py` chooses the kernels by what fits on the
-chip, `resident.py` has those of few units and `weights.py` their weights, `spread.py` has those of
-many, `spread_plan.py` how they are cut, `large_batches.py` how a batch is that one launch does not
-hold, `fragments.py` in which order their numbers lie, and `instructions.py` what they ask of the
-GPU by name. `kernel.py` says what both are given and return, `elementwise.py` has their steps but
-for the products. `pallas.py`, `launch.py` and `exchange.py` are all that knows Pallas, and
-`blocks.py` surrounds the kernels with tiles and the large products. `hoisted` lends the time blocks
-and the division of the step.
+The files: `units.py` divides a step by units, `chip.py` says what a GPU has, `plan.py` chooses the
+kernels by what fits there. `resident.py` has those of few units and `weights.py` their weights,
+`spread.py` has those of many, `spread_plan.py` how they are cut, `large_batches.py` how a batch is
+that one launch does not hold, `fragments.py` in which order their numbers lie, and
+`instructions.py` what they ask of the GPU by name. `kernel.py` says what both are given and return,
+`elementwise.py` has their steps but for the products. `pallas.py`, `launch.py` and `exchange.py`
+are all that knows Pallas, and `blocks.py` surrounds the kernels with tiles and the large products.
+`hoisted` lends the time blocks and the division of the step.
 
 Sources: Diamos et al. 2016 for networks that persist on a chip, Appleyard et al. 2016 for what
 leaves the loop.
@@ -67,7 +67,7 @@ from rnnlab.strategies.hoisted.scan import TimeBlocks
 from rnnlab.strategies.hoisted.step_columns import CannotRun
 from rnnlab.strategies.persistent import pallas
 from rnnlab.strategies.persistent.blocks import KernelBlocks
-from rnnlab.strategies.persistent.plan import Chip
+from rnnlab.strategies.persistent.chip import Chip, chip_of
 
 #: Numbers of one part of the state in a time block: its arrays are some ten times as large.
 TIME_BLOCK_NUMBERS = 2**24
@@ -75,7 +75,7 @@ TIME_BLOCK_NUMBERS = 2**24
 
 @dataclasses.dataclass(frozen=True)
 class Persistent(Hoisted):
-    """One kernel for all steps, on a GPU with Hopper's instructions (compute capability 9.0).
+    """One kernel for all steps, on NVIDIA's GPUs of Hopper and Blackwell (`pallas.CAPABILITIES`).
 
     A cell or a device that it does not run is given to `hoisted`, with a `StrategyWarning` that
     says why. Reverse mode only.
@@ -89,7 +89,7 @@ class Persistent(Hoisted):
     automatic: ClassVar[bool] = False
 
     def refuses(self, cell: Cell) -> str | None:
-        """Every device but a GPU with Hopper's instructions, and a JAX without what it needs."""
+        """Every device but the GPUs for which it was compiled, and a JAX without what it needs."""
         del cell
         return self._reason()
 
@@ -123,10 +123,10 @@ class Persistent(Hoisted):
         if not on_cuda():
             return f"the device is {device}, it needs a GPU with CUDA"
         capability = getattr(device, "compute_capability", "unknown")
-        if capability != "9.0":
+        if capability not in pallas.CAPABILITIES:
             return (
-                f"{device.device_kind} has compute capability {capability}, it needs the "
-                "instructions of Hopper (9.0)"
+                f"{device.device_kind} has compute capability {capability}, its kernels were "
+                f"compiled for {', '.join(pallas.CAPABILITIES)} only"
             )
         return None
 
@@ -150,8 +150,10 @@ class Persistent(Hoisted):
             raise CannotRun(reason)
         if _is_empty(xs):
             raise CannotRun("there is nothing to run")
-        chip = Chip(self.interpret, getattr(default_device(), "core_count", None) or 132)
-        return KernelBlocks(cell, size, shared, own, xs, state, control, chip)
+        return KernelBlocks(cell, size, shared, own, xs, state, control, self._chip())
+
+    def _chip(self) -> Chip:
+        return chip_of(default_device(), self.interpret)
 
     def _fall_back(
         self, reason: str, cell: Cell, params: Params, xs: Inputs, state: State, control: Control

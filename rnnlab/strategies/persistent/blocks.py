@@ -14,6 +14,7 @@ from rnnlab.layer import Cell
 from rnnlab.strategies.control import Control
 from rnnlab.strategies.hoisted.products import dot
 from rnnlab.strategies.hoisted.scan import AllWeights, TimeBlocks
+from rnnlab.strategies.persistent.chip import Chip
 from rnnlab.strategies.persistent.flags import Flags
 from rnnlab.strategies.persistent.kernel import (
     ADJOINT_TILES,
@@ -26,7 +27,7 @@ from rnnlab.strategies.persistent.kernel import (
     Ran,
 )
 from rnnlab.strategies.persistent.large_batches import in_turn
-from rnnlab.strategies.persistent.plan import Chip, choose
+from rnnlab.strategies.persistent.plan import choose
 from rnnlab.strategies.persistent.units import Units
 from rnnlab.strategies.persistent.weights import in_parts
 

@@ -20,6 +20,9 @@ from rnnlab.tracing import bind, read
 
 #: Versions of JAX, first two numbers, with which the kernels were compiled.
 TESTED = ("0.11",)
+#: Compute capabilities of the GPUs for which they were compiled: H100 and its like, B200, B300, RTX
+#: of Blackwell. For 8.0 and 8.9 Mosaic (JAX 0.11.2) ends the process: they have no `elect.sync`.
+CAPABILITIES = ("9.0", "10.0", "10.3", "12.0")
 #: Sequences that one CTA runs: the columns of the smallest product of the tensor cores.
 TILE = 8
 #: Units of a warpgroup in the resident kernels: the rows of its products.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -10,15 +9,16 @@ import jax.numpy as jnp
 
 from rnnlab.strategies.hoisted.step_columns import CannotRun
 from rnnlab.strategies.persistent import pallas, spread_plan, weights
+from rnnlab.strategies.persistent.chip import Chip
 from rnnlab.strategies.persistent.flags import Flags
 from rnnlab.strategies.persistent.kernel import Kernel
 from rnnlab.strategies.persistent.resident import Resident
 from rnnlab.strategies.persistent.spread import Spread
 from rnnlab.strategies.persistent.units import Units
 
-#: Registers of 32 bits of a streaming multiprocessor with Hopper's instructions, the most that a
-#: thread has, and the bytes of shared memory of a CTA, less what Mosaic takes for itself.
-REGISTERS, MOST_REGISTERS, SHARED_MEMORY = 65_536, 255, 227 * 1024 - 2048
+#: Registers of 32 bits of a streaming multiprocessor, in every GPU that runs the kernels, and the
+#: most that a thread has.
+REGISTERS, MOST_REGISTERS = 65_536, 255
 #: Threads of a CTA.
 MOST_THREADS = 1024
 #: Registers of a thread that addresses and the loop take.
@@ -26,19 +26,6 @@ OVERHEAD = 36
 #: Parts of 16 bits that stand for a float32, by what JAX calls the precision of products. Two are
 #: 16 bits of the significand, where TF32 has 10; three are all 24.
 PARTS = {None: 2, "default": 2, "high": 2, "highest": 3, "float32": 3, "tensorfloat32": 2}
-
-
-@dataclasses.dataclass(frozen=True)
-class Chip:
-    """What is asked of the device.
-
-    Attributes:
-      interpret: whether Pallas' interpreter runs the kernels on a CPU instead.
-      processors: number of streaming multiprocessors.
-    """
-
-    interpret: bool = False
-    processors: int = 132
 
 
 def parts_of(narrow: Any) -> int:
@@ -58,20 +45,18 @@ def choose(units: Units, narrow: Any, batch: int, flags: Flags, chip: Chip) -> K
         raise CannotRun(f"its step has the operation {operation}, which Mosaic does not lower")
     parts = parts_of(narrow)
     try:
-        registers = resident_registers(units, narrow, parts, flags)
+        registers = resident_registers(units, narrow, parts, flags, chip)
     except CannotRun as too_large:
         if chip.interpret:  # which has a thread for each CTA, and not enough of them
             raise
-        plan = spread_plan.fits(
-            units, units.hidden, batch, narrow, parts, chip.processors, flags.count
-        )
+        plan = spread_plan.fits(units, units.hidden, batch, narrow, parts, chip, flags.count)
         if isinstance(plan, str):
             raise CannotRun(f"{too_large}; and if several share it: {plan}") from too_large
         return Spread(units, flags, narrow, parts, plan)
     return Resident(units, flags, narrow, parts, registers, chip.interpret)
 
 
-def resident_registers(units: Units, narrow: Any, parts: int, flags: Flags) -> int:
+def resident_registers(units: Units, narrow: Any, parts: int, flags: Flags, chip: Chip) -> int:
     """How many registers of a thread may hold weights in the resident kernels.
 
     Raises:
@@ -88,7 +73,7 @@ def resident_registers(units: Units, narrow: Any, parts: int, flags: Flags) -> i
     free = max(most - OVERHEAD - working_registers(units, narrow, flags), 0)
     sizes = [weights.Size(len(each.outs), len(each.pieces)) for each in units.products]
     for each in (sizes, [weights.Size(*size[::-1]) for size in sizes]):
-        if weights.shared_memory(each, hidden, parts, free) > SHARED_MEMORY:
+        if weights.shared_memory(each, hidden, parts, free) > chip.free_memory:
             kib = 2 * parts * units.matrices * hidden**2 // 1024
             raise CannotRun(
                 f"{kib} KiB of weights ({units.matrices} of {hidden} x {hidden}, {16 * parts} bits "

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from rnnlab.strategies.persistent.chip import Chip
 from rnnlab.strategies.persistent.fragments import SEQUENCES, UNITS, WARPGROUPS, WARPS, Share
 from rnnlab.strategies.persistent.units import Units
 
@@ -16,8 +17,6 @@ REGISTERS, WEIGHTS = 128, 56
 #: Those that addresses and the loop take, and what compilations have shown to be needed besides:
 #: for derivatives where functions are computed to float32, and for 32 units of a CTA.
 OVERHEAD, EXACT, MANY_ROWS = 20, 28, 16
-#: Bytes of shared memory of a CTA, less what Mosaic takes for itself.
-SHARED_MEMORY = 225 * 1024
 #: Whether to stage, and how many chunks a warp waits for at once at most, with four registers each;
 #: the fastest first, then what takes less memory.
 TRIED = ((True, 12), (False, 12), (False, 6), (False, 3))
@@ -45,7 +44,7 @@ class SpreadPlan(NamedTuple):
 
 
 def fits(
-    units: Units, hidden: int, batch: int, narrow: Any, parts: int, processors: int, flags: int = 2
+    units: Units, hidden: int, batch: int, narrow: Any, parts: int, chip: Chip, flags: int = 2
 ) -> SpreadPlan | str:
     """How the kernels are cut, or why they cannot be.
 
@@ -58,8 +57,8 @@ def fits(
       batch: number of sequences.
       narrow: dtype of the parameters.
       parts: how many 16-bit numbers stand for a number in products.
-      processors: number of processors (SMs) of the GPU, which bounds the CTAs: all of them have to
-        run at the same time, since they wait for one another.
+      chip: the GPU, whose processors (SMs) bound the CTAs: all of them have to run at the same
+        time, since they wait for one another.
       flags: how many flags the kernels read.
     """
     if not units.products:
@@ -72,14 +71,14 @@ def fits(
     padded = max(padded, -(-least // UNITS) * UNITS)
     found: SpreadPlan | str = ""
     for each in dict.fromkeys(-(-tiles // launches) for launches in range(1, tiles + 1)):
-        found = cut(units, padded, each, narrow, parts, processors, flags)
+        found = cut(units, padded, each, narrow, parts, chip, flags)
         if isinstance(found, SpreadPlan):
             break
     return found
 
 
 def cut(
-    units: Units, hidden: int, tiles: int, narrow: Any, parts: int, processors: int, flags: int
+    units: Units, hidden: int, tiles: int, narrow: Any, parts: int, chip: Chip, flags: int
 ) -> SpreadPlan | str:
     """As `fits`, for whole chunks of units and whole tiles, however few."""
     sizes = [(len(product.outs), len(product.pieces)) for product in units.products]
@@ -89,7 +88,7 @@ def cut(
     for _ in range(2):  # once more if 32 units of a CTA ask for more padding
         found = []
         for each, overhead, numbers in zip((sizes, turned), overheads, working, strict=True):
-            shares = _cut(each, hidden, tiles, parts, processors, overhead, numbers)
+            shares = _cut(each, hidden, tiles, parts, chip, overhead, numbers)
             if isinstance(shares, str):
                 return shares
             found.append(shares)
@@ -115,7 +114,7 @@ def _cut(
     hidden: int,
     tiles: int,
     parts: int,
-    processors: int,
+    chip: Chip,
     overhead: int,
     numbers: float,
 ) -> tuple[Share, ...] | str:
@@ -126,10 +125,10 @@ def _cut(
             continue  # rows of the tensor cores' products would be empty
         padded = -(-hidden // max(rows, UNITS)) * max(rows, UNITS)
         ctas = tiles * padded // rows
-        if ctas > processors:
+        if ctas > chip.processors:
             reason = (
                 f"{tiles * SEQUENCES} sequences with {padded} hidden units need {ctas} processors, "
-                f"this GPU has {processors}"
+                f"this GPU has {chip.processors}"
             )
             continue
         working = overhead + numbers * rows / 8 + (MANY_ROWS if rows > UNITS else 0)
@@ -138,11 +137,11 @@ def _cut(
             shares = [_share(outs, pieces, rows, padded, parts, staged) for outs, pieces in sizes]
             shares = _with_registers(shares, working, most)
             needed = sum(share.shared_memory for share in shares)
-            if needed <= SHARED_MEMORY:
+            if needed <= chip.free_memory:
                 return tuple(shares)
         return (
             f"its weights need {needed // 1024} KiB of shared memory in each of {ctas} processors, "
-            f"of {SHARED_MEMORY // 1024}"
+            f"of {chip.free_memory // 1024}"
         )
     return reason
 

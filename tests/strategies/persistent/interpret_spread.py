@@ -21,6 +21,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 from rnnlab import precision  # noqa: E402
 from rnnlab.cells import CELLS  # noqa: E402
+from rnnlab.strategies.persistent.chip import Chip  # noqa: E402
 from rnnlab.strategies.persistent.fragments import SEQUENCES, UNITS  # noqa: E402
 from rnnlab.strategies.persistent.plan import parts_of  # noqa: E402
 from rnnlab.strategies.persistent.spread import Spread  # noqa: E402
@@ -36,7 +37,7 @@ MANY = 2 * SEQUENCES + 1
 def choose(units, narrow, batch, flags, chip):
     """The spread kernels, even for so few units that no GPU would run them so."""
     hidden = -(-units.hidden // UNITS) * UNITS
-    plan = cut(units, hidden, TILES, narrow, parts_of(narrow), 999, flags.count)
+    plan = cut(units, hidden, TILES, narrow, parts_of(narrow), Chip(processors=999), flags.count)
     assert not isinstance(plan, str), plan
     return Spread(units, flags, narrow, parts_of(narrow), plan, chip.interpret)
 

@@ -8,6 +8,7 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
+import types
 import warnings
 
 import jax
@@ -149,8 +150,8 @@ def test_the_same_call_gives_the_same_bits():
 
 
 @dataclasses.dataclass(frozen=True)
-class OnHopper(Persistent):
-    """The strategy as on a GPU with Hopper's instructions."""
+class OnGpu(Persistent):
+    """The strategy as on a GPU that it runs on."""
 
     def _reason(self):
         return None
@@ -166,7 +167,7 @@ def test_every_cell_is_lowered_for_a_gpu(name):
 
     def loss(params, xs, lengths, resets):
         flags = {"lengths": lengths, "resets": resets}
-        _, ys = unroll(layer, params, xs, strategy=OnHopper(), **flags)
+        _, ys = unroll(layer, params, xs, strategy=OnGpu(), **flags)
         return ys.astype(jnp.float32).sum()
 
     traced = jax.jit(jax.grad(loss)).trace(params, shape((T, 9, D), jnp.bfloat16), *flags)
@@ -213,7 +214,7 @@ def test_functions_of_cells_of_ones_own_are_lowered_for_a_gpu(function):
     params = jax.eval_shape(lambda: layer.init(jax.random.key(0), D, jnp.float32))
 
     def loss(params, xs):
-        return unroll(layer, params, xs, strategy=OnHopper())[1].sum()
+        return unroll(layer, params, xs, strategy=OnGpu())[1].sum()
 
     traced = jax.jit(jax.grad(loss)).trace(params, shape((T, 9, D), jnp.float32))
     assert "rnnlab_backward" in traced.lower(lowering_platforms=("cuda",)).as_text()
@@ -230,12 +231,13 @@ def test_an_operation_that_mosaic_does_not_lower_is_named(monkeypatch):
 @NEEDS_PALLAS
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_every_cell_is_compiled_for_an_h100(dtype):
+@pytest.mark.parametrize("gpu", ["H100", "B200", "B300", "RTX PRO 6000"])
+def test_every_cell_is_compiled_for_a_gpu(gpu, dtype):
     if importlib.util.find_spec("jax_cuda13_plugin") is None:
         pytest.skip("needs the CUDA compiler: pip install jax-cuda13-plugin and its like")
-    script = pathlib.Path(__file__).with_name("compile_for_h100.py")
+    script = pathlib.Path(__file__).with_name("compile_for_gpu.py")
     done = subprocess.run(
-        [sys.executable, str(script), dtype],
+        [sys.executable, str(script), gpu, dtype],
         capture_output=True,
         text=True,
         timeout=1500,
@@ -284,6 +286,18 @@ def test_without_a_gpu_hoisted_runs_instead_and_one_line_says_so():
     want = unroll(layer, *args, strategy="hoisted")
     jax.tree.map(np.testing.assert_array_equal, got, want)
     assert by_name("persistent").refuses(layer)
+
+
+@pytest.mark.parametrize("capability, runs", [("8.0", 0), ("9.0", 1), ("10.3", 1), ("11.0", 0)])
+def test_a_gpu_that_its_kernels_were_not_compiled_for_is_named(monkeypatch, capability, runs):
+    module = sys.modules[Persistent.__module__]
+    device = types.SimpleNamespace(device_kind="Some GPU", compute_capability=capability)
+    monkeypatch.setattr(module, "default_device", lambda: device)
+    monkeypatch.setattr(module, "on_cuda", lambda: True)
+    monkeypatch.setattr(pallas, "missing", lambda: None)
+    reason = Persistent().refuses(cells.LSTM(8))
+    said = f"Some GPU has compute capability {capability}, its kernels were compiled for 9.0, "
+    assert reason is None if runs else reason is not None and reason.startswith(said)
 
 
 @NEEDS_PALLAS

@@ -1,4 +1,4 @@
-"""The kernels of `persistent` on a GPU with Hopper's instructions: `pytest -m gpu`."""
+"""The kernels of `persistent` on a GPU that they run on: `pytest -m gpu`."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""the kernels of `spread`: how they are cut, and what Pallas' interpreter makes of them.
+"""The kernels of `spread`: how they are cut, and what Pallas' interpreter makes of them.
 
 Their instructions are tested in `test_instructions.py`.
 """
@@ -15,12 +15,14 @@ import pytest
 from rnnlab.cells import CELLS
 from rnnlab.strategies.hoisted.step_columns import StepColumns
 from rnnlab.strategies.persistent import pallas
+from rnnlab.strategies.persistent.chip import Chip
 from rnnlab.strategies.persistent.kernel import FORWARD_TILES, RAN_TILES, Forward, Ran
 from rnnlab.strategies.persistent.large_batches import in_turn
-from rnnlab.strategies.persistent.spread_plan import SHARED_MEMORY, SpreadPlan, fits
+from rnnlab.strategies.persistent.spread_plan import SpreadPlan, fits
 from rnnlab.strategies.persistent.units import Units
 
 NEEDS_PALLAS = pytest.mark.skipif(pallas.missing() is not None, reason=str(pallas.missing()))
+H100 = Chip()
 BFLOAT16, FLOAT32 = jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float32)
 
 
@@ -31,8 +33,8 @@ def units_of(name, hidden):
     return Units(StepColumns(cell, params, {}, jax.ShapeDtypeStruct((1, 1, 3), jnp.float32), state))
 
 
-def plan_of(name, hidden, batch, narrow=BFLOAT16, parts=1, processors=132):
-    return fits(units_of(name, hidden), hidden, batch, narrow, parts, processors, flags=0)
+def plan_of(name, hidden, batch, narrow=BFLOAT16, parts=1, chip=H100):
+    return fits(units_of(name, hidden), hidden, batch, narrow, parts, chip, flags=0)
 
 
 def test_a_large_lstm_is_cut_as_it_was_measured():
@@ -49,15 +51,22 @@ def test_a_large_lstm_is_cut_as_it_was_measured():
 @pytest.mark.parametrize("name", ["tanh", "gru_reset_before", "mut3", "lstm_fgr", "lstm_peephole"])
 @pytest.mark.parametrize("hidden", [256, 300, 768])
 def test_whatever_fits_obeys_the_limits(name, hidden):
-    for batch, parts, processors in ((1, 1, 132), (16, 3, 114), (64, 1, 132), (33, 2, 132)):
+    pcie, rtx = Chip(processors=114), Chip(processors=188, shared_memory=99 * 1024)
+    for batch, parts, chip in (
+        (1, 1, H100),
+        (16, 3, pcie),
+        (64, 1, H100),
+        (33, 2, H100),
+        (32, 1, rtx),
+    ):
         narrow = BFLOAT16 if parts == 1 else FLOAT32
-        plan = plan_of(name, hidden, batch, narrow, parts, processors)
+        plan = plan_of(name, hidden, batch, narrow, parts, chip)
         if isinstance(plan, str):
             continue
         assert plan.hidden >= hidden and plan.hidden % 16 == 0
         for shares in (plan.forward, plan.backward):
-            assert plan.tiles * shares[0].slices <= processors
-            assert sum(share.shared_memory for share in shares) <= SHARED_MEMORY
+            assert plan.tiles * shares[0].slices <= chip.processors
+            assert sum(share.shared_memory for share in shares) <= chip.free_memory
             assert len({(share.rows, share.hidden) for share in shares}) == 1
             for share in shares:
                 assert share.hidden == plan.hidden
@@ -76,7 +85,7 @@ def test_reasons_are_said_in_words():
 
 
 def test_a_smaller_gpu_has_fewer_but_larger_slices():
-    large, small = (plan_of("lstm", 512, 64, processors=n) for n in (132, 114))
+    large, small = (plan_of("lstm", 512, 64, chip=Chip(processors=n)) for n in (132, 114))
     assert (large.forward[0].rows, small.forward[0].rows) == (16, 32)
 
 
