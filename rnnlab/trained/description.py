@@ -17,7 +17,7 @@ import jax
 from rnnlab.arrays import Key, Params
 from rnnlab.errors import RunError
 from rnnlab.run.workdir import Workdir
-from rnnlab.training.checkpoints import read_parameters
+from rnnlab.training.checkpoint_files import read_parameters
 
 MODEL = "model.json"
 

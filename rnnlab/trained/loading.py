@@ -11,7 +11,7 @@ from rnnlab.errors import RunError, UsageError
 from rnnlab.run import sources
 from rnnlab.trained import kinds
 from rnnlab.trained.description import MODEL, Kept, read_description
-from rnnlab.training.checkpoints import CHECKPOINTS
+from rnnlab.training.checkpoint_files import CHECKPOINTS
 
 
 def load(

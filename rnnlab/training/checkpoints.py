@@ -2,13 +2,12 @@
 
 A checkpoint holds the training state and a note of JSON values: the position in the data, the rows
 of metrics so far, and what describes the arrays. The last two are kept, and the one of the best
-evaluation. Checksums of the arrays detect damage that the storage format does not notice. With
-several hosts, the first one writes and reads, and sends the others what it has read.
+evaluation. With several hosts, the first one writes and reads, and sends the others what it has
+read. What lies on disk, and how it is verified, is in `checkpoint_files.py`.
 
 `Checkpoints` belongs to the training that holds the work directory. It puts a damaged checkpoint
 aside, under another name, and goes on from the one before; one that cannot be read, for want of
-descriptors or memory, say, ends the run and stays as it is. `read_parameters` reads from outside a
-run and changes nothing.
+descriptors or memory, say, ends the run and stays as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import copy
 import json
 import pathlib
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -26,32 +24,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-import tensorstore as ts
 from orbax.checkpoint import checkpoint_managers as policies
 
 from rnnlab import hosts
-from rnnlab.arrays import Params
-from rnnlab.errors import RunError, UsageError
-from rnnlab.run import reading
-from rnnlab.run.literal_paths import take_literally
+from rnnlab.errors import RunError
+from rnnlab.training import checkpoint_files as files
 from rnnlab.training.update import TrainState
 
-take_literally()
-
-#: Folder of a work directory.
-CHECKPOINTS = "checkpoints"
+#: How many of the last checkpoints are kept.
 KEEP = 2
-#: Attempts to read a checkpoint while a training may remove it.
-ATTEMPTS = 5
 
 
 def tell(message: str) -> None:
     """Prints a line to standard error."""
     print(message, file=sys.stderr, flush=True)
-
-
-class Damaged(Exception):
-    """A checkpoint was read, and what it holds is not what was written."""
 
 
 class Checkpoints:
@@ -90,8 +76,8 @@ class Checkpoints:
             return
         contents = {
             "note": copy.deepcopy(note),
-            "arrays": _describe(arrays),
-            "checksums": _checksums(arrays),
+            "arrays": files.describe(arrays),
+            "checksums": files.checksums(arrays),
         }
         with self._writing():
             self._kept.best = note["best"][1] if note["best"] else None
@@ -134,7 +120,7 @@ class Checkpoints:
             step = steps.pop()
             try:
                 return self._read(step, like)
-            except Damaged as error:
+            except files.Damaged as error:
                 aside = self._put_aside(step)
                 instead = "the one before it is used" if steps else "training begins again"
                 self._tell(
@@ -171,7 +157,7 @@ class Checkpoints:
         def read() -> tuple[TrainState, dict[str, Any]]:
             try:
                 return self._read(step, like)
-            except Damaged as error:
+            except files.Damaged as error:
                 raise RunError(
                     f"{self._folder}: the checkpoint of step {step}, the best one, is damaged "
                     f"({error}); train again with another --workdir=PATH"
@@ -183,21 +169,21 @@ class Checkpoints:
 
     def _read(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         folder = self._folder / str(step)
-        with _telling_damage(folder):
-            contents = _read_json(folder / "contents")
+        with files.telling_damage(folder):
+            contents = files.read_json(folder / "contents")
             wanted = _as_arrays(like)
-            _check_same(step, _describe(wanted), contents["arrays"])
+            files.check_same(step, files.describe(wanted), contents["arrays"])
             abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
-            arrays = _read_arrays(folder / "state", abstract)
-            if _checksums(arrays) != contents["checksums"]:
-                raise Damaged("its checksums do not match")
+            arrays = files.read_arrays(folder / "state", abstract)
+            if files.checksums(arrays) != contents["checksums"]:
+                raise files.Damaged("its checksums do not match")
             return _as_state(arrays, like), contents["note"]
 
     def _steps(self) -> list[int]:
         """The steps of all checkpoints in ascending order, those being written among them."""
         if self._manager is not None:
             return sorted(self._manager.all_steps())
-        return _finished_steps(self._folder)
+        return files.finished_steps(self._folder)
 
     def close(self) -> None:
         """Stops the threads of orbax."""
@@ -217,122 +203,6 @@ class Checkpoints:
             ) from error
 
 
-@contextlib.contextmanager
-def _telling_damage(folder: pathlib.Path) -> Iterator[None]:
-    """Tells a damaged checkpoint from one that cannot be read.
-
-    Raises:
-        Damaged: by the checksums, or because its files are all read and are not what they should.
-        RunError: it cannot be read; what it holds is not known.
-    """
-    try:
-        yield
-    except (UsageError, Damaged):
-        raise
-    except Exception as error:  # what orbax raises depends on where the damage is
-        reason = reading.failure(error) or reading.unreadable(folder)
-        if reason:
-            raise RunError(
-                f"{folder}: cannot be read ({reason}). It was left as it is: fix this and rerun "
-                "the same command."
-            ) from error
-        raise Damaged(reading.first_line(error)) from error
-
-
-def read_parameters(folder: pathlib.Path, which: str, like: Params) -> tuple[int, Params]:
-    """The parameters of a checkpoint, and the training steps after which it was taken.
-
-    Nothing in the folder is changed. A training that writes checkpoints meanwhile may remove the
-    one that is read; then the choice is made anew.
-
-    Args:
-        folder: of the checkpoints.
-        which: `"best"`, as evaluations found, or `"last"`. Where nothing was evaluated, the best
-            one is the last one, too.
-        like: parameters, or their shapes, of the same structure.
-
-    Raises:
-        UsageError: there is no checkpoint, or it is of another network.
-        RunError: it is damaged, or cannot be read.
-    """
-    for attempt in range(ATTEMPTS):
-        steps = _finished_steps(folder)
-        if not steps:
-            raise UsageError(f"{folder}: there is no checkpoint yet; train first")
-        step = steps[-1]
-        try:
-            with _telling_damage(folder / str(step)):
-                contents = _read_json(folder / str(step) / "contents")
-            best = contents["note"]["best"]
-            if which == "best" and best and best[1] != step:
-                step = best[1]
-                with _telling_damage(folder / str(step)):
-                    contents = _read_json(folder / str(step) / "contents")
-            with _telling_damage(folder / str(step)):
-                return step, _read_own(folder, step, contents, like)
-        except Damaged as error:
-            if step not in _finished_steps(folder) and attempt < ATTEMPTS - 1:
-                continue
-            last = "; the newest one may be intact: checkpoint='last'" if step != steps[-1] else ""
-            raise RunError(
-                f"{folder}: the checkpoint of step {step} is damaged ({error}){last}"
-            ) from error
-    raise AssertionError
-
-
-def _finished_steps(folder: pathlib.Path) -> list[int]:
-    """The steps of all complete checkpoints in ascending order."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        int(path.name)
-        for path in folder.iterdir()
-        if path.name.isdecimal() and (path / "_CHECKPOINT_METADATA").exists()
-    )
-
-
-def _read_json(folder: pathlib.Path, name: str | None = None) -> dict[str, Any]:
-    """The JSON values in a folder of a checkpoint."""
-    options = _of_first_host()
-    handler = ocp.JsonCheckpointHandler(name, **options)
-    with ocp.Checkpointer(handler, **options) as checkpointer:
-        return checkpointer.restore(folder.absolute())
-
-
-def _read_arrays(folder: pathlib.Path, like: Any = None) -> Any:
-    """The arrays in a folder of a checkpoint, as `like` where that is given."""
-    _read_through(folder)
-    options = _of_first_host()
-    handler = ocp.StandardCheckpointHandler(**options)
-    with ocp.Checkpointer(handler, **options) as checkpointer:
-        return checkpointer.restore(folder.absolute(), args=ocp.args.StandardRestore(like))
-
-
-def _read_own(folder: pathlib.Path, step: int, contents: dict[str, Any], like: Params) -> Params:
-    """The parameters alone, verified."""
-    own = "['params']"
-    there = {
-        name.removeprefix(own): value
-        for name, value in contents["arrays"].items()
-        if name.startswith(own)
-    }
-    _check_same(step, _describe(like), there)
-    whole = _read_arrays(folder / str(step) / "state")["params"]
-    params = jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(_at(whole, path)), like)
-    wanted = {name: contents["checksums"][own + name] for name in there}
-    if _checksums(params) != wanted:
-        raise Damaged("its checksums do not match")
-    return params
-
-
-def _at(tree: Any, path: Any) -> Any:
-    """The leaf at a path; orbax restores tuples as lists, and all keys of dicts as strings."""
-    for key in path:
-        index = key.key if isinstance(key, jax.tree_util.DictKey) else key.idx
-        tree = tree[index if isinstance(tree, list) else str(index)]
-    return tree
-
-
 class _Kept(policies.PreservationPolicy):
     """Keeps the last checkpoints and the best one, `best` being its training step."""
 
@@ -348,24 +218,13 @@ class _Kept(policies.PreservationPolicy):
 
 def _writer(folder: pathlib.Path, kept: _Kept) -> ocp.CheckpointManagerOptions:
     """Of the manager that writes, and drops what an earlier one left unfinished."""
-    options = _of_first_host()
+    options = files.of_first_host()
     if options:  # orbax would wait for the others, which write nothing
         folder.mkdir(parents=True, exist_ok=True)
         options["create"] = False
     return ocp.CheckpointManagerOptions(
         preservation_policy=kept, cleanup_tmp_directories=True, **options
     )
-
-
-def _of_first_host() -> dict[str, Any]:
-    """Options with which the first of several hosts works alone."""
-    if not hosts.several():
-        return {}
-    return {
-        "multiprocessing_options": ocp.options.MultiprocessingOptions(
-            primary_host=0, active_processes={0}, barrier_sync_key_prefix="first"
-        )
-    }
 
 
 def _everywhere(
@@ -394,19 +253,6 @@ def _everywhere(
     return _as_state(jax.tree.map(jnp.asarray, structure.unflatten(arrays)), like), json.loads(note)
 
 
-def _read_through(folder: pathlib.Path) -> None:
-    """Reads every array once, one by one, and raises where one is damaged.
-
-    Orbax reads them all at once and leaves the others behind when one fails, which then report to
-    an event loop that is closed.
-    """
-    base = {"driver": "file", "path": f"{folder}/"}
-    keys = ts.KvStore.open({"driver": "ocdbt", "base": base}).result().list().result()
-    for name in [key.decode().removesuffix(".zarray") for key in keys if key.endswith(b".zarray")]:
-        kvstore = {"driver": "ocdbt", "base": base, "path": name}
-        ts.open({"driver": "zarr", "kvstore": kvstore}).result().read().result()
-
-
 def _as_arrays(state: TrainState) -> dict[str, Any]:
     """The state with its key as plain integers."""
     return state._asdict() | {"key": jax.random.key_data(state.key)}
@@ -415,28 +261,3 @@ def _as_arrays(state: TrainState) -> dict[str, Any]:
 def _as_state(arrays: dict[str, Any], like: TrainState) -> TrainState:
     key = jax.random.wrap_key_data(arrays["key"], impl=jax.random.key_impl(like.key))
     return TrainState(**(arrays | {"key": key}))
-
-
-def _describe(arrays: Any) -> dict[str, str]:
-    """Type and shape of every array by its path."""
-    leaves = jax.tree_util.tree_leaves_with_path(arrays)
-    return {jax.tree_util.keystr(path): f"{a.dtype}{list(a.shape)}" for path, a in leaves}
-
-
-def _checksums(arrays: Any) -> dict[str, int]:
-    """CRC-32 of the bytes of every array by its path."""
-    leaves = jax.tree_util.tree_leaves_with_path(arrays)
-    return {
-        jax.tree_util.keystr(path): zlib.crc32(np.asarray(leaf).tobytes()) for path, leaf in leaves
-    }
-
-
-def _check_same(step: int, here: dict[str, str], there: dict[str, str]) -> None:
-    differ = [name for name in here | there if here.get(name) != there.get(name)]
-    if differ:
-        name = min(differ, key=lambda name: "'params'" not in name)  # others follow from these
-        raise UsageError(
-            f"checkpoint of step {step}: is of another network or optimiser ({name} is "
-            f"{there.get(name, 'absent')} there and {here.get(name, 'absent')} here); choose "
-            "another work directory"
-        )

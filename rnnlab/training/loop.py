@@ -24,7 +24,8 @@ from rnnlab.data.pipelines import Feed
 from rnnlab.run.progress import Progress
 from rnnlab.run.workdir import Workdir
 from rnnlab.training import devices
-from rnnlab.training.checkpoints import CHECKPOINTS, Checkpoints
+from rnnlab.training.checkpoint_files import CHECKPOINTS
+from rnnlab.training.checkpoints import Checkpoints
 from rnnlab.training.evaluators import Evaluator
 from rnnlab.training.log import Log
 from rnnlab.training.plan import Plan

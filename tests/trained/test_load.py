@@ -25,7 +25,7 @@ from rnnlab.nn.decoding import Choice
 from rnnlab.run import sources
 from rnnlab.run.workdir import open_workdir
 from rnnlab.trained import ImageClassifier, TextModel
-from rnnlab.training import checkpoints, devices, generation
+from rnnlab.training import checkpoint_files, devices, generation
 from rnnlab.training.images import Examination
 from tests import quick
 from tests.experiments.settings import changed
@@ -307,13 +307,13 @@ def test_loading_while_the_run_trains(characters, tmp_path):
 
 
 def test_a_checkpoint_that_is_removed_while_it_is_read(characters, monkeypatch):
-    original, calls = checkpoints._finished_steps, []
+    original, calls = checkpoint_files.finished_steps, []
 
     def stale(folder):
         calls.append(1)
         return [*original(folder), 70] if len(calls) == 1 else original(folder)
 
-    monkeypatch.setattr(checkpoints, "_finished_steps", stale)
+    monkeypatch.setattr(checkpoint_files, "finished_steps", stale)
     assert rnnlab.load(characters, "last").step == 60
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from rnnlab.errors import RunError
-from rnnlab.training import checkpoints, log
-from rnnlab.training.checkpoints import Checkpoints, read_parameters
+from rnnlab.training import checkpoint_files, log
+from rnnlab.training.checkpoint_files import read_parameters
+from rnnlab.training.checkpoints import Checkpoints
 from tests.training.test_loop import (
     PLAN,
     assert_whole,
@@ -73,7 +74,7 @@ def test_no_name_of_a_folder_is_read_as_a_pattern(whole, tmp_path, name, capfd):
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EACCES])
-@pytest.mark.parametrize("reader", ["_read_json", "_read_arrays", "_read_through"])
+@pytest.mark.parametrize("reader", ["read_json", "read_arrays", "_read_through"])
 def test_what_cannot_be_read_stays(whole, tmp_path, monkeypatch, number, reader):  # noqa: F811
     folder = tmp_path / "w"
     shutil.copytree(whole[0], folder)
@@ -83,7 +84,7 @@ def test_what_cannot_be_read_stays(whole, tmp_path, monkeypatch, number, reader)
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, reader, failing)
+        patch.setattr(checkpoint_files, reader, failing)
         with pytest.raises(RunError, match=rf"24: cannot be read \({os.strerror(number)}\)") as e:
             run(folder)
         with pytest.raises(RunError, match=rf"cannot be read \({os.strerror(number)}\)"):
@@ -124,7 +125,7 @@ def test_no_memory_for_a_checkpoint(whole, tmp_path, monkeypatch):  # noqa: F811
     def full(arrays):
         raise MemoryError
 
-    monkeypatch.setattr(checkpoints, "_checksums", full)
+    monkeypatch.setattr(checkpoint_files, "checksums", full)
     with pytest.raises(RunError, match=r"cannot be read \(out of memory"):
         run(folder)
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["16", "24"]

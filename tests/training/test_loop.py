@@ -19,7 +19,7 @@ import pytest
 from rnnlab.data import pipelines
 from rnnlab.errors import RunError, UsageError
 from rnnlab.run.workdir import open_workdir
-from rnnlab.training import checkpoints, devices, log, optimisers
+from rnnlab.training import checkpoint_files, checkpoints, devices, log, optimisers
 from rnnlab.training.loop import train
 from rnnlab.training.plan import Plan
 from rnnlab.training.update import Learner
@@ -279,14 +279,14 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(whole, tmp_path
 def test_numbers_that_the_format_takes_for_sound(whole, tmp_path, capfd, monkeypatch):
     """One wrong bit in the arrays as they were restored."""
     shutil.copytree(whole[0], tmp_path / "w")
-    original = checkpoints._checksums
+    original = checkpoint_files.checksums
     calls = []
 
     def once(arrays):
         calls.append(1)
         return {name: sum + (len(calls) == 1) for name, sum in original(arrays).items()}
 
-    monkeypatch.setattr(checkpoints, "_checksums", once)
+    monkeypatch.setattr(checkpoint_files, "checksums", once)
     assert_whole(whole, tmp_path / "w", run(tmp_path / "w"))
     assert "step 24 is damaged (its checksums do not match)" in capfd.readouterr().err
 

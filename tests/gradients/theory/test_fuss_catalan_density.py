@@ -1,4 +1,4 @@
-"""Numbers and densities of Fuss and Catalan, against closed forms, moments and simulated products."""
+"""Fuss-Catalan numbers and densities against closed forms, moments and simulated products."""
 
 import math
 
