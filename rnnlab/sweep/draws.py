@@ -20,7 +20,8 @@ from rnnlab.errors import UsageError
 from rnnlab.gradients.recurrent import recurrent_leaves, with_recurrent_init
 from rnnlab.layer import Cell, output_size
 from rnnlab.sweep import quick
-from rnnlab.sweep.grid import Grid, Program, label_of
+from rnnlab.sweep.axes import label_of
+from rnnlab.sweep.grid import Grid, Program
 
 
 class Draws(NamedTuple):

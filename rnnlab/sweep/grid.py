@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
-
-from rnnlab import cells, initializers
-from rnnlab.cells import StandardCell
 from rnnlab.errors import UsageError
 from rnnlab.initializers import Initializer
-from rnnlab.layer import Cell, output_size
-from rnnlab.sizes import LARGEST, check_positive
-from rnnlab.sweep.labels import description, label
+from rnnlab.layer import Cell
+from rnnlab.sizes import check_positive
+from rnnlab.sweep.axes import (
+    axis_of,
+    cell_of,
+    check_cell,
+    check_number,
+    fields_of,
+    initializer_of,
+    label_of,
+    labelled_axis_of,
+    labels_of,
+    sizes_of,
+)
+from rnnlab.sweep.labels import description
 
 #: How `scales` are meant.
 SCALES = ("radius", "gain")
-#: Units where neither `hidden` nor a cell given as an object says how many.
-UNITS = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Labelled:
-    """A value of an axis that is neither a name nor a number, and its name in the result."""
-
-    label: str
-    value: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,14 +81,14 @@ class Grid:
 
     def __post_init__(self) -> None:
         for name in ("cells", "inits"):
-            self._set(name, _labelled_axis(name, getattr(self, name)))
+            self._set(name, labelled_axis_of(name, getattr(self, name)))
         for name in ("scales", "lengths", "inputs", "input_scales"):
-            self._set(name, _axis(name, getattr(self, name)))
-        self._set("hidden", _axis("hidden", _sizes(self.cells, self.hidden)))
+            self._set(name, axis_of(name, getattr(self, name)))
+        self._set("hidden", axis_of("hidden", sizes_of(self.cells, self.hidden)))
         for cell in self.cells:
-            _check_cell(cell, self.hidden)
+            check_cell(cell, self.hidden)
         for init in self.inits:
-            _initializer(init)
+            initializer_of(init)
         for name in self.inputs:
             if not isinstance(name, str) or not name:
                 raise UsageError(
@@ -101,9 +97,9 @@ class Grid:
         if self.scale not in SCALES:
             raise UsageError(f"scale={self.scale!r}: must be one of {', '.join(SCALES)}")
         for value in self.scales:
-            _check_number(self.scale, value, positive=True)
+            check_number(self.scale, value, positive=True)
         for value in self.input_scales:
-            _check_number("input_scales", value, positive=False)
+            check_number("input_scales", value, positive=False)
         for name in ("hidden", "lengths"):
             for value in getattr(self, name):
                 check_positive(name, value)
@@ -133,9 +129,9 @@ class Grid:
     def axes(self) -> dict[str, Sequence[Any]]:
         """Names and values of the axes of the result, in their order; objects by their names."""
         return {
-            "cell": _labels(self.cells),
-            "init": _labels(self.inits),
-            **{name: _labels(values) for name, values in self.hyperparameters},
+            "cell": labels_of(self.cells),
+            "init": labels_of(self.inits),
+            **{name: labels_of(values) for name, values in self.hyperparameters},
             "hidden": self.hidden,
             "inputs": self.inputs,
             "input_scale": self.input_scales,
@@ -147,8 +143,8 @@ class Grid:
     def settings(self) -> dict[str, Any]:
         """The fields as plain values that JSON holds; objects by their names."""
         fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        fields |= {name: _labels(fields[name]) for name in ("cells", "inits")}
-        varied = {name: _labels(values) for name, values in self.hyperparameters}
+        fields |= {name: labels_of(fields[name]) for name in ("cells", "inits")}
+        varied = {name: labels_of(values) for name, values in self.hyperparameters}
         return fields | {"hyperparameters": varied}
 
     def programs(self) -> list[Program]:
@@ -164,7 +160,7 @@ class Grid:
 
     def _settings_of(self, cell: Any) -> Iterable[tuple[tuple[str, Any], ...]]:
         """The combinations of those hyperparameters that a cell has."""
-        known = _fields_of(cell)
+        known = fields_of(cell)
         own = [(name, values) for name, values in self.hyperparameters if name in known]
         names = [name for name, _ in own]
         for values in itertools.product(*(values for _, values in own)):
@@ -219,12 +215,12 @@ class Program:
     @property
     def network(self) -> Cell:
         """The cell, the same object each time."""
-        return _made(self.cell, self.hidden, self.settings)
+        return cell_of(self.cell, self.hidden, self.settings)
 
     @property
     def initializer(self) -> Initializer:
         """Of the recurrent matrix of every gate."""
-        return _initializer(self.init)
+        return initializer_of(self.init)
 
     @property
     def name(self) -> str:
@@ -252,126 +248,6 @@ class Program:
         )
 
 
-def label_of(value: Any) -> Any:
-    """The name of a value of an axis in the result."""
-    return value.label if isinstance(value, Labelled) else value
-
-
-def _given(value: Any) -> Any:
-    """A value of an axis as the user gave it."""
-    return value.value if isinstance(value, Labelled) else value
-
-
-def _labels(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(map(label_of, values))
-
-
-def _axis(name: str, values: Any) -> tuple[Any, ...]:
-    """The values of an axis as a tuple of plain Python values; an array may hold them."""
-    plain = values.tolist() if isinstance(values, np.ndarray | jax.Array) else values
-    if isinstance(plain, Sequence) and not isinstance(plain, str):
-        # NumPy's scalars may be in a list.
-        plain = [value.item() if isinstance(value, np.generic) else value for value in plain]
-    if not isinstance(plain, tuple | list) or not plain:
-        raise UsageError(f"{name}={values!r}: must be a tuple with at least one entry")
-    for value in plain:
-        if plain.count(value) > 1:
-            raise UsageError(f"{name}={values!r}: {value!r} occurs twice")
-    return tuple(plain)
-
-
-def _labelled_axis(name: str, values: Any) -> tuple[Any, ...]:
-    """The values of an axis that takes objects: names as they are, objects with a label each."""
-    if isinstance(values, Mapping):
-        values = tuple(Labelled(str(each), value) for each, value in values.items())
-    found = tuple(map(_with_label, _axis(name, values)))
-    labels = _labels(found)
-    for each in labels:
-        if labels.count(each) > 1:
-            raise UsageError(
-                f"{name}: two of them are called {each!r}; name them, as in "
-                f"{name}={{'first': …, 'second': …}}"
-            )
-    return found
-
-
-def _with_label(value: Any) -> Any:
-    if isinstance(value, Labelled) or value is None or isinstance(value, bool | int | float | str):
-        return value
-    is_object = _is_cell(value) or dataclasses.is_dataclass(value) or not callable(value)
-    if isinstance(value, type) or (not is_object and _makes_cell(value)):
-        return Labelled(label(_call(value, 1)), value)
-    return Labelled(label(value), value)
-
-
-def _call(factory: Any, *arguments: Any) -> Any:
-    return factory(*arguments)
-
-
-def _makes_cell(factory: Any) -> bool:
-    """Whether a function makes cells, and is not an initialiser; those need a key and a shape."""
-    try:
-        return _is_cell(factory(1))
-    except TypeError:
-        return False
-
-
-def _is_cell(value: Any) -> bool:
-    return isinstance(value, Cell) and not isinstance(value, type)
-
-
-def _sizes(cells_: Sequence[Any], hidden: Any) -> Any:
-    """The axis `hidden`, as given or from the cells that have a size of their own."""
-    if hidden is not None:
-        return hidden
-    own = [output_size(given) for given in map(_given, cells_) if _is_cell(given)]
-    sizes = {size for size in own if size is not None}
-    if len(sizes) > 1:
-        raise UsageError(
-            f"cells: have {', '.join(map(str, sorted(sizes)))} units; give all of them the same "
-            "number, or give what makes them, such as partial(LSTM, forget_bias=2.0), and `hidden`"
-        )
-    return tuple(sizes) or (UNITS,)
-
-
-def _check_cell(cell: Any, hidden: Sequence[int]) -> None:
-    """Raises UsageError unless it is or makes a cell, of the sizes of the grid."""
-    given, name = _given(cell), label_of(cell)
-    if isinstance(given, str):
-        cells.by_name(given, 1)
-    elif _is_cell(given):
-        _check_own_init(name, given)
-        size = output_size(given)
-        if size is not None and tuple(hidden) != (size,):
-            raise UsageError(
-                f"hidden={tuple(hidden)}: the cell {name} has {size} units; leave `hidden` unset, "
-                "or give what makes the cell, such as partial(LSTM, forget_bias=2.0)"
-            )
-    elif not callable(given) or not _is_cell(given(1)):
-        raise UsageError(
-            f"cells={name!r}: must be a name, a cell, or what makes a cell from a number of units"
-        )
-
-
-def _check_own_init(name: str, cell: Any) -> None:
-    """Raises UsageError for a cell whose own initialiser `inits` would replace."""
-    if isinstance(cell, StandardCell) and cell.wh_init != StandardCell(1).wh_init:
-        raise UsageError(
-            f"cells={name!r}: recurrent matrices are drawn by `inits`; give its wh_init there"
-        )
-
-
-def _initializer(init: Any) -> Any:
-    given = _given(init)
-    if isinstance(given, str):
-        return initializers.by_name(given)
-    if not callable(given) or isinstance(given, type):
-        raise UsageError(
-            f"inits={label_of(init)!r}: must be a name, or an initialiser such as Gaussian(0.5)"
-        )
-    return given
-
-
 def _hyperparameters(grid: Grid, given: Any) -> tuple[tuple[str, tuple[Any, ...]], ...]:
     """Hyperparameters with their values, each known to a cell of the grid."""
     try:
@@ -381,7 +257,7 @@ def _hyperparameters(grid: Grid, given: Any) -> tuple[tuple[str, tuple[Any, ...]
             f"hyperparameters={given!r}: must map names to values, as in "
             "{'forget_bias': (0.0, 1.0)}"
         ) from None
-    known = sorted({field for cell in grid.cells for field in _fields_of(cell)})
+    known = sorted({field for cell in grid.cells for field in fields_of(cell)})
     found = []
     for name, values in pairs:
         if name in ("wh_init", *grid.axes):
@@ -392,33 +268,5 @@ def _hyperparameters(grid: Grid, given: Any) -> tuple[tuple[str, tuple[Any, ...]
                 f"hyperparameters={name!r}: none of the cells has it, they have "
                 f"{', '.join(known) or 'no field that can be set'}"
             )
-        found.append((name, _labelled_axis(name, values)))
+        found.append((name, labelled_axis_of(name, values)))
     return tuple(found)
-
-
-def _fields_of(cell: Any) -> tuple[str, ...]:
-    """What can be set of a cell of the grid, apart from its number of units."""
-    given = _given(cell)
-    if not _is_cell(given):
-        return cells.hyperparameters_of(given)
-    fields = dataclasses.fields(given) if dataclasses.is_dataclass(given) else ()
-    return tuple(each.name for each in fields if each.init and each.name != "hidden")
-
-
-@functools.lru_cache(maxsize=1024)
-def _made(cell: Any, hidden: int, settings: tuple[tuple[str, Any], ...]) -> Cell:
-    """A cell of the grid; the same object each time, so that its programs are found again."""
-    given = _given(cell)
-    values = {name: _given(value) for name, value in settings}
-    if isinstance(given, str):
-        return cells.by_name(given, hidden, **values)
-    if not _is_cell(given):
-        return given(hidden, **values)
-    return dataclasses.replace(given, **values) if values else given
-
-
-def _check_number(name: str, value: Any, *, positive: bool) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and value <= LARGEST
-    if not good or not value >= 0 or (positive and value == 0):
-        kind = "positive" if positive else "non-negative"
-        raise UsageError(f"{name}={value!r}: must be a {kind}, finite number")
