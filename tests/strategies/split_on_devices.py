@@ -15,7 +15,7 @@ from rnnlab.errors import UsageError
 from rnnlab.strategies import Rematerialised, Split, autodiff, hoisted, split
 from rnnlab.unroll import unroll
 from tests import quick
-from tests.strategies.test_strategies import (
+from tests.strategies.samples import (
     FLAGS,
     PRECISIONS,
     RESETS,

@@ -17,7 +17,7 @@ from rnnlab.strategies import CuDNN, autodiff, cudnn, supported
 from rnnlab.strategies.base import on_cuda
 from rnnlab.unroll import unroll
 from tests import quick
-from tests.strategies.test_strategies import assert_close, draw, reference_run, weigh
+from tests.strategies.samples import assert_close, draw, reference_run, weigh
 
 T, D, H = 6, 4, 5
 LSTM = cells.LSTM(H)
