@@ -244,8 +244,14 @@ def test_every_cell_is_compiled_for_a_gpu(gpu, dtype):
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert done.stdout.count("with 64 units") == len(CELLS) - 1
-    assert done.stdout.count("with 512 units") == 4
+    lines = done.stdout.splitlines()
+    too_large = [line for line in lines if line.startswith("not compiled")]
+    if (gpu, dtype) == ("RTX PRO 6000", "float32"):  # with less than half of the shared memory
+        assert len(too_large) == 1 and "lstm_fgr with 64 units" in too_large[0]
+    else:
+        assert not too_large
+    assert sum("with 64 units" in line for line in lines) == len(CELLS) - 1
+    assert sum("with 512 units" in line for line in lines) == 4
 
 
 # What follows runs with any JAX.
