@@ -1,4 +1,4 @@
-"""The sequence contract of `unroll`, streaming, and what it says to requests that do not fit."""
+"""The sequence contract of `unroll`, and streaming."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 import rnnlab.cells as cells
 from rnnlab.combinators import Bidirectional, Dropout, Residual, Stack, stack
-from rnnlab.errors import UsageError
 from rnnlab.strategies import Truncated, by_name
 from rnnlab.unroll import step, unroll
 from tests import quick
@@ -284,97 +283,6 @@ def test_equal_cells_compile_once():
 def test_every_cell_is_equal_to_its_twin(name):
     one, twin = (cells.by_name(name, H) for _ in range(2))
     assert one is not twin and one == twin and hash(one) == hash(twin)
-
-
-def unfit(**changes):
-    """A good call of `unroll` with something changed."""
-    cell = CELLS["lstm"]
-    params, state = fixed("lstm")
-    call = {"cell": cell, "params": params, "xs": jnp.zeros((T, B, D)), "state": state}
-    return call | changes
-
-
-def without(params, name):
-    return {key: value for key, value in params.items() if key != name}
-
-
-BAD_CALLS = {
-    "inputs without time": ({"xs": jnp.zeros(3)}, r"^xs has shape \(3,\): must be \[T"),
-    "inputs in a list": (
-        {"xs": [[[1.0]]]},
-        r"^xs is a list: must be an array .*jnp\.asarray makes",
-    ),
-    "unequal lists": ({"xs": [[[1.0]], [[]]]}, "^xs is a list: must be an array"),
-    "a list for a weight": (
-        {"params": fixed("lstm")[0] | {"b": [1.0] * 16}},
-        r"^params\['b'\] is a l",
-    ),
-    "a list for a state": ({"state": [[0.0]]}, "^state is a list: must be an array"),
-    "other features": ({"xs": jnp.zeros((T, B, 7))}, r"^params\['wx'\] is float64\[3, 16\].*7 in"),
-    "other dtype": ({"xs": jnp.zeros((T, B, D), jnp.float32)}, r"^xs is float32 but params are"),
-    "integers": ({"xs": jnp.zeros((T, B, D), int)}, r"^xs is int64 but params are float64"),
-    "a cell of another size": ({"cell": cells.LSTM(9)}, r"^params\['b'\] is float64\[16\].*36"),
-    "another cell": ({"cell": cells.GRU(H)}, "^params has the structure"),
-    "no parameters": ({"params": {}}, "^params has the structure"),
-    "a parameter missing": ({"params": without(fixed("lstm")[0], "b")}, "^params has the struc"),
-    "a number for an array": ({"params": fixed("lstm")[0] | {"b": 1.0}}, r"^params\['b'\] is flo"),
-    "another state": ({"state": jnp.zeros((B, H))}, "^state has the structure"),
-    "a state of another batch": (
-        {"state": CELLS["lstm"].initial_state((7,), jnp.float64)},
-        r"^state\.h is float64\[7, 4\]: LSTM with batch \(2,\) needs float64\[2, 4\]",
-    ),
-    "a state of another dtype": (
-        {"state": CELLS["lstm"].initial_state((B,))},
-        r"^state\.h is float32",
-    ),
-    "a length beyond T": ({"lengths": np.array([6, 1])}, r"^lengths contains 6: must lie in 0"),
-    "a negative length": ({"lengths": [0, -1]}, r"^lengths contains -1: must lie"),
-    "lengths of another batch": ({"lengths": [1, 2, 3]}, r"^lengths is int64\[3\]"),
-    "lengths of unequal lists": ({"lengths": [[1], []]}, "^lengths is a list of unequal lists"),
-    "lengths with a fraction": ({"lengths": [1.0, 2.0]}, "^lengths is float64"),
-    "resets of another shape": ({"resets": np.zeros((T, 7), bool)}, r"^resets is bool\[5, 7\]"),
-    "resets of another type": ({"resets": np.zeros((T, B))}, r"^resets is float64"),
-    "lengths show the batch first": (
-        {"xs": jnp.zeros((B, T, D)), "state": None, "lengths": [1] * B},
-        r"^lengths is int64\[2\].*; xs\[2, 5, 3\] seems to have the batch first, its",
-    ),
-    "a state shows the batch first": (
-        {"xs": jnp.zeros((B, T, D))},
-        r"^state\.\w is float64\[2, 4\].* needs float64\[5, 4\]; xs\[2, 5, 3\] seems to have the b",
-    ),
-    "resets with the batch first": (
-        {"resets": np.zeros((B, T), bool)},
-        r"^resets is bool\[2, 5\].*; either xs or resets has the batch first",
-    ),
-    "an unknown strategy": ({"strategy": "magic"}, "^strategy='magic': unknown, choose"),
-    "a strategy that is none": ({"strategy": ["hoisted"]}, r"^strategy=\['hoisted'\]: unknown"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_CALLS)
-def test_a_call_that_does_not_fit_is_refused_in_one_line(case):
-    changes, message = BAD_CALLS[case]
-    with pytest.raises(UsageError, match=message) as refusal:
-        unroll(**unfit(**changes))
-    assert "\n" not in str(refusal.value)
-
-
-def test_known_lengths_are_checked_under_jit_too():
-    call = unfit()
-    with pytest.raises(UsageError, match="lengths contains 9"):
-        jax.jit(lambda xs: unroll(**call | {"xs": xs}, lengths=np.array([9, 0])))(call["xs"])
-
-
-def test_step_refuses_what_does_not_fit():
-    params, state = fixed("lstm")
-    x = jnp.zeros((B, D))
-    both = Bidirectional(cells.LSTM(H), cells.LSTM(H))
-    with pytest.raises(UsageError, match=r"^cell=Bidirectional: .*cannot stream; use unroll"):
-        step(both, {}, x, None)
-    with pytest.raises(UsageError, match=r"^state\.h is float64\[2, 4\]: LSTM with batch \(1,\)"):
-        step(CELLS["lstm"], params, x[:1], state)
-    with pytest.raises(UsageError, match=r"^params\['wx'\]"):
-        step(CELLS["lstm"], params, x[:, :2], state)
 
 
 @dataclasses.dataclass(frozen=True)

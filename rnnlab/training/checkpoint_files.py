@@ -1,4 +1,4 @@
-"""What checkpoints are on disk: how they are read from outside a run, and verified.
+"""What checkpoints are on disk: how they are found, read and verified.
 
 Checksums of the arrays detect damage that the storage format does not notice. Nothing here changes
 a folder.

@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 
 import rnnlab.cells as cells
-from rnnlab.combinators import (
-    Bidirectional,
-    Dropout,
-    Residual,
-    Stack,
-    bidirectional,
-    stack,
-)
+from rnnlab.combinators import Bidirectional, Dropout, Residual, Stack, bidirectional, stack
 from rnnlab.errors import UsageError
 from rnnlab.layer import streams
 from rnnlab.unroll import unroll

@@ -7,9 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rnnlab.cells as cells
-from rnnlab.combinators import (
-    LayerNorm,
-)
+from rnnlab.combinators import LayerNorm
 from rnnlab.unroll import unroll
 from tests.cells import reference
 from tests.combinators.samples import KEY, B, D, H, arguments, assert_close, loop

@@ -10,14 +10,7 @@ import numpy as np
 import pytest
 
 import rnnlab.cells as cells
-from rnnlab.combinators import (
-    Dropout,
-    LayerNorm,
-    Residual,
-    Stack,
-    VariationalDropout,
-    Zoneout,
-)
+from rnnlab.combinators import Dropout, LayerNorm, Residual, Stack, VariationalDropout, Zoneout
 from rnnlab.strategies import Rematerialised, Strategy, Truncated, autodiff, hoisted
 from rnnlab.unroll import step, unroll
 from tests import quick

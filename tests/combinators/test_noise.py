@@ -9,11 +9,7 @@ import numpy as np
 import pytest
 
 import rnnlab.cells as cells
-from rnnlab.combinators import (
-    Dropout,
-    VariationalDropout,
-    Zoneout,
-)
+from rnnlab.combinators import Dropout, VariationalDropout, Zoneout
 from rnnlab.unroll import unroll
 from tests.cells import reference
 from tests.combinators.samples import KEY, B, H, T, arguments, assert_close, loop

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import re
 
 import pytest
 
@@ -118,14 +117,6 @@ def test_no_folder_is_named_after_a_user_that_does_not_exist(folder, capsys):
     assert run(folder, "--workdir=~nobody-here/w") == 2
     assert "--workdir=~nobody-here/w: there is no user ~nobody-here" in capsys.readouterr().err
     assert not pathlib.Path("~nobody-here").exists()
-
-
-@pytest.mark.parametrize("what", ["memory", "device memory"])
-def test_too_little_memory_is_one_line(folder, capsys, what):
-    assert run(folder, f"--config.what={what}", "--config.hidden=64", "--workdir=w") == 1
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert re.match(r"error: out of memory: [\d,]+ GiB were asked for at once, and this mac", line)
-    assert json.loads(pathlib.Path("w/status.json").read_text())["state"] == "failed"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,14 @@ def test_an_unusable_place_is_one_line_and_exit_code_1(folder, capsys):
     pathlib.Path("file").touch()
     assert run(folder, "--workdir=file/below") == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("what", ["memory", "device memory"])
+def test_too_little_memory_is_one_line(folder, capsys, what):
+    assert run(folder, f"--config.what={what}", "--config.hidden=64", "--workdir=w") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"error: out of memory: [\d,]+ GiB were asked for at once, and this mac", line)
+    assert json.loads(pathlib.Path("w/status.json").read_text())["state"] == "failed"
 
 
 def test_divergence_is_exit_code_3(folder, capsys):

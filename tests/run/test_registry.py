@@ -1,4 +1,4 @@
-"""Which experiments there are, and the help of each."""
+"""Which experiments there are, the help of each, and what importing costs."""
 
 import os
 import pathlib

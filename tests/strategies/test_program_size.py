@@ -7,11 +7,7 @@ import pytest
 
 import rnnlab.cells as cells
 from rnnlab.combinators import stack
-from rnnlab.strategies import (
-    Rematerialised,
-    autodiff,
-    hoisted,
-)
+from rnnlab.strategies import Rematerialised, autodiff, hoisted
 from rnnlab.unroll import unroll
 from tests.strategies.samples import STRATEGIES, shapes
 

@@ -7,13 +7,7 @@ import pytest
 
 import rnnlab.cells as cells
 from rnnlab.errors import UsageError
-from rnnlab.strategies import (
-    Rematerialised,
-    Split,
-    Truncated,
-    autodiff,
-    hoisted,
-)
+from rnnlab.strategies import Rematerialised, Split, Truncated, autodiff, hoisted
 from rnnlab.strategies.rematerialised import time_block_near_root
 from tests.strategies.samples import H
 

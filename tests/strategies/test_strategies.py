@@ -11,10 +11,7 @@ import numpy as np
 import pytest
 
 import rnnlab.cells as cells
-from rnnlab.strategies import (
-    autodiff,
-    stepwise,
-)
+from rnnlab.strategies import autodiff, stepwise
 from rnnlab.strategies.control import Control
 from rnnlab.unroll import unroll
 from tests import quick

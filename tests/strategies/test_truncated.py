@@ -7,11 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 import rnnlab.cells as cells
-from rnnlab.strategies import (
-    Truncated,
-    autodiff,
-    hoisted,
-)
+from rnnlab.strategies import Truncated, autodiff, hoisted
 from rnnlab.unroll import unroll
 from tests import quick
 from tests.strategies.samples import H, T, assert_close, compiled, draw_arguments, weigh

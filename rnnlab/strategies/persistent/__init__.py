@@ -75,7 +75,7 @@ TIME_BLOCK_NUMBERS = 2**24
 
 @dataclasses.dataclass(frozen=True)
 class Persistent(Hoisted):
-    """One kernel for all steps, on NVIDIA's GPUs of Hopper and Blackwell (`pallas.CAPABILITIES`).
+    """One kernel for all steps, on NVIDIA's GPUs with one of `pallas.CAPABILITIES`.
 
     A cell or a device that it does not run is given to `hoisted`, with a `StrategyWarning` that
     says why. Reverse mode only.
